@@ -1,0 +1,121 @@
+# Everything lives in .venv and node_modules; nothing is installed on the machine. `make help` lists the targets.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+export PORT ?= 8000
+export DATA_DIR ?= .local
+# The first Python that is new enough; 3.14 comes last, since not every wheel has it yet.
+PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11 python3.14 python,$(shell $(python) -c \
+  'import sys; print("$(python)") if sys.version_info >= (3, 11) else None' 2>/dev/null)))
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -c constraints.txt
+PAGE := chalicelib/web/index.html
+
+help: ## list the targets
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F '\t' '{printf "make %-12s %s\n", $$1, $$2}'
+
+# --- what is needed, each made once ---
+
+.venv/.made:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; say which: make PYTHON=/path/to/python3 run" >&2; exit 1; }
+	@echo "An environment of its own, with $(PYTHON): .venv"
+	@$(PYTHON) -m venv .venv || { echo "$(PYTHON) cannot make an environment (Debian: apt install python3-venv)" >&2; exit 1; }
+	@touch $@
+
+.venv/.local: .venv/.made requirements.txt requirements-worker.txt requirements-local.txt constraints.txt
+	$(PIP) -r requirements-local.txt
+	@touch $@
+
+.venv/.dev: .venv/.local requirements-dev.txt
+	$(PIP) -r requirements-dev.txt
+	@touch $@
+
+.venv/.bench: .venv/.dev requirements-bench.txt
+	$(PIP) -r requirements-bench.txt
+	@touch $@
+
+.venv/.nltk: .venv/.local scripts/nltk_data.py
+	$(BIN)/python -m scripts.nltk_data
+	@touch $@
+
+node_modules/.made: .venv/.local package.json package-lock.json
+	$(BIN)/python -m scripts.node npm ci
+	@touch $@
+
+$(PAGE): node_modules/.made $(shell find web -type f 2>/dev/null)
+	$(BIN)/python -m scripts.node node web/build.mjs
+
+install: .venv/.local .venv/.nltk node_modules/.made $(PAGE) ## make all that `make run` needs
+
+# --- run ---
+
+.PHONY: help install run count token servers test container faults fuzz unit screenshots check fix lock clean
+run: install ## run everything on this machine: make run PORT=8000 DATA_DIR=.local
+	@exec $(BIN)/python -m scripts.run
+
+count: install ## count a page's words: make count URL=https://example.com/ [ARGS="--csv"]
+	@exec $(BIN)/python -m scripts.count "$$URL" $(ARGS)
+
+token: .venv/.local ## an API token: make token NAME=ann; all: make token ARGS=list; ARGS="revoke wc_…"
+	@exec $(BIN)/python -m scripts.tokens $(if $(NAME),make "$$NAME") $(ARGS)
+
+servers: install ## Redis and DynamoDB alone, for `chalice local` and a worker beside them
+	@exec $(BIN)/python -m scripts.servers --data $(DATA_DIR)
+
+# --- test ---
+
+test: .venv/.dev install ## all tests: make test [ARGS="-k name"]
+	$(BIN)/python -m scripts.test $(ARGS)
+
+container: .venv/.dev ## build the worker's image with podman and try it: minutes the first time
+	$(BIN)/python -m pytest -rs tests/container $(ARGS)
+
+faults: .venv/.dev install ## break everything on purpose, minutes: make faults [TIMES=10]
+	$(BIN)/python -m pytest -rs -m long --ignore=tests/faults --ignore=tests/fuzz --ignore=tests/container
+	$(BIN)/python -m scripts.reliability --times $(or $(TIMES),1) $(ARGS)
+
+fuzz: .venv/.dev .venv/.nltk ## random input against the references, for as long as you like
+	$(BIN)/python -m pytest -rs tests/fuzz $(ARGS)
+
+bench: .venv/.bench install ## measure it against what people would pick instead: writes docs/benchmarks.md
+	$(BIN)/python -m benchmarks.counting
+	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.simulation
+	$(BIN)/python -m benchmarks.coldstart
+
+unit: .venv/.dev .venv/.nltk ## the unit tests alone: seconds, no servers, no network
+	$(BIN)/python -m pytest -m "not slow" $(filter-out tests/test_floors.py,$(wildcard tests/test_*.py)) $(ARGS)
+
+screenshots: .venv/.dev install ## the pictures of the README, into docs/screenshots
+	$(BIN)/python -m scripts.screenshots $(ARGS)
+
+check: .venv/.dev .venv/.nltk ## lint, format, types, and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_floors.py tests/test_lean_imports.py
+
+fix: .venv/.dev ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: .venv/.dev ## write down the versions of everything that the pins bring along
+	$(BIN)/python -m scripts.lock > .venv/constraints.txt && mv .venv/constraints.txt constraints.txt
+
+# --- AWS ---
+
+STAGE ?= staging
+.PHONY: package deploy destroy
+package: .venv/.dev $(PAGE) ## everything that a deploy of STAGE needs, checked, in build/STAGE
+	$(BIN)/python scripts/package.py $(STAGE)
+
+deploy: package ## package, push the worker's image, show the change set, apply it
+	scripts/deploy.sh deploy $(STAGE)
+
+destroy: ## delete STAGE's stack; its data is kept unless DATA=delete
+	scripts/deploy.sh destroy $(STAGE)
+
+# --- tidy ---
+
+clean: ## remove what was built and installed; the data in DATA_DIR stays
+	rm -rf .venv node_modules chalicelib/web build dist .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
