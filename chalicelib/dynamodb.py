@@ -1,0 +1,309 @@
+"""A client for DynamoDB that costs little: its JSON protocol over kept connections, signed here.
+
+boto3 takes 0.4 s of CPU to come up, which the first caller of a new Lambda waits for, and a millisecond a call, most of
+it on building the same request anew. ``Client`` does what the records need of it. It is used where the environment says
+everything that there is to know (settings.aws); where AWS's own files have a say, boto3 is asked as ever.
+"""
+
+import base64
+import functools
+import hashlib
+import hmac
+import random
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+
+import msgspec
+
+CONNECT_SECONDS, READ_SECONDS = 1.0, 3.0
+TRIES = 3  # of one call; a job's reader waits for them
+IDLE_SECONDS = 10.0  # a connection that was not used for longer may be dead at the other end
+KEPT = 50  # idle connections; the local server answers many callers at once
+MOST_BYTES = 32_000_000  # of an answer; DynamoDB's end at 16 MB
+LINES = 16  # requests on their way at once, of many
+_json = msgspec.json.Encoder()  # bytes become base64, as DynamoDB wants them
+
+PASSING = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "Throttling",
+        "RequestLimitExceeded",
+        "LimitExceededException",
+        "InternalServerError",
+        "ServiceUnavailable",
+        "TransactionInProgressException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ResourceNotFoundException",
+    }
+)
+
+
+class Failed(Exception):
+    """DynamoDB's own word for why a call failed, or NoAnswer; ``passing`` when the same call may go through later."""
+
+    def __init__(self, code: str, detail: str = "", *, passing: bool) -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.passing = passing
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """AWS's credentials as they are at one moment."""
+
+    access_key: str
+    secret_key: str
+    token: str | None = None
+
+
+class Client:
+    """DynamoDB at ``url``. ``keys`` is asked at each call; ``on_date`` is told each answer's ``Date``."""
+
+    def __init__(self, url: str, region: str, keys: Callable[[], Keys], ca_bundle: str | None = None) -> None:
+        parts = urlsplit(url)
+        self._tls = _tls(ca_bundle) if parts.scheme == "https" else None
+        self._address = str(parts.hostname), parts.port or (443 if self._tls else 80)
+        self._host = parts.netloc
+        self._region, self._keys = region, keys
+        self._idle: deque[tuple[float, socket.socket]] = deque(maxlen=KEPT)
+        self.on_date: Callable[[str | None], None] = lambda _date: None
+        self.now: Callable[[], float] = time.time  # a signature is as old as its maker's clock says
+
+    def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """One operation, named as boto3 does (``put_item``), with boto3's arguments and answer. Raises ``Failed``."""
+        target = "".join(map(str.capitalize, operation.split("_")))
+        body = _json.encode(arguments)
+        for left in reversed(range(TRIES)):
+            try:
+                return _answer(*self._exchange(target, body))
+            except Failed as error:
+                if not left or not error.passing or error.code == "ResourceNotFoundException":
+                    raise
+            time.sleep(random.uniform(0.02, 0.1) * 2 ** (TRIES - 1 - left))  # noqa: S311
+        raise AssertionError("the last try returns or raises")
+
+    def put_many(self, puts: Sequence[Mapping[str, Any]]) -> list[bool | None]:
+        """Many puts, some on their way at once. Of each: True when it was written, False when its condition failed,
+        None when something else came of it, or nobody knows: the caller puts it again the ordinary way.
+        """
+        answers: list[bool | None] = []
+        for start in range(0, len(puts), LINES):
+            wave = self._wave([_json.encode(one) for one in puts[start : start + LINES]])
+            answers += wave
+            if all(answer is None for answer in wave):  # nothing goes: the ordinary way says why
+                return answers + [None] * (len(puts) - len(answers))
+        return answers
+
+    def _wave(self, bodies: Sequence[bytes]) -> list[bool | None]:
+        lines: list[socket.socket | None] = []
+        for body in bodies:
+            try:
+                lines.append(self._send("PutItem", body, self._connection() or self._new_connection()))
+            except OSError:
+                lines.append(None)
+        return [None if line is None else self._written(line) for line in lines]
+
+    def _written(self, line: socket.socket) -> bool | None:
+        try:
+            _answer(*self._receive(line))
+        except Failed as error:
+            return False if error.code == "ConditionalCheckFailedException" else None
+        except OSError:
+            return None
+        return True
+
+    def _exchange(self, target: str, body: bytes) -> tuple[int, bytes]:
+        kept = self._connection()
+        try:
+            return self._receive(self._send(target, body, kept or self._new_connection()))
+        except OSError as error:
+            failure = error
+        if kept is not None and isinstance(
+            failure, ConnectionError
+        ):  # closed at the other end meanwhile: no failure yet
+            self.close()
+            try:
+                return self._receive(self._send(target, body, self._new_connection()))
+            except OSError as error:
+                failure = error
+        raise Failed("NoAnswer", type(failure).__name__, passing=True) from failure
+
+    def _connection(self) -> socket.socket | None:
+        """One that was used a moment ago, if there is one."""
+        # Wall-clock time: a Lambda is frozen between its events, and its monotonic clock may be too.
+        while True:
+            try:
+                used, line = self._idle.pop()
+            except IndexError:
+                return None
+            if 0 <= time.time() - used < IDLE_SECONDS:
+                return line
+            line.close()
+
+    def _new_connection(self) -> socket.socket:
+        line = socket.create_connection(self._address, timeout=CONNECT_SECONDS)
+        try:
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            line.settimeout(READ_SECONDS)
+            return line if self._tls is None else self._tls.wrap_socket(line, server_hostname=self._address[0])
+        except BaseException:
+            line.close()
+            raise
+
+    def _send(self, target: str, body: bytes, line: socket.socket) -> socket.socket:
+        headers = signed(self._host, self._region, f"DynamoDB_20120810.{target}", body, self._keys(), self.now())
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        try:
+            line.sendall(f"POST / HTTP/1.1\r\n{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+        except BaseException:
+            line.close()
+            raise
+        return line
+
+    def _receive(self, line: socket.socket) -> tuple[int, bytes]:
+        try:
+            with line.makefile("rb") as stream:
+                status, headers = _head(stream)
+                body = _body(stream, headers)
+        except BaseException:
+            line.close()
+            raise
+        self.on_date(headers.get("date"))
+        if headers.get("connection", "").lower() == "close" or len(self._idle) >= KEPT:
+            line.close()
+        else:
+            self._idle.append((time.time(), line))
+        return status, body
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        while (line := self._connection()) is not None:
+            line.close()
+
+
+def _head(stream: BinaryIO) -> tuple[int, dict[str, str]]:
+    """An answer's status and headers. http.client would read them too, and take a tenth of a start's time to load."""
+    version, _, rest = stream.readline(1000).partition(b" ")
+    if not version.startswith(b"HTTP/1.") or not rest[:3].isdigit():
+        raise ConnectionResetError("no answer, or none of HTTP")
+    headers: dict[str, str] = {} if version == b"HTTP/1.1" else {"connection": "close"}
+    for _ in range(100):
+        name, colon, value = stream.readline(10_000).decode("latin-1").partition(":")
+        if not colon:
+            return int(rest[:3]), headers
+        headers[name.lower()] = value.strip()
+    raise OSError("an answer with too many headers")
+
+
+def _body(stream: BinaryIO, headers: dict[str, str]) -> bytes:
+    if "chunked" in headers.get("transfer-encoding", ""):
+        parts = []
+        while size := _number(stream.readline(100).split(b";")[0], 16):
+            parts.append(_exactly(stream, size))
+            stream.readline(10)
+        stream.readline(10)
+        return b"".join(parts)
+    if "content-length" in headers:
+        return _exactly(stream, _number(headers["content-length"].encode(), 10))
+    headers["connection"] = "close"
+    return stream.read(MOST_BYTES)
+
+
+def _number(digits: bytes, base: int) -> int:
+    try:
+        return int(digits, base)
+    except ValueError:
+        raise OSError("an answer of unknown length") from None
+
+
+def _exactly(stream: BinaryIO, size: int) -> bytes:
+    if not 0 <= size <= MOST_BYTES:
+        raise OSError("an answer that is too long")
+    body = stream.read(size)
+    if len(body) < size:
+        raise OSError("an answer that was cut off")
+    return body
+
+
+def _answer(status: int, body: bytes) -> dict[str, Any]:
+    try:
+        answer = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        answer = None
+    if status == 200 and isinstance(answer, dict):
+        return _with_bytes(answer) if b'"B":' in body else answer
+    said = answer if isinstance(answer, dict) else {}
+    code = str(said.get("__type", f"HTTP {status}")).rpartition("#")[2]
+    detail = str(said.get("message") or said.get("Message") or "")[:300]
+    raise Failed(code, detail, passing=code in PASSING or status >= 500 or status == 200)
+
+
+def _with_bytes(value: Any) -> Any:
+    """The answer with DynamoDB's binary values as bytes."""
+    if isinstance(value, dict):
+        if value.keys() == {"B"} and isinstance(value["B"], str):
+            return {"B": base64.b64decode(value["B"])}
+        return {name: _with_bytes(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_bytes(inner) for inner in value]
+    return value
+
+
+def by_boto3(client: Any, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``Client.call`` does, by a client of boto3."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        answer: dict[str, Any] = getattr(client, operation)(**arguments)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
+        raise Failed(
+            code, error.response["Error"].get("Message", ""), passing=code in PASSING or status >= 500
+        ) from error
+    except BotoCoreError as error:
+        raise Failed("NoAnswer", type(error).__name__, passing=True) from error
+    return answer
+
+
+def signed(host: str, region: str, target: str, body: bytes, keys: Keys, now: float) -> dict[str, str]:
+    """A request's headers, with AWS's signature version 4."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+    headers = {"host": host, "x-amz-date": stamp, "x-amz-target": target}
+    if keys.token:
+        headers["x-amz-security-token"] = keys.token
+    names = ";".join(sorted(headers))
+    lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
+    request = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
+    scope = f"{stamp[:8]}/{region}/dynamodb/aws4_request"
+    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+    signature = hmac.digest(_key(keys.secret_key, stamp[:8], region), text.encode(), "sha256").hex()
+    headers["authorization"] = (
+        f"AWS4-HMAC-SHA256 Credential={keys.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
+    )
+    headers["content-type"] = "application/x-amz-json-1.0"
+    return headers
+
+
+@functools.lru_cache(maxsize=4)
+def _key(secret: str, day: str, region: str) -> bytes:
+    key = f"AWS4{secret}".encode()
+    for part in (day, region, "dynamodb", "aws4_request"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key
+
+
+def _tls(ca_bundle: str | None) -> ssl.SSLContext:
+    paths = ssl.get_default_verify_paths()
+    if not (ca_bundle or paths.cafile or (paths.capath and any(Path(paths.capath).iterdir()))):
+        from botocore.httpsession import get_cert_path  # a machine without certificates of its own
+
+        ca_bundle = get_cert_path(True)
+    return ssl.create_default_context(cafile=ca_bundle)

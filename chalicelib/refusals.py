@@ -1,0 +1,27 @@
+"""What the doors say of an exception: every fault that jobs and submissions know of, as a problem of the API. Pure."""
+
+from . import headers, jobs
+from .api import Refused
+
+UNAVAILABLE = "The records cannot be reached. The same request may be made again."
+_SAID: dict[type[Exception], tuple[str, str]] = {
+    jobs.NotFound: ("not-found", "There is no such job, or it is not yours."),
+    jobs.Gone: ("gone", "The job has expired or was erased."),
+    jobs.HasEnded: ("job-ended", "The job has ended and cannot be canceled."),
+    jobs.StillRuns: ("job-running", "A worker has the job: cancel it, or wait until it has ended."),
+    jobs.KeyReused: ("idempotency-key-reused", "Another request was made under this Idempotency-Key."),
+}
+
+
+def of(error: BaseException) -> Refused | None:
+    """The refusal that this exception is, or None where the fault is our own."""
+    if isinstance(error, Refused):
+        return error
+    if isinstance(error, headers.InvalidHeader):
+        return Refused("invalid-header", str(error))
+    if isinstance(error, jobs.Unavailable):
+        return Refused("unavailable", UNAVAILABLE, headers={"Retry-After": "2"})
+    for kind, (name, detail) in _SAID.items():
+        if isinstance(error, kind):
+            return Refused(name, detail)
+    return None
