@@ -1,0 +1,426 @@
+"""What happens to a job, whatever door it came through: records and queue together.
+
+DynamoDB is the truth and Redis a hint: a job is accepted when its record is written, whether or not the queue could be
+told; ``sweep`` puts on the queue whatever should be there and is not.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from . import queue, records, settings
+from .records import Gone, Job, KeyReused, Records, Unavailable
+from .submissions import Submission
+
+__all__ = ["Gone", "HasEnded", "Job", "KeyReused", "NotFound", "StillRuns", "Unavailable"]
+
+BULK = queue.BULK
+MAX_WAIT = 20.0  # seconds that Prefer: wait may ask for; API Gateway gives up after 29
+SLACK_MS = 5_000  # between a job's stamp and its arrival on the queue: longer than Redis's time-outs
+SWEEP_LIMIT = 1000  # jobs of one shard in one sweep
+_FAR = 10**14  # milliseconds since 1970: later than any job is due
+
+WORKER_LOST = {
+    "type": "worker-lost",
+    "title": "The worker was lost",
+    "detail": "Each worker that took this job was lost while it ran: the page may cost more memory or time than a "
+    "worker has.",
+}
+
+
+class NotFound(LookupError):
+    """No such job, or another owner's."""
+
+
+class HasEnded(Exception):
+    """The job has ended and cannot be canceled."""
+
+
+class StillRuns(Exception):
+    """The job runs and cannot be erased."""
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A submission with who makes it, through which queue it goes, and what makes it the same as another."""
+
+    submission: Submission
+    owner: str
+    key: str | None = None  # the idempotency key, or a message's id
+    queue: str = queue.INTERACTIVE
+    request_id: str | None = None
+
+
+def table() -> Records:
+    """The records of the table that the settings name."""
+    return records.open_records(settings.load().table_name, settings.aws())
+
+
+# --- submit ---
+
+
+def submit(request: Request) -> tuple[Job, bool]:
+    """Accept a job: its record, then the queue. Returns it and whether it is new.
+
+    Raises ``KeyReused`` for another request under the same key, ``Gone`` where that key's job was erased, and
+    ``Unavailable`` when DynamoDB cannot take it: then nothing is on the queue.
+    """
+    store = table()
+    now = store.clock.now()
+    job, pieces = _new_job(request, now=now, expires_at=_expires_at(now))
+    job, created = store.submit(job, pieces)
+    if created:
+        _enqueue([job], stamp=job.submitted_at)
+    return job, created
+
+
+def submit_many(requests: Sequence[Request]) -> list[Job | Exception]:
+    """Accept many jobs and tell the queue of all at once; of each, in order, the job or why there is none.
+
+    The reasons are ``submit``'s. One that is ``Unavailable`` may be submitted again.
+    """
+    store = table()
+    try:
+        now = store.now()
+    except Unavailable as error:
+        return [error for _ in requests]
+    expires_at = _expires_at(now)
+    new = [_new_job(request, now=now, expires_at=expires_at) for request in requests]
+    answers: dict[int, tuple[Job, bool] | Exception] = {}
+    burst = [at for at, (_, pieces) in enumerate(new) if not pieces]
+    if burst:
+        answers |= zip(burst, store.submit_many([new[at][0] for at in burst]), strict=True)
+    away: Unavailable | None = None
+    for at, (job, pieces) in enumerate(new):
+        if not pieces:
+            continue
+        try:
+            # Once DynamoDB did not serve, the others need not wait for it too.
+            answers[at] = away or store.submit(job, pieces)
+        except (KeyReused, Gone, Unavailable) as error:
+            answers[at] = error
+            away = error if isinstance(error, Unavailable) else None
+    made = {job.id: job for job, created in _accepted(answers.values()) if created}
+    if made:
+        _enqueue(list(made.values()), stamp=now)
+    ordered = (answers[at] for at in range(len(new)))
+    return [answer if isinstance(answer, Exception) else answer[0] for answer in ordered]
+
+
+def _accepted(answers: Iterable[tuple[Job, bool] | Exception]) -> Iterator[tuple[Job, bool]]:
+    return (answer for answer in answers if not isinstance(answer, Exception))
+
+
+def _expires_at(now: int) -> int:
+    return now // 1000 + settings.load().result_days * 86_400
+
+
+def _new_job(request: Request, *, now: int, expires_at: int) -> tuple[Job, list[bytes]]:
+    submission = request.submission
+    options = submission.options
+    asked = json.dumps(
+        [submission.kind, submission.url, submission.document, options], ensure_ascii=False, sort_keys=True
+    )
+    pieces = [] if submission.document is None else records.packed(submission.document)
+    job = Job(
+        id=records.new_id() if request.key is None else key_id(request.owner, request.key),
+        owner=request.owner,
+        kind=submission.kind,
+        queue=request.queue,
+        url=submission.url,
+        options=options,
+        request_hash=hashlib.sha256(asked.encode()).hexdigest()[:32],
+        submitted_at=now,
+        expires_at=expires_at,
+        input_pieces=len(pieces),
+        request_id=request.request_id,
+    )
+    return job, pieces
+
+
+def key_id(owner: str, key: str) -> str:
+    """The id of the job that an owner makes under an idempotency key."""
+    return hashlib.sha256(f"{len(owner)}:{owner}{key}".encode()).hexdigest()[:32]
+
+
+def _enqueue(new: Sequence[Job], *, stamp: int) -> bool:
+    """Tell the queue; whether it heard. A job that it did not hear of is found by the sweep."""
+    try:
+        queue.enqueue([(job.queue, job.id) for job in new], stamp=stamp)
+    except queue.QueueError:
+        return False
+    return True
+
+
+# --- read ---
+
+
+def get(job_id: str, owner: str) -> Job:
+    """The owner's job; ``NotFound``, or ``Gone`` where it is known to have been there."""
+    store = table()
+    try:
+        job = store.get(job_id)
+    except Gone:
+        if store.owner_of(job_id) == owner:
+            raise
+        raise NotFound(job_id) from None
+    if job is None or job.owner != owner:
+        raise NotFound(job_id)
+    return job
+
+
+def wait(job: Job, seconds: float) -> Job:
+    """The job once it has ended, or as it is after ``seconds``. Redis away means reading again now and then."""
+    until = time.monotonic() + min(seconds, MAX_WAIT)
+    if job.state in records.TERMINAL:
+        return job
+    try:
+        ending = queue.Ending(job.id)
+    except queue.QueueError:
+        return _poll(job, until)
+    try:
+        job = get(job.id, job.owner)
+        while job.state not in records.TERMINAL and (left := until - time.monotonic()) > 0:
+            # A notice can be lost with Redis: every few seconds the record is asked all the same.
+            ending.wait(min(left, 5.0))
+            job = get(job.id, job.owner)
+    except queue.QueueError:
+        return _poll(job, until)
+    finally:
+        ending.close()
+    return job
+
+
+def _poll(job: Job, until: float) -> Job:
+    pause = 0.1
+    while job.state not in records.TERMINAL and (left := until - time.monotonic()) > 0:
+        time.sleep(min(pause, left))
+        pause = min(pause * 1.5, 1.0)
+        job = get(job.id, job.owner)
+    return job
+
+
+def words(job: Job) -> list[bytes]:
+    """The pieces of a succeeded job's word table."""
+    return table().words(job)
+
+
+def owned(
+    owner: str, *, limit: int, after: tuple[int, str] | None = None, state: str | None = None
+) -> tuple[list[Job], tuple[int, str] | None]:
+    """A page of an owner's jobs, newest first, and where the next one starts.
+
+    With a ``state`` the index is read on until the page is full, at most ten times; a page may then be short and still
+    have a next.
+    """
+    store = table()
+    found: list[Job] = []
+    for _ in range(10):
+        ids, after = store.owned(owner, limit=limit - len(found), after=after)
+        there = store.get_many(ids)
+        found += [there[job_id] for job_id in ids if job_id in there and state in (None, there[job_id].state)]
+        if after is None or len(found) >= limit:
+            break
+    return found, after
+
+
+# --- cancel and erase ---
+
+
+def cancel(job_id: str, owner: str) -> Job:
+    """End a job that waits or runs; ``HasEnded`` when it has."""
+    job = table().cancel(job_id, owner)
+    if job is None:
+        get(job_id, owner)  # says why, if it is not there
+        raise HasEnded(job_id)
+    _tell(job_id)
+    return job
+
+
+def erase(job_id: str, owner: str) -> None:
+    """Delete a job's record, words and input; ``StillRuns`` while a worker has it."""
+    store = table()
+    job = get(job_id, owner)
+    while not store.erase(job_id, owner, expires_at=job.expires_at):
+        # It ran when it was written, and may have ended since; at most MAX_ATTEMPTS times.
+        job = get(job_id, owner)
+        if job.state == records.RUNNING:
+            raise StillRuns(job_id)
+
+
+def _tell(job_id: str) -> None:
+    try:
+        queue.tell_ended(job_id)
+    except queue.QueueError:
+        return  # who waits reads the record again by itself
+
+
+# --- sweep ---
+
+
+class Swept(msgspec.Struct):
+    """What a sweep did, by job id, and when it must look again: (due_at, id) of jobs that wait for their time."""
+
+    requeued: list[str] = msgspec.field(default_factory=list)
+    failed: list[str] = msgspec.field(default_factory=list)
+    upcoming: list[tuple[int, str]] = msgspec.field(default_factory=list)
+    complete: bool = True
+
+
+def sweep(*, seconds: float = 10.0, horizon: float = 0.0) -> Swept:
+    """Find what is due: put it on the queue again, or fail it when its tries are used. Any number may run at once.
+
+    Jobs that become due within ``horizon`` seconds are returned as ``upcoming``, for ``requeue`` at their time. Stops
+    after ``seconds``, and says so in ``complete``; the next sweep goes on.
+    """
+    store = table()
+    swept = Swept()
+    until = time.monotonic() + seconds
+    now = store.now()
+    lanes = [(records.TIMED, now + int(horizon * 1000))]
+    lanes += [(name, bound) for name in queue.QUEUES if (bound := _lost_before(name, now)) is not None]
+    for shard in range(records.SHARDS):
+        for lane, before in lanes:
+            due = store.due(lane, shard, before=before, limit=SWEEP_LIMIT)
+            swept.upcoming += [entry for entry in due if entry[0] > now]
+            ids = [job_id for due_at, job_id in due if due_at <= now]
+            for start in range(0, len(ids), 100):
+                if time.monotonic() > until:
+                    swept.complete = False
+                    return swept
+                _mend(store, ids[start : start + 100], swept)
+    return swept
+
+
+def _lost_before(name: str, now: int) -> int | None:
+    """Jobs of this queue that are due before this time are not on it any more; None when nobody can tell.
+
+    The queue is first in, first out: whatever was put before its head is no longer there, so a job that merely waits
+    is left alone.
+    """
+    try:
+        head = queue.head_stamp(name)
+    except queue.QueueError:
+        return None
+    return now if head is None else min(now, head + records.GRACE_MS - SLACK_MS)
+
+
+def requeue(job_ids: Sequence[str]) -> Swept:
+    """Put jobs whose time has come on the queue, or fail them when their tries are used."""
+    swept = Swept()
+    store = table()
+    for start in range(0, len(job_ids), 100):
+        _mend(store, job_ids[start : start + 100], swept)
+    return swept
+
+
+def _mend(store: Records, job_ids: Sequence[str], swept: Swept) -> None:
+    now = store.now()
+    again = []
+    for job in store.get_many(job_ids).values():
+        # The index may lag behind the record, so the record itself says whether it is due.
+        if job.state in records.TERMINAL or job.due_at is None or job.due_at > now + 500:
+            continue
+        if job.state == records.QUEUED and store.requeue(job):
+            again.append(job)
+        elif job.state == records.RUNNING:
+            _take_back(store, job, again, swept)
+    if again:
+        _enqueue(again, stamp=now)
+        swept.requeued += [job.id for job in again]
+
+
+def _take_back(store: Records, job: Job, again: list[Job], swept: Swept) -> None:
+    attempts = settings.load().max_attempts
+    if not store.take_back(job, max_attempts=attempts, error=WORKER_LOST):
+        return
+    if job.failures + 1 >= attempts:
+        swept.failed.append(job.id)
+        _tell(job.id)
+    else:
+        again.append(job)
+
+
+def recover(job_id: str, worker: str) -> Swept:
+    """A worker has died: if it had this job, make the job due at once instead of when its lease is over."""
+    swept = Swept()
+    store = table()
+    job = store.get(job_id, gone=False)
+    if job is None:
+        return swept
+    again: list[Job] = []
+    if job.state == records.RUNNING and job.worker == worker:
+        _take_back(store, job, again, swept)
+    elif job.state == records.QUEUED and job.not_before <= store.now() and store.requeue(job):
+        again.append(job)
+    if again:
+        _enqueue(again, stamp=store.now())
+        swept.requeued += [job.id for job in again]
+    return swept
+
+
+# --- what the doors need besides ---
+
+
+def backlog() -> dict[str, tuple[int, float]]:
+    """Of each queue: how many jobs wait, and for how many seconds the oldest of them has waited.
+
+    With Redis away the record store says it: up to 8,000 jobs are counted then.
+    """
+    store = table()
+    now = store.now()
+    found = {}
+    for name in queue.QUEUES:
+        try:
+            waiting, limit = queue.depth(name), 1
+        except queue.QueueError:
+            waiting, limit = None, SWEEP_LIMIT
+        due = [
+            due_at for shard in range(records.SHARDS) for due_at, _ in store.due(name, shard, before=_FAR, limit=limit)
+        ]
+        oldest = max(0.0, (now + records.GRACE_MS - min(due)) / 1000) if due else 0.0
+        found[name] = len(due) if waiting is None else waiting, oldest
+    return found
+
+
+def health() -> Mapping[str, Any]:
+    """What was checked and what it said: the record store must serve, the queue may be away for a while."""
+    checks = {}
+    try:
+        table().ping()
+        checks["records"] = "ok"
+    except Unavailable:
+        checks["records"] = "away"
+    try:
+        queue.ping()
+        checks["queue"] = "ok"
+    except queue.QueueError:
+        checks["queue"] = "away"
+    status = "unavailable" if checks["records"] != "ok" else "ok" if checks["queue"] == "ok" else "degraded"
+    return {"status": status, "checks": checks}
+
+
+def owner_of_token(token: str) -> str | None:
+    """Who bears this token, or None when nobody does."""
+    known = table().token(token_digest(token))
+    return known["owner"] if known else None
+
+
+def take_request(owner: str) -> tuple[bool, int, float, int] | None:
+    """Count an owner's request: whether it passes, how many are left, seconds until one may, how many a minute.
+
+    None when nobody can count: then every request passes.
+    """
+    try:
+        passed, left, seconds = queue.take_request(owner)
+    except queue.QueueError:
+        return None
+    return passed, left, seconds, settings.load().rate_per_minute
+
+
+def token_digest(token: str) -> str:
+    """What is stored of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()

@@ -1,0 +1,126 @@
+"""The way out: an ended job as a CloudEvent on the event bus, and the backlog as metrics. Knows no chalice.
+
+An event is made from a job's record alone, by the stream of the table, so that no worker writes in two places.
+"""
+
+import functools
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from aws_lambda_powertools import Logger
+
+from . import api, records, settings
+from .records import Job
+
+SOURCE = "wordcounts"
+EVENT_BYTES = 200_000  # EventBridge takes 256 KB with its envelope
+PUT_ENTRIES, PUT_BYTES = 10, 240_000  # of one PutEvents
+
+logger = Logger(service="wordcounts", child=True)
+_encode = msgspec.json.Encoder().encode
+_Leaving = tuple[str, dict[str, str]]  # a record's sequence number, and the entry that it becomes
+
+
+def cloud_event(job: Job) -> dict[str, Any]:
+    """An ended job as a CloudEvent: what the API shows of it and where to read its words, at most 200 KB as JSON."""
+    shown = api.plain(api.job(job))
+    shown["link"] = f"{settings.load().api_url.rstrip('/')}/jobs/{job.id}"
+    if job.request_id:
+        shown["request_id"] = job.request_id
+    event = {
+        "specversion": "1.0",
+        "id": f"{job.id}:{job.version}",
+        "source": f"/{SOURCE}",
+        "type": f"{SOURCE}.job.{job.state}",
+        "subject": job.id,
+        "time": shown["finished_at"],
+        "datacontenttype": "application/json",
+        "data": shown,
+    }
+    for name in ("top", "page", "error", "url", "options"):  # never met: each of them is bounded where it is made
+        if len(_encode(event)) <= EVENT_BYTES:
+            break
+        shown[name] = None
+    return event
+
+
+def leave(stream: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Put the ended jobs of a batch of stream records on the event bus; what failed is delivered again."""
+    leaving = []
+    for record in stream:
+        image = record["dynamodb"].get("NewImage", {})
+        if image.get("sk", {}).get("S") == "job" and image.get("state", {}).get("S") in records.TERMINAL:
+            leaving.append((str(record["dynamodb"]["SequenceNumber"]), _outgoing(records.job_of(image))))
+    failed = []
+    for part in _parts(leaving):
+        failed += _put(part)
+    return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
+
+
+def _outgoing(job: Job) -> dict[str, str]:
+    event = cloud_event(job)
+    return {
+        "Source": SOURCE,
+        "DetailType": event["type"],
+        "Detail": _encode(event).decode(),
+        "EventBusName": settings.load().event_bus,
+    }
+
+
+def _parts(leaving: Sequence[_Leaving]) -> Iterable[list[_Leaving]]:
+    part: list[_Leaving] = []
+    size = 0
+    for number, entry in leaving:
+        bytes_here = len(entry["Detail"].encode()) + 100
+        if part and (len(part) == PUT_ENTRIES or size + bytes_here > PUT_BYTES):
+            yield part
+            part, size = [], 0
+        part.append((number, entry))
+        size += bytes_here
+    if part:
+        yield part
+
+
+def _put(part: Sequence[_Leaving]) -> list[str]:
+    """Sequence numbers of what did not get through."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        answers = _bus(os.getpid()).put_events(Entries=[entry for _, entry in part])["Entries"]
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("events could not leave", extra={"reason": type(error).__name__, "count": len(part)})
+        return [number for number, _ in part]
+    failed = [
+        (number, answer["ErrorCode"])
+        for (number, _), answer in zip(part, answers, strict=True)
+        if answer.get("ErrorCode")
+    ]
+    if failed:
+        logger.warning("events could not leave", extra={"reason": failed[0][1], "count": len(failed)})
+    return [number for number, _ in failed]
+
+
+@functools.cache
+def _bus(_pid: int) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
+    return boto3.session.Session().client("events", config=config)
+
+
+# --- metrics ---
+
+
+def tell_backlog(backlog: Mapping[str, tuple[int, float]]) -> None:
+    """Write each queue's jobs that wait and seconds since the oldest was due as CloudWatch metrics, into the log."""
+    from aws_lambda_powertools.metrics import EphemeralMetrics
+
+    for queue, (waiting, oldest) in backlog.items():
+        metrics = EphemeralMetrics(namespace="Wordcounts")
+        metrics.add_dimension(name="queue", value=queue)
+        metrics.add_metric(name="Backlog", unit="Count", value=waiting)
+        metrics.add_metric(name="OldestDueSeconds", unit="Seconds", value=oldest)
+        metrics.flush_metrics()

@@ -1,0 +1,220 @@
+"""Reads and writes objects: in S3, or in the local inbox that stands for a bucket.
+
+An object's address is ``s3://<bucket>/<key>`` with ``?versionId=…`` where it has one, or ``file:///…`` below the inbox.
+"""
+
+import contextlib
+import functools
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import parse_qs, quote, unquote, unquote_plus, urlsplit
+
+import msgspec
+
+from . import settings
+
+INBOX = "inbox"  # the bucket's name that the folder INBOX_DIR goes by
+CHUNK_BYTES = 1_048_576  # of a list, in one request: a slow reader holds no connection open
+TYPES = {
+    ".html": "text/html",
+    ".htm": "text/html",
+    ".xhtml": "application/xhtml+xml",
+    ".txt": "text/plain",
+}
+_ABSENT = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NoSuchBucket", "NotFound"})
+
+
+class ObjectError(Exception):
+    """An object that cannot be read: ``kind`` is an error type of the API, ``passing`` whether a later try may do."""
+
+    def __init__(self, kind: str, detail: str, *, passing: bool = False, absent: bool = False) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.passing = passing
+        self.absent = absent
+
+
+class Object(msgspec.Struct, frozen=True):
+    """An object's bytes and what it is said to be."""
+
+    body: bytes
+    content_type: str
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where an object is. ``version`` says which content is meant: a version's id, or an ETag where there are none."""
+
+    bucket: str
+    key: str
+    version: str = ""
+    versioned: bool = False
+
+    @property
+    def address(self) -> str:
+        """As a job's ``url`` has it."""
+        if (inbox := _inbox(self.bucket)) is not None:
+            return (inbox / self.key).as_uri()
+        version = f"?versionId={quote(self.version, safe='')}" if self.versioned else ""
+        return f"s3://{self.bucket}/{quote(self.key)}{version}"
+
+    @property
+    def identity(self) -> str:
+        """What makes this content the same as another, for idempotency."""
+        return f"s3://{self.bucket}/{self.key}?{self.version}"
+
+
+def read(address: str, *, limit: int) -> Object:
+    """The object's bytes, at most ``limit`` of them; ``ObjectError`` where it is larger, gone or refused."""
+    parts = urlsplit(address)
+    suffix = os.path.splitext(unquote(parts.path))[1].lower()
+    guessed = TYPES.get(suffix, "text/plain")
+    if parts.scheme == "file":
+        with _file(unquote(parts.path)) as file:
+            return Object(_within(file.read(limit + 1), limit), guessed)
+    if parts.scheme != "s3":
+        raise ObjectError("address-refused", f"No object can be read at {parts.scheme} addresses.")
+    version = parse_qs(parts.query).get("versionId")
+    place = Place(parts.netloc, unquote(parts.path.removeprefix("/")), version[0] if version else "", bool(version))
+    with _s3_errors():
+        answer = _s3(os.getpid()).get_object(**_named(place))
+        if answer["ContentLength"] > limit:
+            answer["Body"].close()
+            raise _too_large(limit)
+        body = answer["Body"].read()
+    if answer.get("ContentEncoding", "identity") not in ("", "identity", "aws-chunked"):
+        raise ObjectError("not-text", f"The object is stored as {answer['ContentEncoding']}: store it as it is.")
+    # S3's default type says nothing, so the name decides; a stored one may also name the encoding.
+    stored = answer.get("ContentType", "")
+    same = stored.partition(";")[0].strip().lower() == guessed
+    return Object(body, stored if same else guessed)
+
+
+def find(place: Place) -> Place:
+    """The object as it is there: with its version, its key decoded where the event had it encoded.
+
+    Events differ in whether they encode a key, so the key is taken literally first. ``ObjectError`` if there is none.
+    """
+    if _inbox(place.bucket) is not None:
+        return place
+    plain = unquote_plus(place.key)
+    with _s3_errors():
+        try:
+            answer = _s3(os.getpid()).head_object(**_named(place))
+        except _s3(os.getpid()).exceptions.ClientError as error:
+            if plain == place.key or error.response["ResponseMetadata"]["HTTPStatusCode"] not in (403, 404):
+                raise
+            place = Place(place.bucket, plain, place.version, place.versioned)
+            answer = _s3(os.getpid()).head_object(**_named(place))
+    if place.version:
+        return place
+    version = answer.get("VersionId")
+    return Place(place.bucket, place.key, version or answer["ETag"].strip('"'), bool(version and version != "null"))
+
+
+def chunks(place: Place, *, start: int = 0) -> Iterator[bytes]:
+    """The object's bytes from ``start`` on, piece by piece; ``ObjectError`` where it is gone or was replaced."""
+    if _inbox(place.bucket) is not None:
+        with _file(unquote(urlsplit(place.address).path)) as file:
+            file.seek(start)
+            while part := file.read(CHUNK_BYTES):
+                yield part
+        return
+    same = {} if place.versioned or not place.version else {"IfMatch": f'"{place.version}"'}
+    while True:
+        part = _range(place, start, same)
+        if part:
+            yield part
+        if len(part) < CHUNK_BYTES:
+            return
+        start += len(part)
+
+
+def _range(place: Place, start: int, same: Mapping[str, str]) -> bytes:
+    with _s3_errors():
+        client = _s3(os.getpid())
+        try:
+            answer = client.get_object(**_named(place), **same, Range=f"bytes={start}-{start + CHUNK_BYTES - 1}")
+        except client.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] in ("InvalidRange", "416"):
+                return b""  # the object ends exactly here
+            raise
+        body: bytes = answer["Body"].read()
+        return body
+
+
+def write(bucket: str, key: str, body: IO[bytes], content_type: str) -> None:
+    """Put an object; ``ObjectError`` where that fails."""
+    if (inbox := _inbox(bucket)) is not None:
+        path = inbox / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            while part := body.read(CHUNK_BYTES):
+                file.write(part)
+        return
+    with _s3_errors():
+        _s3(os.getpid()).put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+
+
+# --- the inbox ---
+
+
+def _inbox(bucket: str) -> Path | None:
+    folder = settings.load().inbox_dir
+    return Path(folder) if folder and bucket == INBOX else None
+
+
+@contextlib.contextmanager
+def _file(path: str) -> Iterator[IO[bytes]]:
+    folder = settings.load().inbox_dir
+    real = Path(path).resolve()
+    if not folder or not real.is_relative_to(Path(folder).resolve()) or not real.is_file():
+        raise ObjectError("address-refused", "No such file is in the inbox.", absent=True)
+    with real.open("rb") as file:
+        yield file
+
+
+# --- S3 ---
+
+
+@functools.cache
+def _s3(_pid: int) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
+    return boto3.session.Session().client("s3", config=config)
+
+
+def _named(place: Place) -> dict[str, str]:
+    named = {"Bucket": place.bucket, "Key": place.key}
+    return {**named, "VersionId": place.version} if place.versioned else named
+
+
+@contextlib.contextmanager
+def _s3_errors() -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
+        if code in ("PreconditionFailed", "412"):
+            raise ObjectError("http-status", "The object was replaced while it was read.") from error
+        passing = status >= 500 or status == 429
+        kind = "connection-failed" if passing else "http-status"
+        raise ObjectError(kind, f"S3 answered {code}.", passing=passing, absent=code in _ABSENT) from error
+    except BotoCoreError as error:
+        raise ObjectError("connection-failed", f"S3 did not answer: {type(error).__name__}.", passing=True) from error
+
+
+def _within(body: bytes, limit: int) -> bytes:
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def _too_large(limit: int) -> ObjectError:
+    return ObjectError("too-large", f"The object has more than {limit} bytes.")

@@ -1,0 +1,264 @@
+"""One job from its claim to its end: claim, fetch, extract, count, finish.
+
+``count_page`` is the function that the queue names. It takes only the job's id; everything else comes from the record.
+"""
+
+import contextlib
+import hashlib
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from . import counting, extracting, fetching, objects, queue, records, settings, words
+from .records import Gone, Job, Records, Unavailable
+
+BACKOFF_SECONDS = 1.0  # before the first retry; doubles with each
+BACKOFF_MOST = 300.0
+RETRY_AFTER_MOST = 600.0  # a server's Retry-After is honoured up to here
+HOST_PATIENCE = 0.25  # seconds that a worker sleeps for its turn at a host before it gives the job back
+TOP = 10
+TITLE_MOST, WORD_MOST = 1000, 500  # characters shown of a title and of a top word; the table has the whole word
+
+TITLES = {
+    "address-refused": "The address is refused",
+    "dns-failed": "The name could not be resolved",
+    "connection-failed": "The connection failed",
+    "timeout": "The page took too long",
+    "too-large": "The page is too large",
+    "too-many-redirects": "Too many redirects",
+    "http-status": "The server answered with an error",
+    "not-text": "The page is not text",
+    "bad-encoding": "The text cannot be read",
+    "bad-selector": "The selector cannot be used",
+    "internal": "Something went wrong here",
+}
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one try: the job as claimed (None when it was not to be had), its new state, what it cost.
+
+    ``seconds`` has ``waited`` and, as far as the job came, ``fetch``, ``extract``, ``count`` and ``store``.
+    """
+
+    job: Job | None = None
+    state: str = "refused"
+    error: dict[str, Any] | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    bytes: int = 0
+    due_at: int | None = None  # when a job that was given back is to be tried again, in DynamoDB's milliseconds
+    fault: BaseException | None = None  # of our own: to be logged with its traceback
+
+
+class _OutOfTime(BaseException):
+    """The job's time is over. Not an Exception, so that no library's handler swallows it."""
+
+
+class _NotYet(Exception):
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+
+class _Failed(Exception):
+    def __init__(self, kind: str, detail: str, *, passing: bool = False, retry_after: float | None = None, **more: Any):
+        self.error = {"type": kind, "title": TITLES[kind], "detail": detail, **more}
+        self.passing = passing
+        self.retry_after = retry_after
+
+
+def preload() -> None:
+    """Load what every job needs, before workers are forked from this process."""
+    counting.preload()
+    extracting.extract(b"<p>warm</p>", "text/html")
+
+
+def count_page(job_id: str, worker: str = "alone") -> Outcome:
+    """Run a job if it is to be had. Its outcome stands in the record; the answer here is for logs and metrics."""
+    load = settings.load()
+    store = records.open_records(load.table_name, settings.aws())
+    job = store.claim(job_id, worker, lease_ms=load.lease_seconds * 1000, max_attempts=load.max_attempts)
+    if job is None:
+        return Outcome()
+    outcome = Outcome(job=job)
+    outcome.seconds["waited"] = max(0, (job.started_at or 0) - max(job.submitted_at, job.not_before)) / 1000
+    lease_over = time.monotonic() + load.lease_seconds * 0.95
+    try:
+        with _time_limit(load.lease_seconds * 0.8):
+            result = _result(store, job, outcome)
+    except _NotYet as early:
+        turn = store.now() + int(early.seconds * 1000)
+        kept = _insist(lambda: store.retry(job, not_before=turn, failed=False, host_slot=True), lease_over)
+        outcome.state, outcome.due_at = ("deferred", turn) if kept else ("refused", None)
+    except _OutOfTime:
+        late = _Failed("timeout", f"Not done within {load.lease_seconds * 0.8:.0f} seconds.", passing=True)
+        _give_up(store, job, late, outcome, lease_over)
+    except MemoryError:
+        raise  # the process is not to be trusted any more: it ends, and the job counts a failure
+    except _Failed as failure:
+        _give_up(store, job, failure, outcome, lease_over)
+    except Gone:
+        outcome.state = "refused"  # erased while its document was read
+    except Exception as fault:  # noqa: BLE001 - a page that breaks our code ends with a reason; the log has the trace
+        outcome.fault = fault
+        broken = _Failed("internal", "The service failed at this page; this has been logged.", passing=True)
+        _give_up(store, job, broken, outcome, lease_over)
+    else:
+        with _clocked(outcome, "store"):
+            kept = _insist(lambda: store.finish(job, **result), lease_over)
+        outcome.state = records.SUCCEEDED if kept else "refused"
+    return outcome
+
+
+def _result(store: Records, job: Job, outcome: Outcome) -> dict[str, Any]:
+    """What ``records.finish`` takes: words, page, totals, top."""
+    with _clocked(outcome, "fetch"):
+        source = _source(store, job)
+    outcome.bytes = len(source.body)
+    options = job.options
+    with _clocked(outcome, "extract"):
+        try:
+            page = extracting.extract(
+                source.body, source.content_type, select=options.get("select"), ignore=options.get("ignore")
+            )
+        except extracting.BadSelector as error:
+            raise _Failed("bad-selector", str(error)) from None
+        except extracting.BadEncoding as error:
+            raise _Failed("bad-encoding", str(error)) from None
+    with _clocked(outcome, "count"):
+        language = counting.language_of(page.text, page.language, options.get("language"))
+        tally = counting.tally(page.text, language)
+        stop_words = counting.stop_words(language)
+        table = words.pack(tally.counts, stop_words)
+        stopped = {word: n for word, n in tally.counts.items() if word.lower() in stop_words}
+        top = [pair for pair in tally.counts.most_common(TOP + len(stopped)) if pair[0] not in stopped]
+    return {
+        "words": table,
+        "page": {
+            "url": source.url,
+            "status": source.status,
+            "title": page.title[:TITLE_MOST] if page.title else page.title,
+            "language": language,
+            "encoding": page.encoding,
+            "bytes": len(source.body),
+            "sha256": hashlib.sha256(source.body).hexdigest(),
+        },
+        "totals": {
+            "words": tally.counts.total(),
+            "distinct": len(tally.counts),
+            "stop_words": sum(stopped.values()),
+            "stop_list": counting.has_stop_words(language),
+            "approximate": tally.approximate,
+        },
+        "top": [{"word": word[:WORD_MOST], "count": n} for word, n in sorted(top, key=lambda p: (-p[1], p[0]))[:TOP]],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    body: bytes
+    content_type: str | None
+    url: str | None = None
+    status: int | None = None
+
+
+def _source(store: Records, job: Job) -> _Source:
+    """The bytes to count, wherever they are."""
+    if job.kind == "url":
+        return _fetched(job)
+    if job.kind == "object":
+        try:
+            found = objects.read(str(job.url), limit=settings.load().fetch_max_bytes)
+        except objects.ObjectError as error:
+            raise _Failed(error.kind, str(error), passing=error.passing) from None
+        return _Source(found.body, found.content_type, url=job.url)
+    content_type = "text/plain; charset=utf-8" if job.kind == "text" else "text/html; charset=utf-8"
+    return _Source(store.document(job), content_type)
+
+
+def _fetched(job: Job) -> _Source:
+    address = str(job.url)
+    if not job.host_slot:
+        _take_turn(urlsplit(address).hostname or address)
+    try:
+        page = fetching.fetch(address)
+    except fetching.FetchError as error:
+        more = {} if error.status is None else {"status": error.status}
+        raise _Failed(
+            error.kind, error.detail, passing=error.transient, retry_after=error.retry_after, **more
+        ) from None
+    return _Source(page.body, page.content_type, url=page.url, status=page.status)
+
+
+def _take_turn(host: str) -> None:
+    """Wait for the next turn at a host where it is near, else give the job back until then. Open when Redis is away."""
+    try:
+        wait = queue.host_wait(host)
+    except queue.QueueError:
+        return
+    if wait > HOST_PATIENCE:
+        raise _NotYet(wait)
+    time.sleep(wait)
+
+
+def _give_up(store: Records, job: Job, failure: _Failed, outcome: Outcome, lease_over: float) -> None:
+    """Fail the job, or give it back to be tried later when what failed may pass and tries are left."""
+    outcome.error = failure.error
+    if failure.passing and job.failures + 1 < settings.load().max_attempts:
+        later = store.now() + int(_pause(job.failures, failure.retry_after) * 1000)
+        kept = _insist(lambda: store.retry(job, not_before=later), lease_over)
+        outcome.state, outcome.due_at = ("retried", later) if kept else ("refused", None)
+    else:
+        kept = _insist(lambda: store.fail(job, failure.error), lease_over)
+        outcome.state = records.FAILED if kept else "refused"
+
+
+def _pause(failures: int, retry_after: float | None) -> float:
+    """Seconds before the next try: exponential with jitter, or what the server asked for where that is more."""
+    backoff = min(BACKOFF_SECONDS * 2.0**failures, BACKOFF_MOST) * random.uniform(0.75, 1.5)  # noqa: S311
+    return max(backoff, min(retry_after or 0.0, RETRY_AFTER_MOST))
+
+
+def _insist(write: Callable[[], bool], until: float) -> bool:
+    """Repeat a conditional write while DynamoDB is unavailable, within the lease; then let go: the sweep takes over."""
+    pause = 0.1
+    while True:
+        try:
+            return write()
+        except Unavailable:
+            if time.monotonic() + pause > until:
+                return False
+            time.sleep(pause)
+            pause = min(pause * 2, 5.0)
+
+
+@contextlib.contextmanager
+def _clocked(outcome: Outcome, part: str) -> Iterator[None]:
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        outcome.seconds[part] = time.monotonic() - started
+
+
+@contextlib.contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raise ``_OutOfTime`` here after ``seconds``. Signals reach only the main thread, which is where workers run."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(*_: object) -> None:
+        raise _OutOfTime
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,267 @@
+"""Redis and RQ: put jobs on a queue, see how deep it is, tell that a job has ended, and meter who calls too often.
+
+Redis is a hint and nothing here is the truth: a caller that meets ``QueueError`` goes on, and the sweep mends what was
+missed. Every call has a time-out; none is repeated here.
+"""
+
+import contextlib
+import functools
+import json
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from . import settings
+
+INTERACTIVE, BULK = "interactive", "bulk"
+QUEUES = (INTERACTIVE, BULK)
+
+FUNCTION = "chalicelib.pipeline.count_page"  # the one function that a queue may name
+JOB_ID = re.compile(r"[0-9a-f]{32}")
+_STAMPED = re.compile(rb"([0-9a-f]{32})-(\d{13,14})")
+
+
+class QueueError(Exception):
+    """Redis is away, hangs or refuses: what was asked did not happen, or nobody knows whether it did."""
+
+
+def name(queue: str) -> str:
+    """RQ's name of a queue: ``wordcounts-interactive``."""
+    return f"{settings.load().queue_name}-{queue}"
+
+
+def enqueue(jobs: Iterable[tuple[str, str]], *, stamp: int) -> None:
+    """Put jobs, as (queue, job id), on their queues in one round trip.
+
+    ``stamp`` is the time of putting in milliseconds; it stands in RQ's id of the job, so that one look at a queue's
+    head tells how long its jobs have waited.
+    """
+    from rq import Queue
+
+    by_queue: dict[str, list[Any]] = {}
+    for queue, job_id in jobs:
+        data = Queue.prepare_data(
+            FUNCTION, args=[job_id], job_id=f"{job_id}-{stamp}", description=job_id, result_ttl=0, failure_ttl=86_400
+        )
+        by_queue.setdefault(queue, []).append(data)
+    with _redis_errors():
+        pipeline = connection().pipeline(transaction=False)
+        for queue, datas in by_queue.items():
+            _rq_queue(name(queue), os.getpid()).enqueue_many(datas, pipeline=pipeline)
+        pipeline.execute()
+
+
+def depth(queue: str) -> int:
+    """How many jobs wait on a queue."""
+    with _redis_errors():
+        return int(connection().llen(_rq_queue(name(queue), os.getpid()).key))
+
+
+def head_stamp(queue: str) -> int | None:
+    """When the job at a queue's head was put there, in milliseconds; None when the queue is empty.
+
+    What others may have put in front is passed over, ten entries deep.
+    """
+    with _redis_errors():
+        entries = connection().lrange(_rq_queue(name(queue), os.getpid()).key, 0, 9)
+    for entry in entries:
+        if match := _STAMPED.fullmatch(entry):
+            return int(match[2])
+    return None
+
+
+def job_of(entry: bytes | str) -> str | None:
+    """The id of the job that an entry of ours stands for; None for what others put on the queue."""
+    match = _STAMPED.fullmatch(entry.encode() if isinstance(entry, str) else entry)
+    return match[1].decode() if match else None
+
+
+def ping() -> None:
+    """``QueueError`` when Redis does not answer."""
+    with _redis_errors():
+        connection().ping()
+
+
+# --- the finish notice ---
+
+
+def ended_channel(job_id: str) -> str:
+    """The channel on which a job's end is told."""
+    return f"{settings.load().queue_name}:ended:{job_id}"
+
+
+def tell_ended(job_id: str) -> None:
+    """Wake whoever waits for the job. At most once, and only those who listen now."""
+    with _redis_errors():
+        connection().publish(ended_channel(job_id), b"")
+
+
+class Ending:
+    """A subscription to one job's end, so that a reader may subscribe, then read, then wait."""
+
+    def __init__(self, job_id: str) -> None:
+        with _redis_errors():
+            self._pubsub = connection().pubsub(ignore_subscribe_messages=False)
+            self._pubsub.subscribe(ended_channel(job_id))
+            self._pubsub.get_message(timeout=1.0)  # the subscription itself: from here on nothing is missed
+
+    def wait(self, seconds: float) -> bool:
+        """Whether the end was told within ``seconds``."""
+        with _redis_errors():
+            until = time.monotonic() + seconds
+            while (left := until - time.monotonic()) > 0:
+                message = self._pubsub.get_message(timeout=left)
+                if message is not None and message["type"] == "message":
+                    return True
+            return False
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._pubsub.close()
+
+
+def endings(seconds: float) -> Iterator[str]:
+    """Ids of jobs whose end is told while this listens, for about ``seconds`` at a time."""
+    prefix = ended_channel("")
+    with _redis_errors():
+        pubsub = connection().pubsub(ignore_subscribe_messages=True)
+        try:
+            pubsub.psubscribe(f"{prefix}*")
+            until = time.monotonic() + seconds
+            while (left := until - time.monotonic()) > 0:
+                message = pubsub.get_message(timeout=left)
+                if message is not None:
+                    yield message["channel"].decode().removeprefix(prefix)
+        finally:
+            pubsub.close()
+
+
+# --- meters ---
+
+# Generic cell rate algorithm: one key holds the theoretical arrival time, in microseconds of Redis's own clock.
+_METER = """
+local now = redis.call('TIME')
+now = now[1] * 1000000 + now[2]
+local interval, burst, always = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
+local tat = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now)
+local wait = tat - (burst - 1) * interval - now
+if wait > 0 and not always then return {0, wait, 0} end
+tat = tat + interval
+redis.call('SET', KEYS[1], string.format('%.0f', tat), 'PX', math.ceil((tat - now) / 1000) + 1000)
+return {1, math.max(wait, 0), math.floor((burst * interval - (tat - now)) / interval)}
+"""
+
+
+def host_wait(host: str) -> float:
+    """Reserve the next turn at a host and return the seconds until it; 0 when it is now."""
+    rate = settings.load().fetch_host_rate
+    _, wait, _ = _meter(f"host:{host}", interval=1e6 / rate, burst=max(1, round(rate)), always=True)
+    return wait / 1e6
+
+
+def take_request(owner: str) -> tuple[bool, int, float]:
+    """Count one request of an owner: whether it may pass, how many more may now, and seconds until one may again."""
+    limit = settings.load().rate_per_minute
+    passed, wait, left = _meter(f"owner:{owner}", interval=60e6 / limit, burst=limit, always=False)
+    return bool(passed), left, wait / 1e6
+
+
+def _meter(key: str, *, interval: float, burst: int, always: bool) -> tuple[int, int, int]:
+    with _redis_errors():
+        answer = _script(os.getpid())(
+            keys=[f"{settings.load().queue_name}:{key}"], args=[f"{interval:.0f}", burst, int(always)]
+        )
+    passed, wait, left = (int(number) for number in answer)
+    return passed, wait, left
+
+
+@functools.cache
+def _script(_pid: int) -> Any:
+    return connection().register_script(_METER)
+
+
+# --- connections ---
+
+
+def connection() -> Any:
+    """This process's Redis client, made on first use."""
+    load = settings.load()
+    return _connect(load.redis_url, load.redis_secret_arn, os.getpid())
+
+
+@functools.cache
+def _connect(_url: str, _secret_arn: str, _pid: int) -> Any:
+    # By process: a socket must not be shared over a fork.
+    return new_connection()
+
+
+def new_connection() -> Any:
+    """A Redis client of its own, without retries: nobody should hang on a hint."""
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    load = settings.load()
+    extra = {"credential_provider": _Secret(load.redis_secret_arn)} if load.redis_secret_arn else {}
+    return redis.Redis.from_url(
+        load.redis_url,
+        socket_connect_timeout=1.0,
+        socket_timeout=2.0,
+        socket_keepalive=True,
+        health_check_interval=15,
+        retry=Retry(NoBackoff(), 0),
+        client_name="wordcounts",
+        **extra,
+    )
+
+
+class _Secret:
+    """Redis's password from Secrets Manager: on first connect, and again when a new connection finds it changed."""
+
+    def __init__(self, arn: str) -> None:
+        self._arn = arn
+        self._known: tuple[str, ...] = ()
+        self._asked = float("-inf")
+
+    def get_credentials(self) -> tuple[str, ...]:
+        # Called for each new connection; a minute is what a rotated password may cost, and what spares the API.
+        if not self._known or time.monotonic() - self._asked > 60:
+            self._known = self._read()
+            self._asked = time.monotonic()
+        return self._known
+
+    def _read(self) -> tuple[str, ...]:
+        import boto3
+        from botocore.config import Config
+
+        config = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
+        secret = boto3.client("secretsmanager", config=config).get_secret_value(SecretId=self._arn)["SecretString"]
+        try:
+            fields = json.loads(secret)
+        except ValueError:
+            return (secret,)
+        if not isinstance(fields, dict):
+            return (secret,)
+        password = str(fields.get("password", fields.get("auth_token", "")))
+        return (str(fields["username"]), password) if "username" in fields else (password,)
+
+
+@functools.cache
+def _rq_queue(name: str, _pid: int) -> Any:
+    from rq import Queue
+    from rq.serializers import JSONSerializer
+
+    # RQ's default is pickle, which runs what it reads.
+    return Queue(name, connection=connection(), serializer=JSONSerializer)
+
+
+@contextlib.contextmanager
+def _redis_errors() -> Iterator[None]:
+    import redis
+
+    try:
+        yield
+    except (redis.RedisError, OSError) as error:
+        raise QueueError(f"Redis does not serve: {type(error).__name__}") from error

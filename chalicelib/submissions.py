@@ -1,0 +1,259 @@
+"""What may be submitted, by any door: one struct and one validation. Pure.
+
+``read`` takes what a door has decoded (a JSON object, a form's fields, a line of a list) and returns a ``Submission``,
+or raises ``InvalidSubmission`` with every fault it found, each with a JSON pointer.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal, NoReturn
+
+import msgspec
+
+from . import urls
+
+MAX_DOCUMENT_BYTES = 1_048_576  # of a text or HTML document, as UTF-8; larger ones come as objects
+MAX_OPTIONS_BYTES = 16_384  # of everything else a submission says
+MAX_BODY_BYTES = 4 * MAX_DOCUMENT_BYTES  # a document of 1 MiB, escaped as JSON may escape it
+MAX_DEPTH = 16  # of JSON; a submission has one level
+
+Kind = Literal["url", "text", "html", "object"]
+
+_NO_NUL = {"pattern": "^[^\\u0000]*$"}  # what ``read`` checks, for who reads the schema
+
+Selector = Annotated[str, msgspec.Meta(min_length=1, max_length=1000, extra_json_schema=_NO_NUL)]
+Language = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$",
+        max_length=35,
+        description="Language of the text as a BCP 47 tag; overrides what the page declares.",
+        examples=["en", "pt-BR"],
+    ),
+]
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True, omit_defaults=True):
+    """A submission as a caller writes it: exactly one of `url`, `text` and `html`, and options."""
+
+    url: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                min_length=1,
+                max_length=8192,
+                description="Address of a page, http or https; without a scheme, https is meant.",
+                examples=["https://example.com/"],
+                extra_json_schema={"format": "web-address"},
+            ),
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    text: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                description="A plain text of at most 1 MiB as UTF-8.",
+                examples=["To be, or not to be"],
+                extra_json_schema={**_NO_NUL, "maxLength": MAX_DOCUMENT_BYTES},
+            ),
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    html: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                description="An HTML document of at most 1 MiB as UTF-8.",
+                examples=["<p>Hello, world</p>"],
+                extra_json_schema={**_NO_NUL, "maxLength": MAX_DOCUMENT_BYTES},
+            ),
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    select: (
+        Annotated[
+            Selector, msgspec.Meta(description="CSS selector: count only inside what it matches.", examples=["main"])
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    ignore: (
+        Annotated[
+            Selector, msgspec.Meta(description="CSS selector: leave out what it matches.", examples=["nav, footer"])
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    language: Language | msgspec.UnsetType = msgspec.UNSET
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """One thing wrong: where (a JSON pointer) and what, in words."""
+
+    pointer: str
+    detail: str
+
+
+class InvalidSubmission(ValueError):
+    """What was sent cannot become a job; ``faults`` says why, each with its place."""
+
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__("; ".join(f"{fault.pointer or 'the request'}: {fault.detail}" for fault in faults))
+        self.faults = faults
+
+
+class Unreadable(InvalidSubmission):
+    """What was sent is no JSON that could be a submission; ``kind`` is ``invalid-json`` or ``body-too-large``."""
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(Fault("", detail))
+        self.kind = kind
+        self.detail = detail
+
+
+class Submission(msgspec.Struct, frozen=True):
+    """What a job will do: ``url`` holds a normalised address (or an object's), ``document`` a text or HTML document."""
+
+    kind: Kind
+    url: str | None = None
+    document: str | None = None
+    select: str | None = None
+    ignore: str | None = None
+    language: str | None = None
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The options that were given, by name."""
+        given = {"select": self.select, "ignore": self.ignore, "language": self.language}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+def decode(raw: bytes) -> object:
+    """The JSON of a submission. ``Unreadable``: not UTF-8, not JSON, a name twice, too deep, too large."""
+    if len(raw) > MAX_BODY_BYTES:
+        raise Unreadable("body-too-large", f"A body may have {MAX_BODY_BYTES} bytes, this one has {len(raw)}.")
+    if not raw.strip():
+        detail = "The body is empty: an object with one of url, text and html is expected."
+        raise Unreadable("invalid-json", detail)
+    try:
+        value = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        raise Unreadable("invalid-json", f"The body is not UTF-8: byte {error.start} cannot be read.") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise Unreadable("invalid-json", f"The body is not JSON: {error.msg} at {where}.") from None
+    except RecursionError:
+        raise Unreadable("invalid-json", f"The JSON is nested more than {MAX_DEPTH} levels deep.") from None
+    except ValueError as error:
+        raise Unreadable("invalid-json", f"The body is not usable JSON: {error}.") from None
+    if _deeper(value, MAX_DEPTH):
+        raise Unreadable("invalid-json", f"The JSON is nested more than {MAX_DEPTH} levels deep.")
+    return value
+
+
+def check_sizes(size: int, fields: object) -> None:
+    """``Unreadable`` where decoded fields are larger than a submission may be; ``size`` is of their JSON, in bytes."""
+    documents = [fields.get(kind) for kind in ("text", "html")] if isinstance(fields, Mapping) else []
+    if not any(isinstance(document, str) for document in documents) and size > MAX_OPTIONS_BYTES:
+        raise Unreadable("body-too-large", f"Without text or html, a body may have {MAX_OPTIONS_BYTES} bytes.")
+    for document in documents:
+        if isinstance(document, str) and len(document.encode(errors="replace")) > MAX_DOCUMENT_BYTES:
+            raise Unreadable("body-too-large", f"A text or document may have {MAX_DOCUMENT_BYTES} bytes as UTF-8.")
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {twice[:100]!r} stands twice in an object")
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def _deeper(value: object, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper(one, levels - 1) for one in inner)
+
+
+def read(fields: object) -> Submission:
+    """Check decoded fields and return the submission; ``InvalidSubmission`` names each fault."""
+    if not isinstance(fields, Mapping):
+        raise InvalidSubmission(Fault("", "expected an object with one of url, text and html"))
+    faults = [*_unreadable(fields)]
+    if faults:
+        raise InvalidSubmission(*faults)
+    try:
+        request = msgspec.convert(fields, Request)
+    except msgspec.ValidationError as error:
+        raise InvalidSubmission(_fault(str(error))) from None
+    if isinstance(request.language, str) and request.language.endswith("\n"):  # Python's $ lets one pass
+        raise InvalidSubmission(Fault("/language", "is not a language tag"))
+    given = {kind: value for kind in ("url", "text", "html") if isinstance(value := getattr(request, kind), str)}
+    if len(given) != 1:
+        said = "none" if not given else " and ".join(given)
+        raise InvalidSubmission(Fault("", f"expected exactly one of url, text and html, got {said}"))
+    [(kind, value)] = given.items()
+    select, ignore, language = (_or_none(option) for option in (request.select, request.ignore, request.language))
+    if kind == "url":
+        try:
+            url = urls.normalise(value)
+        except urls.InvalidURL as error:
+            raise InvalidSubmission(Fault("/url", str(error))) from None
+        return Submission("url", url=url, select=select, ignore=ignore, language=language)
+    if len(value) > MAX_DOCUMENT_BYTES or len(value.encode()) > MAX_DOCUMENT_BYTES:
+        raise InvalidSubmission(Fault(f"/{kind}", f"is longer than {MAX_DOCUMENT_BYTES} bytes as UTF-8"))
+    if kind == "text" and (select or ignore):
+        name = "select" if select else "ignore"
+        raise InvalidSubmission(Fault(f"/{name}", "works on pages and HTML, not on a plain text"))
+    if kind == "text":
+        return Submission("text", document=value, language=language)
+    return Submission("html", document=value, select=select, ignore=ignore, language=language)
+
+
+def _or_none(value: str | msgspec.UnsetType) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _unreadable(fields: Mapping[object, object]) -> list[Fault]:
+    """Lone surrogates cannot be stored, and a NUL is never part of a text that somebody meant."""
+    faults = []
+    for name, value in fields.items():
+        if isinstance(name, str) and not _encodes(name):
+            faults.append(Fault("", "a field's name holds half a surrogate pair"))
+        elif isinstance(value, str) and not _encodes(value):
+            faults.append(Fault(f"/{_escape(str(name))}", "holds half a surrogate pair, which is not a character"))
+        elif isinstance(value, str) and "\0" in value:
+            faults.append(Fault(f"/{_escape(str(name))}", "holds a NUL character"))
+    return faults
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _escape(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _fault(message: str) -> Fault:
+    """msgspec's message as a fault: its path ``$.url`` becomes the pointer ``/url``."""
+    if match := re.fullmatch(r"(?s)(.*) - at `\$(.*)`", message):
+        detail, path = match.groups()
+        return Fault(path.replace(".", "/").replace("[...]", ""), _lower(detail))
+    if match := re.fullmatch(r"Object contains unknown field `(.*)`", message, re.DOTALL):
+        return Fault(f"/{_escape(match[1])}", "is not a field of a submission")
+    return Fault("", _lower(message))
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
