@@ -1,0 +1,439 @@
+"""The doors of Wordcounts: every HTTP route and event handler. The only file that imports chalice.
+
+A handler translates and decides nothing: it reads what came, calls ``jobs``, and says what happened as ``api`` has it.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from chalice.app import (
+    CaseInsensitiveMapping,
+    Chalice,
+    ChaliceUnhandledError,
+    CloudWatchEvent,
+    DynamoDBEvent,
+    Rate,
+    Request,
+    SQSEvent,
+)
+from chalice.app import Response as ChaliceResponse
+
+from chalicelib import access, api, events, headers, jobs, notices, openapi, page, refusals, settings, words
+from chalicelib.api import Answer, Refused
+from chalicelib.schemas import Health, Jobs, ListQuery, NoQuery, WordsQuery
+
+AUTH, ALLOW_ORIGIN = settings.load().auth, settings.load().allow_origin
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+PUBLIC = frozenset({"/", "/assets/{name}", "/openapi.json", "/health"})
+WAITING = 250  # requests that may wait at once in this process: each holds a thread and a Redis connection
+REVALIDATE = "private, no-cache"  # a job that has ended does not change, but it may be erased
+
+app = Chalice(app_name="wordcounts", configure_logs=False)
+# Bodies arrive as they were sent, and leave as bytes, so that gzip may be among them; as base64 on their way.
+app.api.binary_types = ["*/*"]
+logger = Logger(service="wordcounts", level=settings.load().log_level, log_uncaught_exceptions=False)
+
+Handler = Callable[..., Answer]
+_served: dict[str, dict[str, Handler]] = {}
+_seats = threading.BoundedSemaphore(WAITING)
+
+
+# --- what every request meets ---
+
+
+def serve(method: str, path: str) -> Callable[[Handler], Handler]:
+    """Route a method of a path. Every path takes all methods and types, so that 405 and 415 are ours to answer."""
+
+    def register(handler: Handler) -> Handler:
+        if path not in _served:
+            _served[path] = {}
+            app.route(path, methods=METHODS, content_types=["*/*"], name=f"http {path}")(_dispatch)
+        _served[path][method] = handler
+        return handler
+
+    return register
+
+
+def _dispatch(**parameters: str) -> ChaliceResponse:
+    request = _request()
+    method = "GET" if request.method == "HEAD" else request.method
+    try:
+        answer = _served[request.path][method](**parameters)
+    except Exception as error:
+        # Chalice would make a 500 of its own of anything else before the middleware saw it.
+        raise ChaliceUnhandledError from error
+    return ChaliceResponse(answer.body, {**answer.headers}, answer.status)
+
+
+@app.middleware("http")
+def complete(request: Request, get_response: Callable[[Request], ChaliceResponse]) -> ChaliceResponse:
+    """Turn refusals and faults into problems; add what every answer has; write one line to the log."""
+    began = time.perf_counter()
+    # Chalice refuses to answer bytes to a client that says nothing about what it accepts.
+    request.headers = CaseInsensitiveMapping({"accept": "*/*", **request.headers})
+    try:
+        response = get_response(request)
+        answer = Answer(
+            response.status_code, response.body, {name: str(value) for name, value in response.headers.items()}
+        )
+    except ChaliceUnhandledError as error:
+        answer = _problem_of(error.__cause__ or error)
+    except Exception as error:  # noqa: BLE001 - answered as a problem and, where it is our fault, logged
+        answer = _problem_of(error)
+    _finish(request, answer)
+    _log(request, answer, time.perf_counter() - began)
+    return ChaliceResponse(answer.body, {**answer.headers}, answer.status)
+
+
+@app.middleware("http")
+def admit(request: Request, get_response: Callable[[Request], ChaliceResponse]) -> ChaliceResponse:
+    """Answer what is not served, and let in who may call; the handlers find the caller by ``_owner()``."""
+    served = _served[request.path]
+    allowed = [*served, *(["HEAD"] if "GET" in served else []), "OPTIONS"]
+    if AUTH == "none":
+        access.check_local(request.headers, request.method, allow_origin=ALLOW_ORIGIN)
+    if request.method == "OPTIONS":
+        return ChaliceResponse(b"", {"Allow": ", ".join(allowed)}, 204)
+    if request.method not in allowed:
+        raise Refused("method-not-allowed", f"Served are: {', '.join(allowed)}.", headers={"Allow": ", ".join(allowed)})
+    request.context["owner"] = "anonymous"
+    limits: Mapping[str, str] = {}
+    if AUTH == "token" and request.path not in PUBLIC:
+        request.context["owner"] = access.bearer(request.headers, jobs.owner_of_token)
+        limits = access.within_limit(request.context["owner"], jobs.take_request)
+    response = get_response(request)
+    response.headers |= limits
+    return response
+
+
+def _problem_of(error: BaseException) -> Answer:
+    refused = refusals.of(error)
+    if refused is None:
+        logger.error("internal error", exc_info=error)
+        return api.problem(Refused("internal", "The fault is ours and has been logged."))
+    if refused.name == "unavailable":
+        logger.warning("unavailable", extra={"reason": str(error)})
+    return api.problem(refused)
+
+
+def _finish(request: Request, answer: Answer) -> None:
+    """Compress, drop what HEAD must not have, and add the headers that every answer has."""
+    if len(answer.body) >= api.GZIP_FROM and headers.takes_gzip(request.headers.get("accept-encoding")):
+        api.compressed(answer)
+    if request.method == "HEAD":
+        answer.body = b""
+    shared = access.cors(request.headers, request.method, ALLOW_ORIGIN, METHODS)
+    if vary := ", ".join(filter(None, (answer.headers.get("Vary"), shared.get("Vary")))):
+        answer.headers["Vary"] = vary
+    answer.headers = {**access.SECURITY, "X-Request-Id": _request_id(request), **shared, **answer.headers}
+
+
+def _log(request: Request, answer: Answer, seconds: float) -> None:
+    parameters = request.uri_params or {}
+    given = {
+        "method": request.method,
+        "route": request.path,
+        "status": answer.status,
+        "ms": round(seconds * 1000, 1),
+        "request_id": _request_id(request),
+        "job_id": request.context.get("job_id") or parameters.get("job_id", "")[:40] or None,
+        "owner": request.context.get("owner"),
+    }
+    logger.info("request", extra={name: value for name, value in given.items() if value is not None})
+
+
+def _request() -> Any:
+    return app.current_request
+
+
+def _request_id(request: Any) -> str:
+    return str(request.context.get("requestId") or request.lambda_context.aws_request_id)
+
+
+def _owner() -> str:
+    return str(_request().context["owner"])
+
+
+def _prefix() -> str:
+    """The stage's path before our own, such as ``/production``; empty where there is none."""
+    request = _request()
+    segments = [part for part in request.path.split("/") if part]
+    path = str(request.context["path"]).rstrip("/").split("/")
+    return "/".join(path[: len(path) - len(segments)])
+
+
+def _query(kind: Any) -> Any:
+    return api.query(dict(_parameters()), kind)
+
+
+def _parameters() -> list[tuple[str, list[str]]]:
+    found = _request().query_params
+    return [] if found is None else [(name, found.getlist(name)) for name in found]
+
+
+def _accept(*offered: str) -> str:
+    best = headers.acceptable(_request().headers.get("accept"), offered)
+    if best is None:
+        raise Refused("not-acceptable", f"Available: {', '.join(offered)}.")
+    return best
+
+
+def _checked(job_id: str) -> str:
+    """The id; what cannot be one costs no look at the records."""
+    if not api.JOB_ID.fullmatch(job_id):
+        raise jobs.NotFound(job_id)
+    return job_id
+
+
+def _read(job_id: str) -> jobs.Job:
+    return jobs.get(_checked(job_id), _owner())
+
+
+def _wait(job: jobs.Job) -> tuple[jobs.Job, dict[str, str]]:
+    """The job once it has ended, if the client prefers to wait and a seat is free; and what to say of that."""
+    request = _request()
+    wanted = headers.wait_preference(request.headers.get("prefer"))
+    if wanted is None or not _seats.acquire(blocking=False):
+        return job, {}
+    left = request.lambda_context.get_remaining_time_in_millis() / 1000 - 3
+    seconds = min(wanted, jobs.MAX_WAIT)
+    try:
+        return jobs.wait(job, max(0.0, min(seconds, left))), {"Preference-Applied": f"wait={seconds:.0f}"}
+    finally:
+        _seats.release()
+
+
+# --- jobs ---
+
+
+@serve("POST", "/jobs")
+def submit_job() -> Answer:
+    """Accept a submission."""
+    request = _request()
+    _accept(api.JSON)
+    _query(NoQuery)
+    if headers.media_type(request.headers.get("content-type")) != api.JSON:
+        raise Refused(
+            "unsupported-media-type", f"Send the submission as {api.JSON}.", headers={"Accept-Post": api.JSON}
+        )
+    key = headers.idempotency_key(request.headers.get("idempotency-key"))
+    submission = api.submission(api.body(request.raw_body))
+    asked = jobs.Request(submission, _owner(), key=key, request_id=_request_id(request))
+    job, created = jobs.submit(asked)
+    request.context["job_id"] = job.id
+    job, waited = _wait(job)
+    replayed = {} if created else {"Idempotency-Replayed": "true"}
+    return api.accepted(job, prefix=_prefix(), more={**waited, **replayed})
+
+
+@serve("GET", "/jobs")
+def list_jobs() -> Answer:
+    """Some of the caller's jobs."""
+    _accept(api.JSON)
+    asked = _query(ListQuery)
+    found, after = jobs.owned(
+        _owner(), limit=asked.limit, after=api.read_cursor(asked.cursor), state=asked.state or None
+    )
+    answer = Jobs(jobs=[api.job(job) for job in found], next=api.list_link(_prefix(), asked, after))
+    return api.answer(200, answer, {"Cache-Control": "no-store", **api.link(answer.next)})
+
+
+@serve("GET", "/jobs/{job_id}")
+def read_job(job_id: str) -> Answer:
+    """One job, at once or when it has ended."""
+    _accept(api.JSON)
+    _query(NoQuery)
+    job, waited = _wait(_read(job_id))
+    return api.job_answer(job, _request().headers.get("if-none-match"), more=waited)
+
+
+@serve("DELETE", "/jobs/{job_id}")
+def erase_job(job_id: str) -> Answer:
+    """Delete a job that does not run, with its words."""
+    _query(NoQuery)
+    jobs.erase(_checked(job_id), _owner())
+    return Answer(204)
+
+
+@serve("POST", "/jobs/{job_id}/cancel")
+def cancel_job(job_id: str) -> Answer:
+    """End a job that waits or runs."""
+    _accept(api.JSON)
+    _query(NoQuery)
+    return api.answer(200, api.job(jobs.cancel(_checked(job_id), _owner())), {"Cache-Control": "no-store"})
+
+
+@serve("GET", "/jobs/{job_id}/words")
+def read_words(job_id: str) -> Answer:
+    """The words of a job, as JSON or CSV."""
+    media_type = _accept(api.JSON, api.CSV)
+    asked = _query(WordsQuery)
+    record = _read(job_id)
+    job = api.job(record)
+    if job.state not in api.ENDED:
+        return api.accepted(record, prefix=_prefix())
+    if job.state != "succeeded":
+        return api.job_problem(job)
+    about = {"ETag": api.words_etag(record, media_type), "Cache-Control": REVALIDATE, "Vary": "Accept, Accept-Encoding"}
+    if headers.matches(_request().headers.get("if-none-match"), about["ETag"]):
+        return Answer(304, headers=about)
+    answer = api.words_answer(job, words.unpack(jobs.words(record)), asked, media_type=media_type, prefix=_prefix())
+    answer.headers |= about
+    return answer
+
+
+# --- about the service ---
+
+
+@serve("GET", "/openapi.json")
+def describe() -> Answer:
+    """The OpenAPI document."""
+    _accept(api.JSON)
+    return Answer(
+        200,
+        openapi.document(_prefix() or "/", auth=AUTH),
+        {"Content-Type": api.JSON, "Cache-Control": "public, max-age=300"},
+    )
+
+
+_health_lock = threading.Lock()
+_health: tuple[float, Health] | None = None
+
+
+@serve("GET", "/health")
+def health() -> Answer:
+    """What was checked within the last second, and whether the service serves."""
+    global _health
+    _accept(api.JSON)
+    with _health_lock:
+        if _health is None or time.monotonic() - _health[0] > 1:
+            found = jobs.health()
+            _health = time.monotonic(), Health(status=found["status"], checks=found["checks"])
+    status = 503 if _health[1].status == "unavailable" else 200
+    return api.answer(status, _health[1], {"Cache-Control": "no-store"})
+
+
+# --- the page ---
+
+
+@serve("GET", "/")
+def show_page() -> Answer:
+    """The page; with ``?job=`` a plain view of that job for those without JavaScript."""
+    found: dict[str, Any] = {}
+    job_id = dict(_parameters()).get("job", [""])[-1]
+    if job_id and AUTH == "none":
+        try:
+            found = _plain_view(_read(job_id))
+        except (jobs.NotFound, jobs.Gone) as error:
+            refused = _problem_of(error)
+            return _page(refused.status, problem=api.plain(refused))
+    return _page(200, **found)
+
+
+def _plain_view(record: jobs.Job) -> dict[str, Any]:
+    job = api.job(record)
+    if job.state != "succeeded":
+        return {"job": api.plain(job)}
+    asked = WordsQuery()
+    answer = api.words_answer(job, words.unpack(jobs.words(record)), asked, media_type=api.JSON, prefix=_prefix())
+    return {"job": api.plain(job), "words": api.plain(answer)["words"]}
+
+
+@serve("POST", "/")
+def submit_form() -> Answer:
+    """The page's form, for those without JavaScript: submit and go to the job's plain view."""
+    request = _request()
+    if AUTH != "none":
+        raise Refused(
+            "forbidden", "Forms are not taken here: the page's script or the API sends the token that is needed."
+        )
+    fields: dict[str, str] = {}
+    try:
+        fields, key = _form(request)
+        asked = jobs.Request(api.submission(fields), _owner(), key=headers.idempotency_key(key))
+        job, _ = jobs.submit(asked)
+    except (Refused, headers.InvalidHeader, jobs.KeyReused, jobs.Gone) as error:
+        refused = _problem_of(error)
+        return _page(refused.status, problem=api.plain(refused), form=fields)
+    return Answer(303, headers={"Location": f"{_prefix()}/?job={job.id}", "Cache-Control": "no-store"})
+
+
+def _form(request: Any) -> tuple[dict[str, str], str | None]:
+    api.check_form(headers.media_type(request.headers.get("content-type")), request.raw_body)
+    try:
+        return page.read_form(request.raw_body)
+    except ValueError as error:
+        raise Refused("invalid-request", "The form cannot be read.") from error
+
+
+def _page(status: int, **content: Any) -> Answer:
+    try:
+        html = page.render(prefix=f"{_prefix()}/", plain=AUTH == "none", **content)
+    except FileNotFoundError:
+        return api.problem(Refused("unavailable", "The page was not built: the build puts it into chalicelib/web."))
+    return Answer(status, html.encode(), dict(page.HEADERS))
+
+
+@serve("GET", "/assets/{name}")
+def show_asset(name: str) -> Answer:
+    """A built file of the page; its name has a hash of its content, so it may be kept for ever."""
+    asset = page.asset(name)
+    if asset is None:
+        raise Refused("not-found", "There is no such file.")
+    cache = "public, max-age=31536000, immutable"
+    return Answer(200, asset.body.encode(), {"Content-Type": asset.content_type, "Cache-Control": cache})
+
+
+# --- events ---
+
+
+def _submitter(context: Any) -> Callable[[Sequence[events.Entry]], Sequence[jobs.Job | Exception]]:
+    """What comes by events belongs to one owner and goes by the bulk queue; a message chooses neither."""
+    owner = "anonymous" if AUTH == "none" else settings.load().event_owner
+    request_id = getattr(context, "aws_request_id", None)
+
+    def submit(entries: Sequence[events.Entry]) -> Sequence[jobs.Job | Exception]:
+        asked = [jobs.Request(entry.submission, owner, entry.key, jobs.BULK, request_id) for entry in entries]
+        return jobs.submit_many(asked)
+
+    return submit
+
+
+@app.on_sqs_message(queue="submissions", batch_size=1000, maximum_batching_window_in_seconds=1)
+def sqs(event: SQSEvent) -> Any:
+    """Messages from the submissions queue."""
+    return events.receive(event.to_dict()["Records"], _submitter(event.context))
+
+
+_CREATED = {"source": ["aws.s3"], "detail-type": ["Object Created"]}
+_OURS = {"anything-but": {"prefix": events.REPORTS}}
+
+
+@app.on_cw_event({**_CREATED, "detail": {"object": {"key": [_OURS]}}})
+def s3(event: CloudWatchEvent) -> Any:
+    """An object was created in the documents bucket."""
+    left = getattr(event.context, "get_remaining_time_in_millis", lambda: float("inf"))
+    return events.stored(event.to_dict(), _submitter(event.context), lambda: left() / 1000)
+
+
+@app.on_cw_event({"detail-type": [events.REQUESTED]})
+def requested(event: CloudWatchEvent) -> Any:
+    """An event that asks for a job."""
+    return {"job_id": events.request(event.to_dict(), _submitter(event.context))}
+
+
+@app.schedule(Rate(1, unit=Rate.MINUTES))
+def sweep(_event: CloudWatchEvent) -> Any:
+    """Every minute: what was lost goes on the queue again, and the autoscaler learns how much waits."""
+    swept = jobs.sweep(seconds=40)
+    notices.tell_backlog(jobs.backlog())
+    return {"requeued": len(swept.requeued), "failed": len(swept.failed), "complete": swept.complete}
+
+
+@app.on_dynamodb_record("stream", batch_size=100, starting_position="TRIM_HORIZON")
+def ended(event: DynamoDBEvent) -> Any:
+    """Records of jobs that have ended, from the table's stream."""
+    return notices.leave(event.to_dict()["Records"])

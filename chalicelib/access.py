@@ -1,0 +1,103 @@
+"""Who may call: known hosts and origins on one machine, bearer tokens and a rate on AWS; CORS. Pure."""
+
+import ipaddress
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import urlsplit
+
+from .api import Refused
+
+Headers = Mapping[str, str]
+
+SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Strict-Transport-Security": "max-age=31536000",  # browsers ignore it over http
+}
+EXPOSED = "Location, ETag, Link, Retry-After, Preference-Applied, Idempotency-Replayed, RateLimit, RateLimit-Policy"
+TAKEN = "Authorization, Content-Type, Idempotency-Key, If-None-Match, Prefer"
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_BEARER = re.compile(r"bearer +([\x21-\x7e]{1,200})", re.IGNORECASE | re.ASCII)
+
+
+def check_local(given: Headers, method: str, *, allow_origin: str) -> None:
+    """Without tokens, a browser's other pages must not reach the service: Refused for them.
+
+    A name that an attacker owns may resolve to this machine, so only names that nobody can own are hosts here; and a
+    form or a script of another origin may not change anything.
+    """
+    host = given.get("host")
+    if host is not None and not _is_local(host):
+        raise Refused("misdirected", "The Host is not one of this service: use 127.0.0.1 or localhost.")
+    origin = given.get("origin")
+    if method in SAFE or (allow_origin and allow_origin in ("*", origin)):
+        return
+    if origin is None:
+        foreign = given.get("sec-fetch-site", "none") not in ("none", "same-origin")
+    else:
+        foreign = not host or origin.lower() not in (f"http://{host.lower()}", f"https://{host.lower()}")
+    if foreign:
+        raise Refused("forbidden", "Requests of another origin's page are not taken.")
+
+
+def _is_local(host: str) -> bool:
+    """Whether a Host header holds an IP address or localhost: names that need no DNS."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def bearer(given: Headers, owner_of: Callable[[str], str | None]) -> str:
+    """The owner that the bearer token stands for; Refused with 401."""
+    sent = given.get("authorization")
+    if not sent:
+        raise _unauthorized("Send a token: Authorization: Bearer …", 'Bearer realm="wordcounts"')
+    match = _BEARER.fullmatch(sent.strip())
+    owner = owner_of(match[1]) if match else None
+    if owner is None:
+        raise _unauthorized("The token is not valid.", 'Bearer realm="wordcounts", error="invalid_token"')
+    return owner
+
+
+def _unauthorized(detail: str, challenge: str) -> Refused:
+    return Refused("unauthorized", detail, headers={"WWW-Authenticate": challenge})
+
+
+def within_limit(owner: str, take: Callable[[str], tuple[bool, int, float, int] | None]) -> dict[str, str]:
+    """Count the request; the rate-limit headers, or Refused with 429. Nothing is limited while nobody counts."""
+    taken = take(owner)
+    if taken is None:
+        return {}
+    passed, left, seconds, limit = taken
+    policy = {"RateLimit-Policy": f'"default";q={limit};w=60'}
+    if passed:
+        return {**policy, "RateLimit": f'"default";r={left}'}
+    after = max(1, math.ceil(seconds))
+    stated = {**policy, "RateLimit": f'"default";r=0;t={after}', "Retry-After": str(after)}
+    raise Refused("rate-limited", f"At most {limit} requests a minute are taken.", headers=stated)
+
+
+def cors(given: Headers, method: str, allow_origin: str, methods: Sequence[str]) -> dict[str, str]:
+    """What lets the scripts of the allowed origin read the answer; nothing where none is allowed."""
+    if not allow_origin:
+        return {}
+    found = {"Access-Control-Allow-Origin": allow_origin, "Access-Control-Expose-Headers": EXPOSED}
+    found["Cross-Origin-Resource-Policy"] = "cross-origin"
+    if allow_origin != "*":
+        found["Vary"] = "Origin"
+    if method == "OPTIONS" and "access-control-request-method" in given:
+        found["Access-Control-Allow-Methods"] = ", ".join(methods)
+        found["Access-Control-Allow-Headers"] = TAKEN
+        found["Access-Control-Max-Age"] = "7200"
+    return found

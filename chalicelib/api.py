@@ -1,0 +1,326 @@
+"""What the HTTP API takes and gives: msgspec structs, problems, and the reading of bodies, queries and cursors. Pure.
+
+The same structs make ``/openapi.json``. Knows no web framework: a handler gives bytes and strings and gets an
+``Answer``, or a ``Refused`` is raised with the problem that it is.
+"""
+
+import gzip
+import json
+import math
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NoReturn, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from . import headers, submissions, words
+from .schemas import (
+    PROBLEMS,
+    URN,
+    Job,
+    JobError,
+    ListQuery,
+    NoQuery,
+    Options,
+    Page,
+    Problem,
+    ProblemError,
+    TopWord,
+    Totals,
+    WordsQuery,
+)
+from .submissions import Fault, InvalidSubmission, Submission
+
+JSON, CSV, PROBLEM = "application/json", "text/csv", "application/problem+json"
+MAX_ANSWER_BYTES = 4_000_000  # as base64 it stays under Lambda's 6 MB
+GZIP_FROM = 4096  # bytes; below, a packet or two carry the answer as it is
+JOB_ID = re.compile(r"[0-9a-f]{32}")
+ENDED = frozenset({"succeeded", "failed", "canceled"})
+DEFAULT_LIMIT = 100  # words in a page of JSON
+
+
+class Answer(msgspec.Struct):
+    """What goes back to a client; ``headers`` as they are to be sent."""
+
+    status: int
+    body: bytes = b""
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Refused(Exception):
+    """The request ends here, with this problem."""
+
+    def __init__(
+        self,
+        name: str,
+        detail: str,
+        *,
+        errors: Iterable[ProblemError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.name = name
+        self.detail = detail
+        self.errors = list(errors)
+        self.headers = dict(headers or {})
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def answer(status: int, body: Struct, more: Mapping[str, str] | None = None) -> Answer:
+    """A struct as JSON."""
+    return Answer(status, _encode(body), {"Content-Type": JSON, **(more or {})})
+
+
+def problem(refused: Refused) -> Answer:
+    """The problem that a refusal is."""
+    status, title = PROBLEMS[refused.name]
+    body = Problem(type=URN + refused.name, title=title, status=status, detail=refused.detail)
+    if refused.errors:
+        body.errors = refused.errors
+    return Answer(status, _encode(body), {"Content-Type": PROBLEM, "Cache-Control": "no-store", **refused.headers})
+
+
+def job_problem(job: Job) -> Answer:
+    """The 409 of a job that has no words: why it failed, or that it was canceled."""
+    if job.error is None:
+        return problem(Refused("job-canceled", "The job was canceled before its words were counted."))
+    body = Problem(type=URN + job.error.type, title=job.error.title, status=409, detail=job.error.detail)
+    body.error = job.error
+    return Answer(409, _encode(body), {"Content-Type": PROBLEM, "Cache-Control": "no-store"})
+
+
+def compressed(given: Answer) -> Answer:
+    """The answer with its body in gzip."""
+    # The same bytes for the same answer: no time in the header.
+    given.body = gzip.compress(given.body, 5, mtime=0)
+    given.headers["Content-Encoding"] = "gzip"
+    return given
+
+
+def time_text(milliseconds: int | None) -> str | None:
+    """Milliseconds since 1970 as RFC 3339."""
+    if milliseconds is None:
+        return None
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def job(record: Any) -> Job:
+    """A record (``records.Job``) as the API shows it."""
+    return Job(
+        id=record.id,
+        state=record.state,
+        version=record.version,
+        attempt=record.attempt,
+        kind=record.kind,
+        url=record.url,
+        options=msgspec.convert(record.options, Options) if record.options else UNSET,
+        submitted_at=time_text(record.submitted_at) or "",
+        started_at=time_text(record.started_at),
+        finished_at=time_text(record.finished_at),
+        expires_at=time_text(record.expires_at * 1000) or "",
+        page=msgspec.convert(record.page, Page | None),
+        totals=msgspec.convert(record.totals, Totals | None),
+        top=msgspec.convert(record.top, list[TopWord] | None),
+        error=msgspec.convert(record.error, JobError | None),
+    )
+
+
+def accepted(record: Any, *, prefix: str, more: Mapping[str, str] | None = None) -> Answer:
+    """202 with where to look and when; 200 when the job has ended and the client waited for that."""
+    waited = more is not None and "Preference-Applied" in more
+    shown = {
+        "Location": f"{prefix}/jobs/{record.id}",
+        "Cache-Control": "no-store",
+        **(more or {}),
+        **retry_after(record),
+    }
+    return answer(200 if waited and record.state in ENDED else 202, job(record), shown)
+
+
+def job_answer(record: Any, if_none_match: str | None, *, more: Mapping[str, str]) -> Answer:
+    """200 with the job, or 304 when the client has it as it is."""
+    # The version alone would do, were it not that an expired job's key may be used for another job.
+    etag = f'"{record.version}-{record.submitted_at:x}"'
+    shown = {"ETag": etag, "Cache-Control": "private, no-cache", **more, **retry_after(record)}
+    if headers.matches(if_none_match, etag):
+        return Answer(304, headers=shown)
+    return answer(200, job(record), shown)
+
+
+def words_etag(record: Any, media_type: str) -> str:
+    """An entity tag for a job's words, which never change; weak, since gzip gives other bytes for the same words."""
+    return f'W/"{record.version}-{record.submitted_at:x}-{media_type.partition("/")[2]}"'
+
+
+def retry_after(record: Any) -> dict[str, str]:
+    """When to ask again: in a second, or when the job's next try is due."""
+    if record.state in ENDED:
+        return {}
+    pause = math.ceil(record.not_before / 1000 - time.time()) if record.not_before else 1
+    return {"Retry-After": str(min(max(pause, 1), 60))}
+
+
+def link(following: str | None) -> dict[str, str]:
+    """The next page as a header."""
+    return {"Link": f'<{following}>; rel="next"'} if following else {}
+
+
+def plain(given: Any) -> Any:
+    """A struct, or an answer's JSON, as dictionaries and lists."""
+    return json.loads(given.body) if isinstance(given, Answer) else msgspec.to_builtins(given)
+
+
+# --- what is asked ---
+
+
+Query = TypeVar("Query", ListQuery, WordsQuery, NoQuery)
+_INTEGER = re.compile(r"-?\d{1,10}", re.ASCII)
+_INTEGERS = frozenset({"limit", "offset", "min_count"})
+
+
+def query(parameters: Mapping[str, Sequence[str]], kind: type[Query]) -> Query:
+    """The query string's parameters, checked; unknown, repeated and empty ones are refused."""
+    values: dict[str, str | int] = {}
+    for name, given in parameters.items():
+        if name not in kind.__struct_fields__:
+            _bad_parameter(name, f"is not a parameter here; there are: {', '.join(kind.__struct_fields__) or 'none'}")
+        if len(given) != 1:
+            _bad_parameter(name, "is given more than once")
+        if name in _INTEGERS and not _INTEGER.fullmatch(given[0]):
+            _bad_parameter(name, "expected a whole number")
+        values[name] = int(given[0]) if name in _INTEGERS else given[0]
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        detail, _, path = str(error).partition(" - at `$.")
+        _bad_parameter(path.rstrip("`"), detail[:1].lower() + detail[1:])
+
+
+def _bad_parameter(name: str, detail: str) -> NoReturn:
+    error = ProblemError(detail=detail, parameter=name)
+    raise Refused("invalid-parameter", f"{name}: {detail}", errors=[error])
+
+
+def body(raw: bytes) -> object:
+    """The JSON of a submission's body. Refused: not UTF-8, not JSON, a name twice, too deep, too large."""
+    try:
+        value = submissions.decode(raw)
+        submissions.check_sizes(len(raw), value)
+    except submissions.Unreadable as error:
+        raise Refused(error.kind, error.detail) from None
+    return value
+
+
+def submission(fields: object) -> Submission:
+    """What a decoded body or form submits; refused with its faults."""
+    try:
+        return submissions.read(fields)
+    except InvalidSubmission as error:
+        errors = [ProblemError(pointer=fault.pointer, detail=fault.detail) for fault in error.faults]
+        raise Refused("invalid-submission", _sentence(error.faults), errors=errors) from None
+
+
+def check_form(media_type: str, raw: bytes) -> None:
+    """Refuse what is no form, or a larger one than can hold a submission."""
+    if media_type != "application/x-www-form-urlencoded":
+        raise Refused("unsupported-media-type", "A form is expected.")
+    if len(raw) > submissions.MAX_BODY_BYTES:
+        raise Refused("body-too-large", f"A form may have {submissions.MAX_BODY_BYTES} bytes.")
+
+
+def _sentence(faults: Sequence[Fault]) -> str:
+    return "; ".join(f"{fault.pointer.lstrip('/') or 'the submission'}: {fault.detail}" for fault in faults)
+
+
+# --- cursors and pages ---
+
+
+def cursor(after: tuple[int, str]) -> str:
+    """Where a list goes on, (submitted_at, id), as an opaque word."""
+    return f"{after[0]:012x}{after[1]}"
+
+
+def read_cursor(text: str | UnsetType) -> tuple[int, str] | None:
+    """What a cursor stands for; its form was checked with the query."""
+    return None if isinstance(text, UnsetType) else (int(text[:12], 16), text[12:])
+
+
+def list_link(prefix: str, asked: ListQuery, after: tuple[int, str] | None) -> str | None:
+    """The address of the following jobs, or None."""
+    if after is None:
+        return None
+    given = {"state": asked.state, "limit": asked.limit, "cursor": cursor(after)}
+    return f"{prefix}/jobs?{urlencode({name: value for name, value in given.items() if value is not UNSET})}"
+
+
+def words_answer(job: Job, table: words.Table, asked: WordsQuery, *, media_type: str, prefix: str) -> Answer:
+    """A page of a job's words as JSON or CSV, with a link to the next; never larger than ``MAX_ANSWER_BYTES``."""
+    found = words.query(
+        table,
+        stop_words=asked.stop_words == "include",
+        fold_case=asked.case == "fold",
+        language=(job.page and job.page.language) or "",
+        prefix=asked.prefix,
+        min_count=asked.min_count,
+    )
+    if media_type == CSV:
+        rows, end = _csv_rows(found, asked)
+        given = Answer(200, b"".join(rows), {"Content-Type": "text/csv; charset=utf-8; header=present"})
+        following = _words_link(prefix, job.id, asked, end, len(found))
+    else:
+        limit = DEFAULT_LIMIT if isinstance(asked.limit, UnsetType) else asked.limit
+        page = words.page(found, limit, min(asked.offset, len(found)))
+        rows = _fitting(map(_encode, page.rows))
+        following = _words_link(prefix, job.id, asked, asked.offset + len(rows), len(found))
+        head = _encode({"id": job.id, "total": len(found), "offset": asked.offset})[:-1]
+        tail = _encode({"next": following})[1:]
+        given = Answer(200, head + b',"words":[' + b",".join(rows) + b"]," + tail, {"Content-Type": JSON})
+    given.headers |= link(following)
+    return given
+
+
+def _fitting(rows: Iterable[bytes]) -> list[bytes]:
+    """The first rows that an answer has room for, at least one."""
+    taken: list[bytes] = []
+    size = 500  # what stands around them
+    for row in rows:
+        size += len(row) + 1
+        if taken and size > MAX_ANSWER_BYTES:
+            break
+        taken.append(row)
+    return taken
+
+
+def _csv_rows(table: words.Table, asked: WordsQuery) -> tuple[list[bytes], int]:
+    """The header and the rows that an answer has room for, and the offset after them; all rows without a limit."""
+    header = words.to_csv(words.Table([], [], b"", table.total))
+    taken, size, step = [header], len(header), 1024
+    at = min(asked.offset, len(table))
+    end = len(table) if isinstance(asked.limit, UnsetType) else min(at + asked.limit, len(table))
+    while at < end and size < MAX_ANSWER_BYTES:
+        part = slice(at, min(at + step, end))
+        rows = words.to_csv(words.Table(table.words[part], table.counts[part], table.stops[part], table.total))
+        rows = rows[len(header) :]
+        if size + len(rows) > MAX_ANSWER_BYTES:
+            if step == 1:
+                break
+            step = 1 if len(taken) > 1 and step <= 64 else step // 4
+            continue
+        taken.append(rows)
+        size += len(rows)
+        at = part.stop
+    return taken, at
+
+
+def _words_link(prefix: str, job_id: str, asked: WordsQuery, end: int, total: int) -> str | None:
+    if end >= total:
+        return None
+    given = {name: value for name in asked.__struct_fields__ if (value := getattr(asked, name)) not in (UNSET, "")}
+    return f"{prefix}/jobs/{job_id}/words?{urlencode({**given, 'offset': end})}"

@@ -1,0 +1,271 @@
+"""The doors that are not HTTP: SQS, S3 and EventBridge. Knows no chalice; the way out is in notices.py.
+
+What comes in becomes ``Entry``s, each with the key that makes a redelivery harmless, and goes to the ``submit`` that
+the caller gives.
+"""
+
+import base64
+import binascii
+import io
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import IO, Any
+
+import msgspec
+from aws_lambda_powertools import Logger
+
+from . import lists, objects, submissions
+from .lists import InvalidList, Position
+from .objects import ObjectError, Place
+from .records import Gone, Job, KeyReused, Unavailable
+from .submissions import Fault, InvalidSubmission, Submission, Unreadable
+
+REQUESTED = "Word Count Requested"
+REPORTS, PROGRESS = "reports/", "progress/"  # prefixes of our own objects beside those that were dropped
+LISTS = {".urls": "urls", ".csv": "csv", ".jsonl": "jsonl"}
+BATCH_LINES, BATCH_BYTES = 500, 4_000_000  # of a list, submitted together
+RESERVE_SECONDS = 15.0  # before a function ends a list is handed on: a batch and the report fit in
+PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # while the records cannot be reached
+
+logger = Logger(service="wordcounts", child=True)
+_encode = msgspec.json.Encoder().encode
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """A submission and its idempotency key."""
+
+    key: str
+    submission: Submission
+
+
+Result = Job | Exception
+Submit = Callable[[Sequence[Entry]], Sequence[Result]]
+
+
+# --- SQS and EventBridge ---
+
+
+def receive(messages: Sequence[Mapping[str, Any]], submit: Submit) -> dict[str, Any]:
+    """Submit a batch of SQS messages; what failed goes back, to be delivered again or to the dead-letter queue."""
+    failed: list[str] = []
+    entries = []
+    for message in messages:
+        name = str(message["messageId"])
+        try:
+            entries.append(Entry(name, _submission(submissions.decode(str(message["body"]).encode(errors="replace")))))
+        except InvalidSubmission as error:
+            logger.warning("refused", extra={"message_id": name, "reason": problem(error)})
+            failed.append(name)
+    for entry, result in zip(entries, submit(entries) if entries else (), strict=True):
+        if isinstance(result, Exception):
+            logger.warning("not submitted", extra={"message_id": entry.key, "reason": problem(result)})
+            if not isinstance(result, Gone):  # erased since: it was delivered before
+                failed.append(entry.key)
+    return {"batchItemFailures": [{"itemIdentifier": name} for name in dict.fromkeys(failed)]}
+
+
+def request(event: Mapping[str, Any], submit: Submit) -> str | None:
+    """Submit what an EventBridge event asks for and return the job's id; raises what keeps it from being one.
+
+    None for an event that was delivered before and whose job was erased since.
+    """
+    return _one(Entry(str(event["id"]), _submission(event.get("detail"))), submit)
+
+
+def _submission(sent: object) -> Submission:
+    """The submission that was sent, bare or as the data of a CloudEvent."""
+    fields = _data(sent) if isinstance(sent, Mapping) and "specversion" in sent else sent
+    submissions.check_sizes(len(json.dumps(fields, ensure_ascii=False).encode(errors="replace")), fields)
+    return submissions.read(fields)
+
+
+def _data(event: Mapping[str, Any]) -> object:
+    """What a CloudEvent in structured mode carries."""
+    faults = [
+        Fault(f"/{name}", "a CloudEvent needs this as a text that is not empty")
+        for name in ("specversion", "id", "source", "type")
+        if not (isinstance(event.get(name), str) and event[name])
+    ]
+    if not faults and event["specversion"] != "1.0":
+        faults.append(Fault("/specversion", "only version 1.0 is understood"))
+    if faults:
+        raise InvalidSubmission(*faults)
+    if "data_base64" not in event:
+        return event.get("data")
+    try:
+        return submissions.decode(base64.b64decode(str(event["data_base64"]), validate=True))
+    except binascii.Error:
+        raise InvalidSubmission(Fault("/data_base64", "is not Base64")) from None
+
+
+def _one(entry: Entry, submit: Submit) -> str | None:
+    [result] = submit([entry])
+    if isinstance(result, Gone):
+        return None
+    if isinstance(result, Exception):
+        raise result
+    return result.id
+
+
+def problem(error: Exception) -> dict[str, Any]:
+    """Why there is no job, as HTTP's problems have it: type, detail and for a submission its errors."""
+    match error:
+        case Unreadable():
+            return {"type": error.kind, "detail": error.detail}
+        case InvalidSubmission():
+            errors = [{"pointer": fault.pointer, "detail": fault.detail} for fault in error.faults]
+            return {"type": "invalid-submission", "detail": str(error), "errors": errors}
+        case KeyReused():
+            return {"type": "idempotency-key-reused", "detail": "Another request was made under this key."}
+        case Gone():
+            return {"type": "gone", "detail": "The job was erased."}
+        case InvalidList():
+            return {"type": "invalid-list", "detail": str(error)}
+        case ObjectError():
+            return {"type": error.kind, "detail": str(error)}
+    return {"type": "unavailable", "detail": str(error)}
+
+
+# --- S3 ---
+
+
+class Leg(msgspec.Struct, frozen=True):
+    """A list and from where on it is to be read."""
+
+    place: Place
+    position: Position = lists.START
+
+
+def stored(event: Mapping[str, Any], submit: Submit, remaining: Callable[[], float]) -> dict[str, int]:
+    """Take an object that was created: a document, a list, or the note of a list that is to be read on.
+
+    Returns how many jobs it made or found, and how many lines it refused. ``remaining`` says how many seconds there
+    are; a list that is longer is handed on by a note in ``progress/``, whose creation is the next event.
+    """
+    detail = event["detail"]
+    given = detail["object"]
+    version = str(given.get("version-id") or "")
+    if version == "null":  # S3's name for what has none
+        version = ""
+    place = Place(detail["bucket"]["name"], given["key"], version or str(given.get("etag") or ""), bool(version))
+    if place.key.startswith(REPORTS):
+        return {}
+    kind = os.path.splitext(place.key)[1].lower()
+    if not place.key.startswith(PROGRESS) and kind not in LISTS and kind not in objects.TYPES:
+        logger.info("passed over: neither a document nor a list", extra={"key": place.key})
+        return {}
+    try:
+        place = objects.find(place)
+        if place.key.startswith(PROGRESS):
+            return _list(_noted(place), submit, remaining)
+        if kind in LISTS:
+            return _list(Leg(place), submit, remaining)
+    except ObjectError as error:
+        if not error.absent:
+            raise
+        logger.warning("an object was deleted before it was read", extra={"key": place.key})
+        return {}
+    made = _one(Entry(place.identity, Submission("object", url=place.address)), submit)
+    return {"jobs": int(made is not None)}
+
+
+def _list(leg: Leg, submit: Submit, remaining: Callable[[], float]) -> dict[str, int]:
+    """Submit the lines of a list, as far as the time goes, and leave a report of them."""
+    place, position = leg.place, leg.position
+    done = {"jobs": 0, "refused": 0}
+    first = position.line + 1
+    handed_on = False
+    import tempfile  # takes its time, and only this door needs it
+
+    with tempfile.TemporaryFile() as report:
+        try:
+            for batch, after in _batches(leg):
+                _report(report, batch, _submitted(batch, place, submit, remaining), done)
+                position = after
+                if remaining() < RESERVE_SECONDS:
+                    handed_on = True
+                    break
+        except InvalidList as error:
+            report.write(_json({"line": position.line + 1, "error": problem(error)}))
+            done["refused"] += 1
+        report.seek(0)
+        part = "" if first == 1 else f".{first}"
+        objects.write(place.bucket, f"{REPORTS}{place.key}{part}.report.jsonl", report, "application/jsonl")
+    if handed_on:
+        _hand_on(Leg(place, position))
+    logger.info("list", extra={"key": place.key, "lines": [first, position.line], "handed_on": handed_on, **done})
+    return done
+
+
+def _batches(leg: Leg) -> Iterable[tuple[list[lists.Line], Position]]:
+    """Lines to submit together, bounded in number and bytes, with the position after them."""
+    kind = LISTS[os.path.splitext(leg.place.key)[1].lower()]
+    chunks = objects.chunks(leg.place, start=leg.position.offset)
+    batch: list[lists.Line] = []
+    size = 0
+    after = leg.position
+    for line, after in lists.read(kind, chunks, leg.position):
+        batch.append(line)
+        size += line.size
+        if len(batch) >= BATCH_LINES or size >= BATCH_BYTES:
+            yield batch, after
+            batch, size = [], 0
+    if batch:
+        yield batch, after
+
+
+def _submitted(
+    batch: Sequence[lists.Line], place: Place, submit: Submit, remaining: Callable[[], float]
+) -> list[Result]:
+    """Of each line the job or why there is none. ``Unavailable`` when the records stay away: nothing is lost by that,
+    since the function is called again and the lines that were submitted find their jobs."""
+    results: list[Result | None] = [
+        line.submission if isinstance(line.submission, Exception) else None for line in batch
+    ]
+    for pause in (0.0, *PAUSES):
+        time.sleep(min(pause, max(0.0, remaining() - RESERVE_SECONDS / 2)))
+        left = [at for at, result in enumerate(results) if result is None]
+        entries = [_entry(batch[at], place) for at in left]
+        away: Unavailable | None = None
+        for at, result in zip(left, submit(entries) if entries else (), strict=True):
+            if isinstance(result, Unavailable):
+                away = result
+            else:
+                results[at] = result
+        if away is None:
+            return [result for result in results if result is not None]
+    raise away or Unavailable("no line was submitted")
+
+
+def _entry(line: lists.Line, place: Place) -> Entry:
+    if isinstance(line.submission, Exception):
+        raise line.submission
+    return Entry(f"{place.identity}#{line.number}", line.submission)
+
+
+def _report(report: IO[bytes], batch: Sequence[lists.Line], results: Sequence[Result], done: dict[str, int]) -> None:
+    for line, result in zip(batch, results, strict=True):
+        if isinstance(result, Exception):
+            done["refused"] += 1
+            report.write(_json({"line": line.number, "error": problem(result)}))
+        else:
+            done["jobs"] += 1
+            report.write(_json({"line": line.number, "job_id": result.id}))
+
+
+def _json(fields: Mapping[str, Any]) -> bytes:
+    return _encode(fields) + b"\n"
+
+
+def _hand_on(leg: Leg) -> None:
+    note = {"place": msgspec.structs.asdict(leg.place), "position": msgspec.structs.asdict(leg.position)}
+    key = f"{PROGRESS}{leg.place.key}.{leg.position.line}.json"
+    objects.write(leg.place.bucket, key, io.BytesIO(_encode(note)), "application/json")
+
+
+def _noted(place: Place) -> Leg:
+    note = json.loads(objects.read(place.address, limit=100_000).body)
+    position = note["position"]
+    return Leg(Place(**note["place"]), Position(**{**position, "columns": tuple(position["columns"])}))

@@ -1,0 +1,244 @@
+"""The OpenAPI 3.1 document, made from the structs that validate what comes and encode what goes. Pure."""
+
+import functools
+from typing import Any
+
+import msgspec
+
+from . import examples
+from .api import CSV, JSON, PROBLEM
+from .schemas import PROBLEMS, URN, Health, Job, Jobs, ListQuery, Problem, Words, WordsQuery
+from .submissions import Request
+
+REFERENCE = "#/components/schemas/{name}"
+DESCRIPTION = """\
+Submit the address of a page, a text or an HTML document; a worker counts its words; read them back by the job's id.
+
+Every error is an `application/problem+json` (RFC 9457) whose `type` is stable. Every path also answers `OPTIONS`, and
+`HEAD` where it answers `GET`. Times are RFC 3339 in UTC. Unknown fields and parameters are refused.
+"""
+_PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "`wait=N`: answer when the job has ended, or after N seconds, 20 at most (RFC 7240).",
+    "schema": {"type": "string"},
+    "example": "wait=2",
+}
+_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key with the same submission gives the same job; with another it is an error.",
+    "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
+}
+_IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "An `ETag` of an earlier answer: 304 when nothing has changed.",
+    "schema": {"type": "string"},
+}
+_JOB_ID = {
+    "name": "job_id",
+    "in": "path",
+    "required": True,
+    "description": "The job's `id`.",
+    "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+    "example": examples.JOB["id"],
+}
+_HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "Location": ("Where the job is.", {"type": "string"}),
+    "Retry-After": ("Seconds after which to ask again.", {"type": "integer", "minimum": 1}),
+    "Preference-Applied": ("That the answer waited.", {"type": "string"}),
+    "Idempotency-Replayed": ("That the job was there already.", {"type": "string", "enum": ["true"]}),
+    "ETag": ("Changes with the answer.", {"type": "string"}),
+    "Link": ("The following page, as `rel=next`.", {"type": "string"}),
+    "Allow": ("The methods that are served.", {"type": "string"}),
+}
+
+
+@functools.cache
+def document(server: str, *, auth: str) -> bytes:
+    """The document as JSON; ``server`` is the stage's path, or /; with ``auth`` token it asks for one."""
+    secured: list[dict[str, list[str]]] = [{"token": []}] if auth == "token" else []
+    components: dict[str, Any] = {"schemas": _schemas()}
+    if secured:
+        components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    made = {
+        "openapi": "3.1.0",
+        "info": {"title": "Wordcounts", "version": "1", "description": DESCRIPTION, "license": _LICENSE},
+        "servers": [{"url": server}],
+        "security": secured,
+        "paths": _paths(private=(401, 429) if secured else ()),
+        "components": components,
+    }
+    return msgspec.json.encode(made)
+
+
+_LICENSE = {"name": "MIT", "identifier": "MIT"}
+
+
+def _schemas() -> dict[str, Any]:
+    """Every struct's schema; the submission as one of three, since that says more than its fields do."""
+    kinds = [Request, Job, Jobs, Words, Health, Problem]
+    _, found = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
+    request = found.pop("Request")
+    fields = request["properties"]
+    for kind, others in (("url", ("select", "ignore")), ("html", ("select", "ignore")), ("text", ())):
+        found[f"{kind.capitalize()}Submission"] = {
+            "type": "object",
+            "properties": {name: fields[name] for name in (kind, *others, "language")},
+            "required": [kind],
+            "additionalProperties": False,
+        }
+    return found
+
+
+def _parameters(kind: type) -> list[dict[str, Any]]:
+    """A query struct's fields as parameters."""
+    _, found = msgspec.json.schema_components([kind], ref_template=REFERENCE)
+    made = []
+    for name, schema in found[kind.__name__]["properties"].items():
+        description = schema.pop("description", "Only jobs in this state.")
+        made.append({"name": name, "in": "query", "description": description, "schema": schema})
+    return made
+
+
+def _ref(kind: type) -> dict[str, str]:
+    return {"$ref": REFERENCE.format(name=kind.__name__)}
+
+
+def _answer(description: str, kind: type | None, *headers: str, **content: Any) -> dict[str, Any]:
+    made: dict[str, Any] = {"description": description}
+    if headers:
+        made["headers"] = {name: {"description": _HEADERS[name][0], "schema": _HEADERS[name][1]} for name in headers}
+    if kind is not None:
+        example = {"example": examples.OF[kind]} if kind in examples.OF else {}
+        made["content"] = {JSON: {"schema": _ref(kind), **example}, **content.get("more", {})}
+    if "links" in content:
+        made["links"] = content["links"]
+    return made
+
+
+def _problems(*statuses: int) -> dict[str, Any]:
+    return {str(status): _problem(status) for status in sorted(statuses)}
+
+
+def _problem(status: int) -> dict[str, Any]:
+    names = [name for name, (number, _) in PROBLEMS.items() if number == status]
+    kinds = ", ".join(f"`{URN}{name}`" for name in names)
+    shown = {
+        name: {"value": {"type": URN + name, "title": PROBLEMS[name][1], "status": status, "detail": "…"}}
+        for name in names
+    }
+    made: dict[str, Any] = {
+        "description": f"{PROBLEMS[names[0]][1]}: {kinds}" + (", or why the job failed" if status == 409 else ""),
+        "content": {PROBLEM: {"schema": _ref(Problem), "examples": shown}},
+    }
+    header = {405: "Allow", 429: "Retry-After", 503: "Retry-After"}.get(status)
+    if header:
+        made["headers"] = {header: {"description": _HEADERS[header][0], "schema": _HEADERS[header][1]}}
+    return made
+
+
+def _operation(name: str, summary: str, answers: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"operationId": name, "summary": summary, **more, "responses": dict(sorted(answers.items()))}
+
+
+_ALWAYS = (400, 403, 404, 405, 406, 413, 421, 500, 503)
+
+
+def _paths(private: tuple[int, ...]) -> dict[str, Any]:
+    job_links = {
+        name: {"operationId": name, "parameters": {"job_id": "$response.body#/id"}}
+        for name in ("readJob", "readWords", "cancelJob", "eraseJob")
+    }
+    usual, known = (*_ALWAYS, *private), (*_ALWAYS, 410, *private)
+    submit = _operation(
+        "submitJob",
+        "Submit a page, a text or a document",
+        {
+            "202": _answer(
+                "Accepted.",
+                Job,
+                "Location",
+                "Retry-After",
+                "Preference-Applied",
+                "Idempotency-Replayed",
+                links=job_links,
+            ),
+            "200": _answer(
+                "The job has ended, within the time that the client waited.",
+                Job,
+                "Location",
+                "Preference-Applied",
+                "Idempotency-Replayed",
+                links=job_links,
+            ),
+            **_problems(*usual, 410, 415, 422),
+        },
+        parameters=[_PREFER, _KEY],
+        requestBody=_submission(),
+    )
+    listed = _operation(
+        "listJobs",
+        "The caller's jobs, newest first",
+        {"200": _answer("Some jobs, and where the next are.", Jobs, "Link"), **_problems(*usual)},
+        parameters=_parameters(ListQuery),
+    )
+    read = _operation(
+        "readJob",
+        "A job, at once or when it has ended",
+        {
+            "200": _answer("The job as it is now.", Job, "ETag", "Retry-After", "Preference-Applied"),
+            "304": _answer("The client has it.", None, "ETag"),
+            **_problems(*known),
+        },
+        parameters=[_JOB_ID, _PREFER, _IF_NONE_MATCH],
+    )
+    erase = _operation(
+        "eraseJob",
+        "Erase a job and its words",
+        {"204": {"description": "Erased."}, **_problems(*known, 409)},
+        parameters=[_JOB_ID],
+    )
+    cancel = _operation(
+        "cancelJob",
+        "Cancel a job that has not ended",
+        {"200": _answer("The job, canceled.", Job), **_problems(*known, 409)},
+        parameters=[_JOB_ID],
+    )
+    table = {CSV: {"schema": {"type": "string"}, "example": examples.CSV}}
+    counted = _operation(
+        "readWords",
+        "The words of a job, most frequent first",
+        {
+            "200": _answer("Some words, and where the next are.", Words, "ETag", "Link", more=table),
+            "202": _answer("The job has not ended yet.", Job, "Location", "Retry-After"),
+            "304": _answer("The client has them.", None, "ETag"),
+            **_problems(*known, 409),
+        },
+        parameters=[_JOB_ID, *_parameters(WordsQuery), _IF_NONE_MATCH],
+    )
+    return {
+        "/jobs": {"post": submit, "get": listed},
+        "/jobs/{job_id}": {"get": read, "delete": erase},
+        "/jobs/{job_id}/cancel": {"post": cancel},
+        "/jobs/{job_id}/words": {"get": counted},
+        "/health": {"get": _about("health", "Whether the service serves", Health)},
+        "/openapi.json": {"get": _about("describe", "This document", None)},
+    }
+
+
+def _submission() -> dict[str, Any]:
+    kinds = ("Url", "Text", "Html")
+    one_of = [{"$ref": REFERENCE.format(name=f"{kind}Submission")} for kind in kinds]
+    return {"required": True, "content": {JSON: {"schema": {"oneOf": one_of}, "examples": examples.SUBMISSIONS}}}
+
+
+def _about(name: str, summary: str, kind: type | None) -> dict[str, Any]:
+    """An operation that needs no token."""
+    answers = {"200": _answer("As it is.", kind), **_problems(400, 403, 405, 406, 413, 421, 500)}
+    if kind is None:
+        answers["200"]["content"] = {JSON: {"schema": {"type": "object"}}}
+    else:
+        answers["503"] = _answer("Not now.", kind)
+    return _operation(name, summary, answers, security=[])

@@ -1,0 +1,244 @@
+"""The page as the server sends it: one shell for every visitor, and a plain view of a job for those without JavaScript.
+
+Pure but for reading the files that the build puts into ``chalicelib/web``: templates are ``string.Template``, every
+value is escaped, and nothing but the standard library is imported, since the Lambda pays for each import.
+"""
+
+import functools
+import hashlib
+import html
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from string import Template
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+WEB = Path(__file__).parent / "web"
+
+# 'data:' is not needed and not allowed; the script sets styles through the CSSOM, which a policy does not forbid.
+# The referrer policy must not be no-referrer: a browser then sends ``Origin: null`` with a form of our own.
+HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+
+FIELDS = ("url", "text", "select", "ignore", "language")
+CONTENT_TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+STATES = {
+    "queued": "Waiting in the queue",
+    "running": "Fetching the page and counting its words",
+    "succeeded": "Done",
+    "failed": "This page could not be counted",
+    "canceled": "This job was canceled",
+}
+
+# What Unicode draws with no width or lets turn the direction of its neighbours. The joiners, the variation selectors
+# and Arabic's number signs are not here: between letters they are how a word is spelt.
+INVISIBLE = re.compile(
+    "[\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\ud800-\udfff]"
+    "|(?<![\u0600-\u08ff\u0900-\u109f\u1780-\u17ff\u1800-\u18af\U0001f000-\U0001faff\u2600-\u27bf\ufb50-\ufdff\ufe0f])[\u200c\u200d]"
+)
+LONGEST = 80  # characters of a word shown; the CSV has all of them
+
+
+class Asset(msgspec.Struct, frozen=True):
+    """A built file. Its name carries a hash of its content, so it may be cached for ever."""
+
+    body: str
+    content_type: str
+
+
+def render(
+    job: Mapping[str, Any] | None = None,
+    words: Sequence[Mapping[str, Any]] | None = None,
+    *,
+    prefix: str = "./",
+    problem: Mapping[str, Any] | None = None,
+    form: Mapping[str, str] | None = None,
+    plain: bool = True,
+    now: datetime | None = None,
+) -> str:
+    """The whole HTML document.
+
+    ``job`` and ``words`` are as the API answers them (words without stop words, most frequent first); ``problem`` is a
+    problem+json body, of a refused submission (then ``form`` holds what was typed) or of a job that is not there.
+    ``prefix`` is the stage's root with a slash at its end; ``plain`` is false where a form post cannot be accepted
+    (AUTH=token). FileNotFoundError where the page was not built.
+    """
+    form = form or {}
+    if not form and job and job.get("kind") == "url":
+        form = {"url": str(job.get("url") or "")}
+    errors = _field_errors(problem)
+    fields: dict[str, str] = {}
+    for name in FIELDS:
+        fields[name] = _escape(form.get(name, ""))
+        fields[f"{name}_error"] = _escape(errors.get(name, ""))
+        fields[f"{name}_invalid"] = "true" if name in errors else "false"
+    return _template("index.html").substitute(
+        fields,
+        prefix=_escape(prefix),
+        title=_escape(_title(job)),
+        view="job" if job or (problem and not form) else "home",
+        key=secrets.token_urlsafe(16),
+        refresh=_refresh(job, now or datetime.now(UTC)),
+        plain=_plain(job, words or [], problem, prefix) if plain else _template("token.html").substitute(),
+    )
+
+
+def read_form(body: bytes | str) -> tuple[dict[str, str], str | None]:
+    """A posted form as a submission of the API (empty fields left out), and its idempotency key.
+
+    The key stands for this content on that copy of the page: sent twice it is one job, changed and sent again it is
+    another. ValueError for a body that is not UTF-8 or has more fields than the form.
+    """
+    text = body.decode("utf-8") if isinstance(body, bytes) else body
+    pairs = dict(parse_qsl(text, errors="strict", max_num_fields=20))
+    submission = {name: pairs[name].strip() for name in FIELDS if pairs.get(name, "").strip()}
+    if not pairs.get("key"):
+        return submission, None
+    content = "\0".join((pairs["key"], *(f"{name}={value}" for name, value in submission.items())))
+    return submission, hashlib.sha256(content.encode()).hexdigest()
+
+
+def asset(name: str) -> Asset | None:
+    """The built file of that name, or None; only names that the build wrote are ever opened."""
+    return _assets().get(name)
+
+
+@functools.cache
+def _assets() -> dict[str, Asset]:
+    return {
+        path.name: Asset(path.read_text("utf-8"), CONTENT_TYPES[path.suffix])
+        for path in (WEB / "assets").glob("*")
+        if path.suffix in CONTENT_TYPES
+    }
+
+
+@functools.cache
+def _template(name: str) -> Template:
+    return Template((WEB / name).read_text("utf-8"))
+
+
+def visible(word: str) -> str:
+    """The word with what cannot be seen spelt out as ‹U+200B›, and cut where it is too long to be looked at."""
+    shown = word if len(word) <= LONGEST else f"{word[:LONGEST]}…"
+    return INVISIBLE.sub(lambda found: f"‹U+{ord(found[0]):04X}›", shown)
+
+
+def _escape(value: object) -> str:
+    return html.escape(visible_text(str(value)), quote=True)
+
+
+def visible_text(text: str) -> str:
+    """Text of ours or of a stranger's page without the characters that HTML cannot hold or that turn a line around."""
+    return re.sub(
+        "[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", "", text
+    )
+
+
+def _title(job: Mapping[str, Any] | None) -> str:
+    if not job:
+        return "Wordcounts"
+    page = job.get("page") or {}
+    return f"{page.get('title') or job.get('url') or 'A text'} – Wordcounts"
+
+
+def _refresh(job: Mapping[str, Any] | None, now: datetime) -> str:
+    """Every two seconds for a minute, then every fifteen: a forgotten tab must not poll for a month."""
+    if not job or job["state"] not in ("queued", "running"):
+        return ""
+    try:
+        age = (now - datetime.fromisoformat(str(job.get("submitted_at")))).total_seconds()
+    except (ValueError, TypeError):
+        age = 0.0
+    return f'<noscript><meta http-equiv="refresh" content="{2 if age < 60 else 15}"></noscript>'
+
+
+def _plain(
+    job: Mapping[str, Any] | None,
+    words: Sequence[Mapping[str, Any]],
+    problem: Mapping[str, Any] | None,
+    prefix: str,
+) -> str:
+    if problem:
+        return _message(problem.get("title", "That did not work"), problem.get("detail", ""))
+    if not job:
+        return _template("welcome.html").substitute()
+    state = job["state"]
+    if state in ("queued", "running"):
+        return _template("waiting.html").substitute(
+            state=_escape(STATES[state]), link=_escape(f"{prefix}?job={job['id']}"), what=_escape(_what(job))
+        )
+    if state == "succeeded":
+        return _words(job, words)
+    error = job.get("error") or {}
+    return _message(error.get("title") or STATES[state], error.get("detail") or "")
+
+
+def _message(title: object, detail: object) -> str:
+    return _template("message.html").substitute(title=_escape(title), detail=_escape(detail))
+
+
+def _what(job: Mapping[str, Any]) -> str:
+    return str(job.get("url") or {"text": "Your text", "html": "Your document"}.get(str(job.get("kind")), "The page"))
+
+
+def _words(job: Mapping[str, Any], words: Sequence[Mapping[str, Any]]) -> str:
+    page, totals = job.get("page") or {}, job.get("totals") or {}
+    language = page.get("language") or "en"
+    most = max((int(word["count"]) for word in words), default=1)
+    row = _template("word.html")
+    rows = "".join(
+        row.substitute(
+            rank=rank,
+            word=html.escape(visible(str(word["word"]))),
+            language=_escape(language),
+            count=f"{int(word['count']):,}",
+            value=int(word["count"]),
+            most=most,
+            share=f"{float(word.get('share') or 0):.2%}",
+        )
+        for rank, word in enumerate(words, 1)
+    )
+    return _template("words.html").substitute(
+        title=_escape(page.get("title") or _what(job)),
+        what=_escape(page.get("url") or _what(job)),
+        language=_escape(language),
+        total=f"{int(totals.get('words') or 0):,}",
+        distinct=f"{int(totals.get('distinct') or 0):,}",
+        caption=_escape(_caption(len(words), stop_list=totals.get("stop_list") is not False)),
+        rows=rows or '<tr><td colspan="5">There are no words on this page.</td></tr>',
+    )
+
+
+def _caption(shown: int, *, stop_list: bool) -> str:
+    if not shown:
+        return "No words"
+    kind = "without stop words" if stop_list else "all kinds: there is no list of stop words for this language"
+    return f"The {shown:,} most frequent words, {kind}"
+
+
+def _field_errors(problem: Mapping[str, Any] | None) -> dict[str, str]:
+    """Detail by field, from the problem's JSON pointers; what points nowhere we know belongs to the address."""
+    found: dict[str, str] = {}
+    for error in (problem or {}).get("errors") or ():
+        name = str(error.get("pointer", "")).lstrip("#").strip("/").split("/")[0]
+        found.setdefault(name if name in FIELDS else "url", str(error.get("detail", "")))
+    return found

@@ -1,0 +1,205 @@
+"""What the HTTP API takes and answers, as msgspec structs: they validate, encode, and make ``/openapi.json``. Pure."""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+URN = "urn:wordcounts:problem:"
+
+# Every problem with its status and title; docs/problems.md says of each what it means and what to do.
+PROBLEMS = {
+    "invalid-request": (400, "The request is malformed"),
+    "invalid-json": (400, "The body is not usable JSON"),
+    "invalid-parameter": (400, "A parameter is not valid"),
+    "invalid-header": (400, "A header is not valid"),
+    "unauthorized": (401, "A valid token is needed"),
+    "forbidden": (403, "This is not allowed"),
+    "not-found": (404, "There is nothing here"),
+    "method-not-allowed": (405, "This method is not served here"),
+    "not-acceptable": (406, "No acceptable representation"),
+    "request-timeout": (408, "The request took too long"),
+    "job-ended": (409, "The job has ended"),
+    "job-running": (409, "The job is running"),
+    "job-canceled": (409, "The job was canceled"),
+    "gone": (410, "The job is gone"),
+    "body-too-large": (413, "The body is too large"),
+    "uri-too-long": (414, "The address of the request is too long"),
+    "unsupported-media-type": (415, "This content type is not read"),
+    "misdirected": (421, "This host is not served here"),
+    "invalid-submission": (422, "The submission is not valid"),
+    "idempotency-key-reused": (422, "The idempotency key was used for another request"),
+    "rate-limited": (429, "Too many requests"),
+    "headers-too-large": (431, "The headers are too large"),
+    "internal": (500, "Something went wrong here"),
+    "unavailable": (503, "The service cannot do this now"),
+}
+
+
+State = Literal["queued", "running", "succeeded", "failed", "canceled"]
+ErrorType = Literal[
+    "address-refused",
+    "dns-failed",
+    "connection-failed",
+    "timeout",
+    "too-large",
+    "too-many-redirects",
+    "http-status",
+    "not-text",
+    "bad-encoding",
+    "bad-selector",
+    "worker-lost",
+    "internal",
+]
+Id = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="128 bits in hexadecimal digits.")]
+Time = Annotated[
+    str, Meta(description="RFC 3339, in UTC with milliseconds.", extra_json_schema={"format": "date-time"})
+]
+
+
+class Page(Struct, kw_only=True):
+    """What was fetched or read."""
+
+    url: Annotated[str | None, Meta(description="The final address, after redirects.")] = None
+    status: int | None = None
+    title: str | None = None
+    language: str | None = None
+    encoding: str | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+
+
+class Totals(Struct, kw_only=True):
+    """Words of the page, how many of them differ, and how many are stop words."""
+
+    words: Annotated[int, Meta(ge=0)]
+    distinct: Annotated[int, Meta(ge=0)]
+    stop_words: Annotated[int, Meta(ge=0)]
+    approximate: bool = False
+    stop_list: Annotated[bool, Meta(description="Whether there is a list of stop words for the language.")] = True
+
+
+class TopWord(Struct, kw_only=True):
+    """A word and how often it occurs."""
+
+    word: str
+    count: Annotated[int, Meta(ge=1)]
+
+
+class Options(Struct, kw_only=True, omit_defaults=True):
+    """The options that were given."""
+
+    select: str | UnsetType = UNSET
+    ignore: str | UnsetType = UNSET
+    language: str | UnsetType = UNSET
+
+
+class JobError(Struct, kw_only=True):
+    """Why a job failed; `status` is what the page's server answered, with `http-status`."""
+
+    type: ErrorType
+    title: str
+    detail: str
+    status: int | UnsetType = UNSET
+
+
+class Job(Struct, kw_only=True):
+    """A job: one page, text or document whose words are counted."""
+
+    id: Id
+    state: State
+    version: Annotated[int, Meta(ge=1, description="Rises by one with every change.")]
+    attempt: Annotated[int, Meta(ge=0, description="How often a worker has taken the job.")]
+    kind: Literal["url", "text", "html", "object"]
+    url: str | None
+    options: Options | UnsetType = UNSET
+    submitted_at: Time
+    started_at: Time | None
+    finished_at: Time | None
+    expires_at: Time
+    page: Page | None
+    totals: Totals | None
+    top: Annotated[list[TopWord], Meta(max_length=10)] | None
+    error: JobError | None
+
+
+class Jobs(Struct, kw_only=True):
+    """Some of the caller's jobs, newest first; `next` is the address of the following ones, or null."""
+
+    jobs: list[Job]
+    next: str | None
+
+
+class Word(Struct, kw_only=True):
+    """A word, how often it occurs, and its share (0 to 1) of all words of the page."""
+
+    word: str
+    count: Annotated[int, Meta(ge=1)]
+    share: Annotated[float, Meta(ge=0, le=1)]
+    stop_word: bool
+
+
+class Words(Struct, kw_only=True):
+    """Some words of a job, most frequent first, ties by word; `total` is how many words the query matches."""
+
+    id: Id
+    total: Annotated[int, Meta(ge=0)]
+    offset: Annotated[int, Meta(ge=0)]
+    words: list[Word]
+    next: str | None
+
+
+class Health(Struct, kw_only=True):
+    """`degraded`: the queue is away, submissions are accepted and wait. `unavailable`: nothing can be read."""
+
+    status: Literal["ok", "degraded", "unavailable"]
+    checks: dict[str, Literal["ok", "away"]]
+
+
+class ProblemError(Struct, kw_only=True, omit_defaults=True):
+    """One thing that is wrong, and where: a JSON pointer into the body, a query parameter or a header."""
+
+    detail: str
+    pointer: str | UnsetType = UNSET
+    parameter: str | UnsetType = UNSET
+    header: str | UnsetType = UNSET
+
+
+class Problem(Struct, kw_only=True, omit_defaults=True):
+    """An error as RFC 9457 has it; `type` is stable, what it says is for people."""
+
+    type: Annotated[str, Meta(pattern="^urn:wordcounts:problem:[a-z-]+$")]
+    title: str
+    status: Annotated[int, Meta(ge=400, le=599)]
+    detail: str
+    errors: list[ProblemError] | UnsetType = UNSET
+    error: JobError | UnsetType = UNSET  # of a failed job, as the job has it
+
+
+class ListQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Which of the caller's jobs."""
+
+    state: State | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=100, description="Jobs in an answer.")] = 20
+    cursor: (
+        Annotated[str, Meta(pattern="^[0-9a-f]{44}$", description="Where to go on: from an answer's `next`.")]
+        | UnsetType
+    ) = UNSET
+
+
+class WordsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Which words, and how they are counted together."""
+
+    stop_words: Annotated[Literal["exclude", "include"], Meta(description="Words such as `the`, by language.")] = (
+        "exclude"
+    )
+    case: Annotated[Literal["keep", "fold"], Meta(description="`fold` counts `The` and `the` together.")] = "keep"
+    limit: (
+        Annotated[int, Meta(ge=1, le=10_000, description="Words in an answer; 100 in JSON, all in CSV.")] | UnsetType
+    ) = UNSET
+    offset: Annotated[int, Meta(ge=0, le=1_000_000_000, description="Words to pass over.")] = 0
+    prefix: Annotated[str, Meta(max_length=200, description="Only words that begin so.")] = ""
+    min_count: Annotated[int, Meta(ge=1, le=1_000_000_000, description="Only words that occur so often.")] = 1
+
+
+class NoQuery(Struct, forbid_unknown_fields=True, frozen=True):
+    """No parameters."""
