@@ -1,0 +1,113 @@
+// The HTTP API: one function for a request, and what is made of it. The root is where the script came from, so that
+// the page works below a stage's prefix.
+
+const root = new URL('..', import.meta.url)
+const PAGE = 10_000 // words asked for at once
+export const MOST_WORDS = 200_000 // words held in the page; the CSV of the API has all of them
+
+/** What the API refused, in its words: status, title, detail, errors [{pointer, detail}], retryAfter in seconds. */
+export class Problem extends Error {
+  constructor(status, body, retryAfter) {
+    super(body.detail || body.title || `The service answered ${status}.`)
+    this.status = status
+    this.title = body.title || 'That did not work'
+    this.detail = body.detail || ''
+    this.errors = body.errors ?? []
+    this.retryAfter = retryAfter
+  }
+}
+
+/** The service could not be reached at all. */
+export class Unreachable extends Error {
+  constructor() {
+    super('The service cannot be reached. Check the connection and try again.')
+  }
+}
+
+let askForToken = null
+
+/** How to ask the reader for a token: an async function that resolves when one was given. */
+export function onUnauthorized(ask) {
+  askForToken = ask
+}
+
+/** Sends one request; {body, headers, status}. Problem, Unreachable, or the signal's AbortError. */
+export async function request(method, path, { json, headers = {}, signal, quiet = false } = {}) {
+  for (;;) {
+    const response = await send(method, path, json, headers, signal)
+    if (response.status === 401 && !quiet && askForToken) {
+      await askForToken(Boolean(getToken()))
+      continue
+    }
+    const body = await read(response)
+    if (response.ok) return { body, headers: response.headers, status: response.status }
+    throw new Problem(response.status, body ?? {}, Number(response.headers.get('Retry-After')) || 0)
+  }
+}
+
+async function send(method, path, json, headers, signal) {
+  const sent = { Accept: 'application/json', ...headers }
+  if (json !== undefined) sent['Content-Type'] = 'application/json'
+  if (getToken()) sent.Authorization = `Bearer ${getToken()}`
+  try {
+    return await fetch(new URL(path, root), {
+      method,
+      signal,
+      headers: sent,
+      body: json === undefined ? undefined : JSON.stringify(json),
+      cache: 'no-store',
+    })
+  } catch (error) {
+    if (signal?.aborted) throw error
+    throw new Unreachable()
+  }
+}
+
+async function read(response) {
+  try {
+    return await response.json()
+  } catch {
+    return null // 204, or a gateway's own page
+  }
+}
+
+export const getToken = () => sessionStorage.getItem('token')
+export const setToken = (token) => sessionStorage.setItem('token', token)
+
+export const jobAddress = (id) => new URL(`?job=${encodeURIComponent(id)}`, root).href
+export const homeAddress = () => root.href
+const jobPath = (id, rest = '') => `jobs/${encodeURIComponent(id)}${rest}`
+
+export async function submitJob(submission, key) {
+  const { body } = await request('POST', 'jobs', { json: submission, headers: { 'Idempotency-Key': key } })
+  return body
+}
+
+export const cancelJob = async (id) => (await request('POST', jobPath(id, '/cancel'))).body
+export const eraseJob = (id) => request('DELETE', jobPath(id))
+
+/** {jobs, next}: a page of the caller's jobs, newest first; next is the address of the following page or null. */
+export async function listJobs(next) {
+  const { body } = await request('GET', next ?? 'jobs?limit=20', { quiet: true })
+  return { jobs: body.jobs ?? [], next: body.next ?? null }
+}
+
+/** The job as it is now, held back by the server for up to `wait` seconds unless it ends; waited says if it did. */
+export async function getJob(id, { wait = 0, signal } = {}) {
+  const headers = wait ? { Prefer: `wait=${wait}` } : {}
+  const { body, headers: got } = await request('GET', jobPath(id), { headers, signal })
+  return { job: body, waited: got.has('Preference-Applied'), retryAfter: Number(got.get('Retry-After')) || 0 }
+}
+
+/** Every word of a job with its stop words, most frequent first; onProgress hears how many there are so far. */
+export async function allWords(id, { signal, onProgress }) {
+  const words = []
+  let path = jobPath(id, `/words?stop_words=include&limit=${PAGE}`)
+  while (path && words.length < MOST_WORDS) {
+    const { body } = await request('GET', path, { signal })
+    for (const { word, count, stop_word: stop } of body.words) words.push({ word, count, stop })
+    path = body.next
+    onProgress(words.length, body.total)
+  }
+  return words
+}

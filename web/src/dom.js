@@ -1,0 +1,63 @@
+// Small helpers over the DOM. Text goes in by textContent only, styles through the CSSOM only (the policy forbids both
+// others).
+
+/** A copy of the template with that id: its first element, and its parts by their data-is names. */
+export function fromTemplate(id) {
+  const element = document.getElementById(id).content.firstElementChild.cloneNode(true)
+  const parts = {}
+  for (const part of element.querySelectorAll('[data-is]')) parts[part.dataset.is] = part
+  return { element, parts }
+}
+
+/** An element with attributes (null leaves one out) and children: elements or texts. */
+export function make(name, attributes = {}, ...children) {
+  return fill(document.createElement(name), attributes, children)
+}
+
+export function makeSvg(name, attributes = {}, ...children) {
+  return fill(document.createElementNS('http://www.w3.org/2000/svg', name), attributes, children)
+}
+
+function fill(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) if (value != null) element.setAttribute(name, value)
+  element.append(...children)
+  return element
+}
+
+/** Says it to a screen reader, without moving anybody's focus. */
+export function announce(text) {
+  document.getElementById('announce').textContent = text
+}
+
+/** A button that asks once more before it does what cannot be undone. */
+export function confirmed(button, question, act) {
+  const label = button.textContent
+  let asking = false
+  const rest = () => {
+    asking = false
+    button.textContent = label
+    button.classList.remove('danger')
+  }
+  button.addEventListener('blur', rest)
+  button.addEventListener('click', () => {
+    if (asking) {
+      rest()
+      act()
+      return
+    }
+    asking = true
+    button.textContent = question
+    button.classList.add('danger')
+    announce(question)
+  })
+}
+
+/** Hands the reader a file made here. */
+export function download(name, type, content) {
+  const url = URL.createObjectURL(new Blob([content], { type }))
+  const link = make('a', { href: url, download: name })
+  document.body.append(link)
+  link.click()
+  link.remove()
+  setTimeout(() => URL.revokeObjectURL(url), 10_000)
+}

@@ -1,0 +1,54 @@
+// Numbers, times and words as a reader sees them.
+
+const whole = new Intl.NumberFormat('en')
+const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 })
+const percent = new Intl.NumberFormat('en', { style: 'percent', minimumFractionDigits: 2 })
+const moment = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' })
+
+export const number = (value) => whole.format(value)
+export const short = (value) => (value < 10_000 ? whole : compact).format(value)
+export const share = (value) => percent.format(value)
+export const plural = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`
+export const when = (time) => (time ? moment.format(new Date(time)) : '')
+
+export function bytes(value) {
+  if (value < 1000) return plural(value, 'byte')
+  return value < 1e6 ? `${Math.round(value / 1000)} kB` : `${(value / 1e6).toFixed(1)} MB`
+}
+
+export function elapsed(seconds) {
+  const rounded = Math.max(0, Math.floor(seconds))
+  return rounded < 60 ? `${rounded} s` : `${Math.floor(rounded / 60)} min ${rounded % 60} s`
+}
+
+/** The tag if a browser can use it: a page may declare anything as its language. */
+export function knownLanguage(tag) {
+  try {
+    return Intl.getCanonicalLocales(tag)[0]
+  } catch {
+    return undefined
+  }
+}
+
+export function languageName(tag) {
+  try {
+    return new Intl.DisplayNames('en', { type: 'language' }).of(tag)
+  } catch {
+    return tag
+  }
+}
+
+// What has no width or turns the direction of its neighbours. Joiners inside the scripts that spell with them stay.
+const INVISIBLE = new RegExp(
+  '[\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180e\\u200b\\u200e\\u200f' +
+    '\\u2028-\\u202e\\u2060-\\u206f\\u3164\\ufeff\\uffa0\\ufff0-\\ufffb\\u{1bca0}-\\u{1bca3}\\u{1d173}-\\u{1d17a}' +
+    '\\u{e0000}-\\u{e00ff}\\u{d800}-\\u{dfff}]|(?<![\\u0600-\\u08ff\\u0900-\\u109f\\u1780-\\u17ff\\u1800-\\u18af' +
+    '\\u{1f000}-\\u{1faff}\\u2600-\\u27bf\\ufb50-\\ufdff\\ufe0f])[\\u200c\\u200d]',
+  'gu',
+)
+
+/** The word with what cannot be seen spelt out as ‹U+200B›, and cut where it is too long to be looked at. */
+export function visible(word, longest = 80) {
+  const cut = word.length > longest ? `${[...word.slice(0, 2 * longest)].slice(0, longest).join('')}…` : word
+  return cut.replace(INVISIBLE, (found) => `‹U+${found.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}›`)
+}
