@@ -1,0 +1,193 @@
+"""A client of Wordcounts in one file, to copy into a script of your own; it needs requests and nothing else.
+
+    from client import Wordcounts
+
+    service = Wordcounts("http://127.0.0.1:8000")
+    job = service.count(url="https://example.com/")
+    for row in service.words(job["id"], limit=10):
+        print(row["count"], row["word"])
+
+Each submission carries an idempotency key, so that every call may be repeated, and is, when the connection fails or
+the service asks for patience. Jobs and words are dictionaries as the API answers them.
+"""
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+
+Job = dict[str, Any]
+
+ENDED = ("succeeded", "failed", "canceled")
+LONGEST_WAIT = 20  # seconds that the service holds a request back
+
+
+class WordcountsError(Exception):
+    """What keeps the service from doing as asked."""
+
+
+class Unreachable(WordcountsError):
+    """The service did not answer, however often it was asked."""
+
+
+class Problem(WordcountsError):
+    """The service refused: ``type`` is the problem's short name, ``status`` the HTTP status, ``body`` all it said."""
+
+    def __init__(self, status: int, body: dict[str, Any]) -> None:
+        super().__init__(body.get("detail") or body.get("title") or f"the service answered {status}")
+        self.status = status
+        self.type = str(body.get("type", "")).rpartition(":")[2]
+        self.errors: list[dict[str, str]] = body.get("errors", [])
+        self.body = body
+
+
+class JobFailed(WordcountsError):
+    """The job ended without words; ``job`` says why."""
+
+    def __init__(self, job: Job) -> None:
+        error = job["error"] or {"type": "job-canceled", "title": "The job was canceled", "detail": ""}
+        super().__init__(": ".join(filter(None, (error["title"], error["detail"]))))
+        self.type = error["type"]
+        self.job = job
+
+
+class Wordcounts:
+    """The service at an address (with its stage, if it has one). ``retries`` counts repeated tries of one request."""
+
+    def __init__(self, address: str = "http://127.0.0.1:8000", token: str | None = None, *, retries: int = 5) -> None:
+        self.address = address.rstrip("/") + "/"
+        self.retries = retries
+        self.session = requests.Session()
+        if urlsplit(self.address).hostname in ("127.0.0.1", "localhost", "::1"):
+            self.session.trust_env = False  # no proxy stands before this machine
+        if token:
+            self.session.headers["Authorization"] = f"Bearer {token}"
+
+    def submit(self, *, key: str | None = None, wait: float = 0, **submission: str | None) -> Job:
+        """Submit ``url``, ``text`` or ``html``, with ``select``, ``ignore``, ``language``; the job, maybe ended.
+
+        The same ``key`` (up to 255 characters) with the same submission gives the same job, for weeks.
+        """
+        headers = {"Idempotency-Key": key or uuid.uuid4().hex, **_prefer(wait)}
+        given = {name: value for name, value in submission.items() if value is not None}
+        return dict(self._request("POST", "jobs", json=given, headers=headers).json())
+
+    def job(self, job_id: str, *, wait: float = 0) -> Job:
+        """The job as it is, or as soon as it has ended, ``wait`` seconds (20 at most) from now at the latest."""
+        return dict(self._request("GET", f"jobs/{job_id}", headers=_prefer(wait)).json())
+
+    def wait(self, job: Job, *, timeout: float | None = None, changed: Callable[[Job], None] | None = None) -> Job:
+        """The job once it has ended, or as it is after ``timeout`` seconds; ``changed`` is told of each new version."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while job["state"] not in ENDED:
+            left = LONGEST_WAIT if until is None else until - time.monotonic()
+            if left <= 0:
+                break
+            asked, seen = time.monotonic(), job["version"]
+            job = self.job(job["id"], wait=min(left, LONGEST_WAIT))
+            if changed is not None and job["version"] != seen:
+                changed(job)
+            if job["state"] not in ENDED and time.monotonic() - asked < 0.5:
+                time.sleep(0.5)  # the service holds nobody back now
+        return job
+
+    def count(self, *, timeout: float | None = None, changed: Callable[[Job], None] | None = None, **given: Any) -> Job:
+        """Submit and wait: the job that has succeeded. ``JobFailed`` when it failed, TimeoutError when it goes on."""
+        job = self.wait(self.submit(**given), timeout=timeout, changed=changed)
+        if job["state"] not in ENDED:
+            raise TimeoutError(f"the job {job['id']} is {job['state']} after {timeout} s")
+        if job["state"] != "succeeded":
+            raise JobFailed(job)
+        return job
+
+    def words(self, job_id: str, *, limit: int | None = None, **query: str | int) -> Iterator[dict[str, Any]]:
+        """Words with ``count``, ``share`` and ``stop_word``, most frequent first; all of them without ``limit``.
+
+        ``query``: ``stop_words`` (exclude or include), ``case`` (keep or fold), ``prefix``, ``min_count``, ``offset``.
+        """
+        target: str | None = f"jobs/{job_id}/words"
+        params: dict[str, str | int] | None = {**query, "limit": min(limit or 10_000, 10_000)}
+        given = 0
+        while target:
+            page = self._request("GET", target, params=params).json()
+            for row in page["words"]:
+                yield row
+                given += 1
+                if given == limit:
+                    return
+            target, params = page["next"], None
+
+    def csv(self, job_id: str, **query: str | int) -> Iterator[bytes]:
+        """All words as CSV, in pieces with one header in front; the service guards formulas."""
+        target, params, header = f"jobs/{job_id}/words", dict(query), True
+        while True:
+            answer = self._request("GET", target, params=params, headers={"Accept": "text/csv"})
+            yield answer.content if header else answer.content.partition(b"\r\n")[2]
+            if "next" not in answer.links:
+                return
+            target, params, header = answer.links["next"]["url"], {}, False
+
+    def jobs(self, state: str | None = None) -> Iterator[Job]:
+        """Your jobs, newest first."""
+        target: str | None = "jobs"
+        params = {"state": state} if state else None
+        while target:
+            page = self._request("GET", target, params=params).json()
+            yield from page["jobs"]
+            target, params = page["next"], None
+
+    def cancel(self, job_id: str) -> Job:
+        """Cancel a job; ``Problem`` of type job-ended when it is too late."""
+        return dict(self._request("POST", f"jobs/{job_id}/cancel").json())
+
+    def erase(self, job_id: str) -> None:
+        """Erase a job with its words."""
+        self._request("DELETE", f"jobs/{job_id}")
+
+    def health(self) -> dict[str, Any]:
+        """What the service says of itself; asked once."""
+        answer = self.session.get(urljoin(self.address, "health"), timeout=10)
+        return dict(answer.json())
+
+    def _request(self, method: str, target: str, **arguments: Any) -> requests.Response:
+        """One request, repeated where that can help: ``Problem`` or ``Unreachable`` where it does not."""
+        url = urljoin(self.address, target)  # a link of the service begins with its stage, and a slash
+        for tries in range(self.retries + 1):
+            last = tries == self.retries
+            try:
+                answer = self.session.request(method, url, timeout=(5, LONGEST_WAIT + 15), **arguments)
+            except requests.RequestException as error:
+                if last or not isinstance(error, requests.ConnectionError | requests.Timeout):
+                    raise Unreachable(f"{self.address} does not answer: {type(error).__name__}") from error
+                time.sleep(_pause(tries))
+                continue
+            if answer.ok:
+                return answer
+            if last or answer.status_code not in (429, 500, 502, 503, 504):
+                raise Problem(answer.status_code, _body(answer))
+            time.sleep(max(_pause(tries), _seconds(answer.headers.get("Retry-After"))))
+        raise AssertionError("the last try returns or raises")
+
+
+def _prefer(wait: float) -> dict[str, str]:
+    return {"Prefer": f"wait={max(1, round(wait))}"} if wait else {}
+
+
+def _pause(tries: int) -> float:
+    return min(0.2 * 2.0**tries, 5.0) * random.uniform(0.5, 1.5)  # noqa: S311 - it spreads tries, it hides nothing
+
+
+def _seconds(retry_after: str | None) -> float:
+    return min(float(retry_after), 60.0) if retry_after and retry_after.isdigit() else 0.0
+
+
+def _body(answer: requests.Response) -> dict[str, Any]:
+    try:
+        found = answer.json()
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

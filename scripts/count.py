@@ -1,0 +1,149 @@
+"""Count the words of a page, a file or standard input, by the service: the running one, or one for this call alone.
+
+usage: make count URL=https://example.com/
+       python -m scripts.count (URL | FILE | -) [--csv | --json] [--top 10] [--select main] …
+"""
+
+import argparse
+import codecs
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from .client import Job, JobFailed, Unreachable, Wordcounts, WordcountsError
+
+HTML_SUFFIXES = (".html", ".htm", ".xhtml")
+BAR = 30  # characters of the longest bar
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m scripts.count", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("what", metavar="URL|FILE|-", help="an address, a file's path, or - for standard input")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="all words as CSV")
+    form.add_argument("--json", action="store_true", help="the job and all words as JSON")
+    parser.add_argument("--top", type=int, default=10, help="rows of the table (10)")
+    parser.add_argument("--stop-words", action="store_true", help="stop words too")
+    parser.add_argument("--fold", action="store_true", help="upper and lower case together")
+    parser.add_argument("--select", help="CSS selector: count only inside")
+    parser.add_argument("--ignore", help="CSS selector: leave out")
+    parser.add_argument("--language", help="of the text, such as en or pt-BR")
+    parser.add_argument("--html", action="store_true", help="the file or the input is HTML, whatever its name")
+    parser.add_argument("--encoding", default="utf-8-sig", help="of the file or the input (UTF-8)")
+    parser.add_argument("--server", default=os.environ.get("WORDCOUNTS_URL"), help="the service's address")
+    parser.add_argument("--token", default=os.environ.get("WORDCOUNTS_TOKEN"), help="where the service wants one")
+    parser.add_argument("--timeout", type=float, default=300, help="seconds (300)")
+    given = parser.parse_args(arguments)
+    if not given.what:
+        parser.error("say what to count: make count URL=https://example.com/")
+    try:
+        with _service(given) as service:
+            return _count(service, given)
+    except (WordcountsError, TimeoutError) as error:
+        _say(str(error))
+    except (OSError, UnicodeError, LookupError) as error:
+        _say(f"{given.what}: {error}")
+    return 1
+
+
+@contextlib.contextmanager
+def _service(given: argparse.Namespace) -> Iterator[Wordcounts]:
+    """The service that was named, else the one that runs on this machine, else one that lives as long as this call."""
+    address = given.server or f"http://127.0.0.1:{os.environ.get('PORT') or 8000}"
+    service = Wordcounts(address, given.token)
+    if given.server or _runs(service):
+        yield service
+        return
+    from . import run
+
+    _say("no service runs here: starting one for this call")
+    try:
+        with run.running_stack() as url:
+            yield Wordcounts(url, given.token)
+    except run.CannotStart as error:
+        raise Unreachable(str(error)) from error
+
+
+def _runs(service: Wordcounts) -> bool:
+    try:
+        return "checks" in service.health()
+    except (requests.RequestException, ValueError):
+        return False
+
+
+def _count(service: Wordcounts, given: argparse.Namespace) -> int:
+    submission = {**_submission(given), "select": given.select, "ignore": given.ignore, "language": given.language}
+    job = service.submit(**submission)
+    try:
+        _progress(job)
+        job = service.wait(job, timeout=given.timeout, changed=_progress)
+    except KeyboardInterrupt:
+        with contextlib.suppress(WordcountsError):
+            service.cancel(job["id"])
+        _say("canceled")
+        return 130
+    if job["state"] != "succeeded":
+        raise JobFailed(job) if job["finished_at"] else TimeoutError(f"still {job['state']} after {given.timeout:g} s")
+    query = {"stop_words": "include" if given.stop_words else "exclude", "case": "fold" if given.fold else "keep"}
+    if given.csv:
+        for piece in service.csv(job["id"], **query):
+            sys.stdout.buffer.write(piece)
+    elif given.json:
+        json.dump({"job": job, "words": list(service.words(job["id"], **query))}, sys.stdout, ensure_ascii=False)
+        print()
+    else:
+        _table(job, list(service.words(job["id"], limit=max(given.top, 1), **query)))
+    sys.stdout.flush()
+    return 0
+
+
+def _submission(given: argparse.Namespace) -> dict[str, str]:
+    """An address, or the text or HTML of a file or of standard input."""
+    codecs.lookup(given.encoding)  # an empty input would not ask for it
+    path = Path(given.what)
+    if given.what == "-":
+        text, html = sys.stdin.buffer.read().decode(given.encoding), given.html
+    elif "://" not in given.what and path.is_file():
+        text, html = path.read_bytes().decode(given.encoding), given.html or path.suffix.lower() in HTML_SUFFIXES
+    else:
+        return {"url": given.what}
+    return {"html" if html else "text": text.replace("\0", "")}
+
+
+def _progress(job: Job) -> None:
+    tries = f", try {job['attempt']}" if job["attempt"] > 1 else ""
+    _say(f"{job['state']}{tries}")
+
+
+def _say(text: str) -> None:
+    print(f"wordcounts: {_visible(text)}", file=sys.stderr, flush=True)
+
+
+def _table(job: Job, rows: list[dict[str, Any]]) -> None:
+    page, totals = job["page"] or {}, job["totals"]
+    print(_visible(page.get("title") or page.get("url") or job["kind"]))
+    counts = f"{totals['words']:,} words, {totals['distinct']:,} different, {totals['stop_words']:,} stop words"
+    print(f"{counts}, language {page.get('language')}\n")
+    most = max((row["count"] for row in rows), default=1)
+    for rank, row in enumerate(rows, 1):
+        bar = "█" * max(1, round(BAR * row["count"] / most))
+        print(f"{rank:4}  {row['count']:7,}  {row['share']:6.2%}  {bar:{BAR}}  {_visible(row['word'])}")
+
+
+def _visible(text: str) -> str:
+    """A stranger's text without what would steer a terminal."""
+    return "".join(character if character.isprintable() else "�" for character in text)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

@@ -1,0 +1,29 @@
+"""Make the table that the settings name where it is not there yet, on the DynamoDB that the environment points at.
+
+usage: TABLE_NAME=… AWS_ENDPOINT_URL_DYNAMODB=… python -m scripts.create_table
+"""
+
+import sys
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib import records, settings
+
+PATIENCE = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
+
+
+def main() -> int:
+    try:
+        name = settings.load().table_name
+        made = records.create_table(boto3.session.Session().client("dynamodb", config=PATIENCE), name)
+    except (settings.SettingsError, BotoCoreError, ClientError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"table {name}: {'made' if made else 'already there'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

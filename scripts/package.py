@@ -1,0 +1,201 @@
+"""Makes everything that a deploy needs, without AWS: ``python scripts/package.py production``.
+
+Writes ``build/<stage>/``: ``package/sam.json`` with ``package/deployment.zip`` (what is deployed), ``translated.json``
+(the same without SAM's types) and ``report.json``. Two runs give the same bytes. The bytecode in the zip is this
+Python's, so this Python's minor version is the one that Lambda runs.
+"""
+
+import argparse
+import hashlib
+import importlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from infra import build, checks  # noqa: E402 - the repository's folders are no installed packages
+
+MAX_ZIP = 5_000_000  # bytes
+WORKER_ONLY = ("counting", "extracting", "fetching", "pipeline", "worker")  # never imported by the Lambda
+STRIPPED = re.compile(
+    r"(^|/)(tests?|testing|bin|__pycache__)/|\.(pyi|pxd|c|h|so\.debug|pth)$|(^|/)py\.typed$"
+    r"|\.dist-info/(RECORD|INSTALLER|WHEEL|REQUESTED|top_level\.txt|entry_points\.txt|direct_url\.json)$"
+)
+UNUSED = re.compile(  # parts of powertools beside its Logger and Metrics: a third of the zip
+    r"^aws_lambda_powertools/(event_handler|utilities/(batch|data_classes|data_masking|feature_flags|idempotency"
+    r"|kafka|parameters|parser|streaming|validation))/"
+)
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest date that a zip can hold
+
+
+def main(arguments: list[str]) -> int:
+    """The command line; 1 when a check failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("stage", choices=build.STAGES)
+    stage = parser.parse_args(arguments).stage
+    out = ROOT / "build" / stage
+    shutil.rmtree(out, ignore_errors=True)
+    page = (ROOT / "chalicelib" / "web" / "index.html").exists()
+    if not page:
+        print("The page is not in the package: `make package` builds it first.", file=sys.stderr)
+    source = stage_source(out / "source")
+    sam = run_chalice(source, stage, out)
+    archive = out / "package" / "deployment.zip"
+    rebuild(archive, out / "function")
+    translated = translate(sam)
+    write_json(out / "translated.json", translated)
+    found = checks.faults(sam) + checks.faults(translated) + runtime_faults(sam) + size_faults(archive)
+    found += lint([out / "package" / "sam.json", out / "translated.json"])
+    report = describe(archive, sam, page=page)
+    write_json(out / "report.json", report)
+    print_report(stage, report)
+    for fault in found:
+        print(f"fault: {fault}", file=sys.stderr)
+    return 1 if found else 0
+
+
+def stage_source(source: Path) -> Path:
+    """A copy of what the Lambda needs, so that Chalice's caches stay out of the tree and its zip without the worker."""
+    ignore = shutil.ignore_patterns("__pycache__", *(f"{name}.py" for name in WORKER_ONLY))
+    shutil.copytree(ROOT / "chalicelib", source / "chalicelib", ignore=ignore)
+    shutil.copytree(ROOT / ".chalice", source / ".chalice", ignore=shutil.ignore_patterns("deployments", "deployed"))
+    for name in ("app.py", "requirements.txt"):
+        shutil.copy(ROOT / name, source / name)
+    return source
+
+
+def run_chalice(source: Path, stage: str, out: Path) -> dict[str, Any]:
+    """``chalice package`` with the merged template; returns the result and writes it, with sorted keys."""
+    write_json(out / "merge.json", merge_template(stage))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment |= {"AWS_DEFAULT_REGION": "us-east-1", "PIP_CONSTRAINT": str(ROOT / "constraints.txt")}
+    command = [sys.executable, "-c", "from chalice.cli import main; main()", "--project-dir", str(source)]
+    command += ["package", "--stage", stage, "--merge-template", str(out / "merge.json"), str(out / "package")]
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+    sam: dict[str, Any] = json.loads((out / "package" / "sam.json").read_text())
+    write_json(out / "package" / "sam.json", sam)
+    return sam
+
+
+def merge_template(stage: str) -> dict[str, Any]:
+    """infra/ for this app and stage."""
+    from chalicelib import records
+
+    config = json.loads((ROOT / ".chalice" / "config.json").read_text())["stages"][stage]
+    variables = config["environment_variables"]
+    os.environ.update(variables)  # AUTH and ALLOW_ORIGIN are fixed when app.py is imported
+    return build.template(
+        stage,
+        functions=function_names(importlib.import_module("app").app),
+        table=records.TABLE,
+        ttl_attribute=records.TTL_ATTRIBUTE,
+        allow_origin=variables.get("ALLOW_ORIGIN", ""),
+        variables={name: value for name, value in variables.items() if name not in ("AUTH", "ALLOW_ORIGIN")},
+    )
+
+
+def function_names(app: Any) -> list[str]:
+    """Chalice's names of an app's functions: one for the routes, one for each event handler."""
+    others = [handler.name for handler in (*app.event_sources, *app.pure_lambda_functions)]
+    return [build.API, *others]
+
+
+def rebuild(archive: Path, folder: Path) -> None:
+    """The zip again: stripped, with bytecode that is never checked, in fixed order with fixed dates."""
+    with zipfile.ZipFile(archive) as made:
+        kept = [name for name in made.namelist() if not STRIPPED.search(name) and not UNUSED.search(name)]
+        made.extractall(folder, kept)
+    command = [sys.executable, "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash"]
+    command += ["-s", str(folder), "-p", "/var/task", str(folder)]
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONHASHSEED": "0"})
+    archive.unlink()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as again:
+        for name in sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o100644 << 16
+            again.writestr(entry, (folder / name).read_bytes())
+
+
+def translate(sam: dict[str, Any]) -> dict[str, Any]:
+    """SAM's types as plain CloudFormation, by AWS's own translator."""
+    from samtranslator.parser.parser import Parser
+    from samtranslator.translator.translator import Translator
+
+    os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
+    plain = json.loads(json.dumps(sam))
+    for resource in plain["Resources"].values():
+        if resource.get("Type") == "AWS::Serverless::Function":
+            resource["Properties"]["CodeUri"] = "s3://packages/deployment.zip"  # what `aws cloudformation package` does
+    translated: dict[str, Any] = Translator({}, Parser()).translate(plain, parameter_values={})
+    translated.pop("Transform", None)
+    return translated
+
+
+def lint(templates: Iterable[Path]) -> list[str]:
+    """cfn-lint's findings, warnings among them."""
+    program = "from cfnlint.runner import main; main()"
+    command = [sys.executable, "-c", program, "--format", "parseable", "--regions", "us-east-1", "eu-central-1", "--"]
+    command += map(str, templates)
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    return [line for line in (run.stdout + run.stderr).splitlines() if line.strip()]
+
+
+def runtime_faults(sam: dict[str, Any]) -> list[str]:
+    """The bytecode must be of the minor version that Lambda runs."""
+    ours = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    functions = (each["Properties"] for each in sam["Resources"].values() if each["Type"].endswith("less::Function"))
+    return [f"the runtime is {each['Runtime']}, the bytecode {ours}'s" for each in functions if each["Runtime"] != ours]
+
+
+def size_faults(archive: Path) -> list[str]:
+    """The zip's size, and what must not be in it."""
+    size = archive.stat().st_size
+    found = [f"the zip has {size:,} bytes, more than {MAX_ZIP:,}"] if size > MAX_ZIP else []
+    with zipfile.ZipFile(archive) as made:
+        tops = {name.split("/")[0] for name in made.namelist()}
+    return found + [f"{name} is in the zip" for name in ("boto3", "botocore", "nltk", "lxml") if name in tops]
+
+
+def describe(archive: Path, sam: dict[str, Any], *, page: bool) -> dict[str, Any]:
+    """What is in the package: bytes in the zip by top folder, and what the template makes."""
+    parts: dict[str, int] = {}
+    with zipfile.ZipFile(archive) as made:
+        for entry in made.infolist():
+            top = entry.filename.split("/")[0]
+            parts[top] = parts.get(top, 0) + entry.compress_size
+        unpacked = sum(entry.file_size for entry in made.infolist())
+    return {
+        "zip_bytes": archive.stat().st_size,
+        "zip_sha256": hashlib.sha256(archive.read_bytes()).hexdigest(),
+        "unpacked_bytes": unpacked,
+        "parts": dict(sorted(parts.items(), key=lambda part: -part[1])),
+        "resources": len(sam["Resources"]),
+        "template_bytes": len(json.dumps(sam)),
+        "page": page,
+    }
+
+
+def print_report(stage: str, report: dict[str, Any]) -> None:
+    print(f"{stage}: {report['resources']} resources, a template of {report['template_bytes']:,} bytes")
+    print(f"zip {report['zip_bytes']:,} bytes ({report['unpacked_bytes']:,} unpacked), {report['zip_sha256']}")
+    for part, size in report["parts"].items():
+        if size > 10_000:
+            print(f"  {size:>9,}  {part}")
+
+
+def write_json(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

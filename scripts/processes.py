@@ -1,0 +1,187 @@
+"""Child processes of a launcher: each in a group of its own, waited for by its port, stopped for certain.
+
+Why not honcho or circus: docs/adr says.
+"""
+
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+MARK = "WORDCOUNTS_DATA"  # in the environment of every child: whose it is, so that leftovers can be found
+LOG_BYTES = 10_000_000
+
+
+class InUse(Exception):
+    """Another stack has this data; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A started program, the leader of its own process group."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    reader: threading.Thread | None = field(default=None, compare=False)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the leader still runs."""
+        return self.process.poll() is None
+
+    def ask_to_stop(self) -> None:
+        """SIGTERM to the leader only: its own children are its own to stop."""
+        if self.alive:
+            self.process.terminate()
+
+    def ended(self, seconds: float, hurry: Callable[[], bool] = lambda: False) -> bool:
+        """Wait so long for one that was asked, then kill its whole group; whether the leader ended by itself."""
+        until = time.monotonic() + seconds
+        while self.alive and time.monotonic() < until and not hurry():
+            time.sleep(0.02)
+        by_itself = not self.alive
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # also what a leader left behind
+        self.process.wait()
+        if self.reader is not None:
+            self.reader.join(1)
+        return by_itself
+
+    def stop(self, seconds: float) -> bool:
+        """Ask once, wait, kill; whether it ended by itself."""
+        self.ask_to_stop()
+        return self.ended(seconds)
+
+
+class Signals:
+    """SIGINT, SIGTERM and SIGHUP as a flag that a launcher looks at, so that none unwinds it in the middle."""
+
+    def __init__(self) -> None:
+        self._first: float | None = None
+        self._again = False
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(signum, self._note)
+
+    def _note(self, _signum: int, _frame: FrameType | None) -> None:
+        if self._first is None:
+            self._first = time.monotonic()
+        elif time.monotonic() - self._first > 1.0:  # make and a terminal send one signal twice
+            self._again = True
+
+    def stop(self) -> bool:
+        """Whether to stop."""
+        return self._first is not None
+
+    def hurry(self) -> bool:
+        """Whether somebody asked a second time and does not want to wait."""
+        return self._again
+
+
+def start(
+    name: str,
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str],
+    log: Path,
+    show: Callable[[str], None] | None = None,
+) -> Child:
+    """Start a program at the project's root; its output goes to ``log``, and line by line to ``show``."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        log.replace(log.with_name(log.name + ".1"))
+    with log.open("ab") as file:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=file if show is None else subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches the launcher alone, which then stops things in order
+        )
+    reader = None
+    if show is not None:
+        reader = threading.Thread(target=_read, args=(process.stdout, log, show), daemon=True)
+        reader.start()
+    return Child(name, process, log, reader)
+
+
+def _read(output: IO[bytes], log: Path, show: Callable[[str], None]) -> None:
+    with log.open("ab", buffering=0) as file, output:
+        for line in output:
+            file.write(line)
+            show(line.decode(errors="replace").rstrip())
+
+
+def last_lines(log: Path, count: int = 12) -> str:
+    """The end of a log, indented."""
+    with contextlib.suppress(OSError):
+        lines = log.read_text(errors="replace").splitlines()[-count:]
+        return "\n".join(f"  {line}" for line in lines)
+    return ""
+
+
+def wait_for(
+    ready: Callable[[], bool], *children: Child, seconds: float, stop: Callable[[], bool] = lambda: False
+) -> bool:
+    """Poll until ``ready()``; False when the time is over, a child has died, or ``stop()`` says so."""
+    until = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > until or stop() or not all(child.alive for child in children):
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def answers(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether something accepts connections there."""
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def sole_user(data: Path, who: str) -> Iterator[None]:
+    """Hold a data folder: ``InUse`` where another launcher has it; what a killed one left running is ended."""
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise InUse(f"{data} is in use by {lock.read().strip() or 'another stack'}") from None
+        lock.truncate(0)
+        lock.write(f"{who}, process {os.getpid()}\n")
+        lock.flush()
+        end_leftovers(data)
+        try:
+            yield
+        finally:
+            end_leftovers(data)
+
+
+def end_leftovers(data: Path) -> int:
+    """Kill every process that carries this folder's mark; how many. Only for the holder of the folder's lock."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and process.environ().get(MARK) == str(data):
+                process.kill()
+                found.append(process)
+    psutil.wait_procs(found, timeout=5)
+    return len(found)

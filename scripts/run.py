@@ -1,0 +1,348 @@
+"""The whole service on one machine: Redis, DynamoDB, the workers, the HTTP API and the page. `make run` ends here.
+
+Started in the order in which they need each other, stopped in the reverse; nothing is restarted: when one ends, all do.
+
+usage: python -m scripts.run [--port 8000] [--data .local]      (or PORT and DATA_DIR in the environment)
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from chalicelib import settings
+
+from . import node, processes, servers
+from .processes import Child, Signals
+
+STOP_SECONDS = 30  # for what runs: a fetch may take 20, then it is counted and written
+START_SECONDS = 60
+PORT, DATA_DIR = 8000, ".local"
+# What could lead a child to somebody's real account instead of the DynamoDB of this machine.
+FOREIGN = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
+QUIET_KEYS = {"level", "location", "message", "timestamp", "service", "exception_name", "xray_trace_id"}
+
+
+class CannotStart(Exception):
+    """The stack cannot run here as asked; the message says why and what to do."""
+
+
+@dataclass(slots=True)
+class Stack:
+    """What runs, and the environment that makes another process part of it."""
+
+    data: Path
+    port: int
+    signals: Signals
+    environment: dict[str, str]
+    backs: list[Child] = field(default_factory=list)  # Redis and DynamoDB
+    fronts: list[Child] = field(default_factory=list)  # the workers and the HTTP API
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def log(self, name: str) -> Path:
+        return self.data / f"{name}.log"
+
+
+def say(text: str) -> None:
+    """One line of the launcher's own."""
+    print(f"wordcounts | {text}", flush=True)
+
+
+# --- start ---
+
+
+def start(stack: Stack) -> None:
+    """Start everything and wait until /health is 200; ``CannotStart``, ``servers.NoServer`` or ``node.NoNode``."""
+    _start_redis(stack)
+    _start_dynamodb(stack)
+    _make_table(stack)
+    worker = [sys.executable, "-m", "chalicelib.worker"]
+    serve = [sys.executable, "-m", "scripts.serve", "--host", "127.0.0.1", "--port", str(stack.port)]
+    stack.environment.setdefault("API_URL", stack.url)  # of the links in events
+    feed = [sys.executable, "-m", "scripts.feed", "--data", str(stack.data)]
+    for name, command in (("worker", worker), ("http", serve), ("feed", feed)):
+        shown = Shown(name)
+        child = processes.start(name, command, environment=stack.environment, log=stack.log(name), show=shown.line)
+        stack.fronts.append(child)
+    (stack.data / "environment.json").write_text(json.dumps(_where(stack)))  # for scripts.tokens
+    ready = processes.wait_for(
+        lambda: _healthy(stack.url), *stack.backs, *stack.fronts, seconds=START_SECONDS, stop=stack.signals.stop
+    )
+    if not ready and not stack.signals.stop():
+        ended = _ended(stack) or f"{stack.url}/health is not 200 after {START_SECONDS} s; logs are in {stack.data}"
+        raise CannotStart(ended)
+
+
+def _where(stack: Stack) -> dict[str, str]:
+    """What leads another process on this machine to the stack's table; no secrets but dynalite's pretended ones."""
+    names = ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_DEFAULT_REGION", "TABLE_NAME")
+    found = {name: stack.environment[name] for name in names if stack.environment.get(name)}
+    return found | (servers.NOBODY if any(child.name == "dynamodb" for child in stack.backs) else {})
+
+
+def _start_redis(stack: Stack) -> None:
+    given = stack.environment.get("REDIS_URL", "")
+    if given:
+        _await_external("Redis", "REDIS_URL", given, 6379)
+        return
+    port = servers.free_port()
+    stack.backs.append(servers.start_redis(stack.data / "redis", port, stack.environment, stack.log("redis")))
+    stack.environment["REDIS_URL"] = f"redis://127.0.0.1:{port}/0"
+
+
+def _start_dynamodb(stack: Stack) -> None:
+    environment = stack.environment
+    given = environment.get("AWS_ENDPOINT_URL_DYNAMODB", "")
+    if not environment.get("AWS_DEFAULT_REGION"):
+        environment["AWS_DEFAULT_REGION"] = environment.get("AWS_REGION") or "us-east-1"
+    if given:
+        _await_external("DynamoDB", "AWS_ENDPOINT_URL_DYNAMODB", given, 443 if given.startswith("https") else 80)
+        if not any(environment.get(name) for name in ("AWS_ACCESS_KEY_ID", *FOREIGN)):
+            environment.update(servers.NOBODY)
+        return
+    port = servers.free_port()
+    child = servers.start_dynalite(stack.data / "dynamodb", port, environment, stack.log("dynamodb"))
+    stack.backs.append(child)
+    for name in FOREIGN:
+        environment.pop(name, None)
+    environment.update(servers.NOBODY, AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
+    environment["AWS_ENDPOINT_URL_DYNAMODB"] = f"http://127.0.0.1:{port}"
+
+
+def _await_external(what: str, setting: str, url: str, default_port: int) -> None:
+    parts = urlsplit(url)
+    if parts.scheme == "unix" or not parts.hostname:
+        return
+    host, port = parts.hostname, parts.port or default_port  # never the password that the address may hold
+    if not processes.wait_for(lambda: processes.answers(port, host), seconds=10):
+        raise CannotStart(f"No {what} answers at {host}:{port}, where {setting} points")
+
+
+def _make_table(stack: Stack) -> None:
+    command = [sys.executable, "-m", "scripts.create_table"]
+    made = subprocess.run(
+        command, cwd=processes.ROOT, env=stack.environment, capture_output=True, text=True, check=False
+    )
+    if made.returncode and not stack.signals.stop():
+        raise CannotStart(f"The table could not be made: {(made.stderr.strip() or 'no reason given').splitlines()[-1]}")
+
+
+def _healthy(url: str) -> bool:
+    try:
+        with _direct.open(f"{url}/health", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:  # an HTTP error is one too
+        return False
+
+
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy stands before the loopback
+
+
+# --- run and stop ---
+
+
+def watch(stack: Stack, parent: int | None) -> str | None:
+    """Until somebody asks to stop; what ended by itself, in words, or None."""
+    while not stack.signals.stop():
+        if (ended := _ended(stack)) is not None:
+            return ended
+        if parent is not None and os.getppid() != parent:
+            return None
+        time.sleep(0.2)
+    return None
+
+
+def _ended(stack: Stack) -> str | None:
+    for child in [*stack.backs, *stack.fronts]:
+        if not child.alive:
+            status = child.process.returncode
+            how = f"was ended by signal {-status}" if status < 0 else f"has ended with status {status}"
+            return f"{child.name} {how}. Its last lines ({child.log}):\n{processes.last_lines(child.log)}"
+    return None
+
+
+def stop(stack: Stack) -> None:
+    """First what takes jobs and runs them, which may finish; then what they are kept in."""
+    for child in stack.fronts:
+        child.ask_to_stop()
+    if any(child.alive for child in stack.fronts):
+        say("stopping; what runs may finish (again to stop at once)")
+    until = time.monotonic() + STOP_SECONDS
+    for child in reversed(stack.fronts):
+        if not child.ended(max(0.0, until - time.monotonic()), stack.signals.hurry):
+            say(f"{child.name} was killed; what it had in hand goes on at the next start")
+    for child in stack.backs:
+        child.ask_to_stop()
+    for child in stack.backs:
+        child.ended(10)
+
+
+class Shown:
+    """A child's output for people: JSON log lines as words, metrics left to the log file."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def line(self, text: str) -> None:
+        """Print one line, if it is for people."""
+        if (readable := in_words(text)) is not None:
+            print(f"{self.name:10} | {readable}", flush=True)
+
+
+def in_words(text: str) -> str | None:
+    """A log line without what a person does not read; None for metrics, good health and empty lines."""
+    try:
+        entry = json.loads(text)
+    except ValueError:
+        entry = None
+    if not isinstance(entry, dict):
+        return text or None
+    if "_aws" in entry or (entry.get("route") == "/health" and entry.get("status") == 200):
+        return None
+    words = [str(entry.get("message", ""))]
+    if entry.get("level") not in (None, "INFO"):
+        words.insert(0, str(entry["level"]))
+    for key, value in entry.items():
+        if key == "seconds" and isinstance(value, dict):
+            words.append(f"seconds={sum(value.values()):.3f}")
+        elif key not in QUIET_KEYS and value is not None:
+            words.append(f"{key}={value}")
+    return " ".join(filter(None, words))
+
+
+# --- the command ---
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m scripts.run", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--port", default=os.environ.get("PORT") or str(PORT))
+    parser.add_argument("--data", default=os.environ.get("DATA_DIR") or DATA_DIR)
+    parser.add_argument("--parent", type=int, help="stop when this process, which started it, is gone")
+    options = parser.parse_args(arguments)
+    signals = Signals()
+    data = Path(options.data).expanduser().resolve()
+    try:
+        port = _port(options.port)
+        settings.load()
+        with processes.sole_user(data, f"the stack on http://127.0.0.1:{port}"):
+            _check_free(port)
+            return _run(Stack(data, port, signals, _environment(data)), options.parent)
+    except (CannotStart, settings.SettingsError, processes.InUse, OSError) as error:
+        print(f"wordcounts: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(stack: Stack, parent: int | None) -> int:
+    problem: str | None = None
+    try:
+        start(stack)
+        if not stack.signals.stop():
+            _greet(stack)
+        problem = watch(stack, parent)
+    except (CannotStart, servers.NoServer, node.NoNode) as error:
+        problem = str(error)
+    finally:
+        with contextlib.suppress(BrokenPipeError):
+            stop(stack)
+    if problem is not None and not stack.signals.stop():
+        print(f"wordcounts: {problem}", file=sys.stderr)
+        return 1
+    say("stopped")
+    return 0
+
+
+def _greet(stack: Stack) -> None:
+    say(f"ready: {stack.url}   (data and logs in {stack.data}; Ctrl-C stops)")
+    say("try it in another terminal:")
+    body = json.dumps({"url": "https://example.com/"})
+    print(
+        f"\n  curl -s {stack.url}/jobs -H 'Content-Type: application/json' -H 'Prefer: wait=15' -d '{body}'\n",
+        flush=True,
+    )
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65_536):
+        raise CannotStart(f"PORT: expected a number from 1 to 65535, got {text!r}")
+    return int(text)
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what a killed stack left in TIME_WAIT is free
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen()
+        except OSError as error:
+            raise CannotStart(
+                f"Port {port} cannot be had ({error.strerror}); another: make run PORT={port + 100}"
+            ) from None
+
+
+def _environment(data: Path) -> dict[str, str]:
+    environment = {**os.environ, processes.MARK: str(data), "PYTHONUNBUFFERED": "1", "TMPDIR": _temporary(data)}
+    environment["INBOX_DIR"] = _folder(data / "inbox")  # what feed.py takes, and the worker may read
+    environment["WORKER_PROCESSES"] = environment.get("WORKER_PROCESSES") or "8"  # a desk is not a server
+    for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
+        environment.pop(name, None)
+    return environment
+
+
+def _temporary(data: Path) -> str:
+    # The worker's sign of life lies in the temporary folder: two stacks must not share it.
+    return _folder(data / "tmp")
+
+
+def _folder(path: Path) -> str:
+    path.mkdir(parents=True, exist_ok=True)
+    return str(path)
+
+
+@contextlib.contextmanager
+def running_stack(
+    data: Path | None = None,
+    port: int | None = None,
+    environment: Mapping[str, str] | None = None,
+    output: Path | None = None,
+) -> Iterator[str]:
+    """The stack in a process of its own for as long as the block runs; yields its base URL.
+
+    It stops by itself when the caller dies. Without ``data`` nothing is kept; ``output`` takes what it prints.
+    ``CannotStart`` with its last lines.
+    """
+    with contextlib.ExitStack() as cleanup:
+        if data is None:
+            data = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="wordcounts-")))
+        port = port or servers.free_port()
+        printed = output or data / "run.log"
+        printed.parent.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "scripts.run", "--port", str(port), "--data", str(data)]
+        child = processes.start(
+            "stack",
+            [*command, "--parent", str(os.getpid())],
+            environment={**os.environ, **(environment or {})},
+            log=printed,
+        )
+        cleanup.callback(child.stop, STOP_SECONDS + 15)
+        url = f"http://127.0.0.1:{port}"
+        if not processes.wait_for(lambda: _healthy(url), child, seconds=START_SECONDS + 30):
+            raise CannotStart(f"The stack did not start:\n{processes.last_lines(printed)}")
+        yield url
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
