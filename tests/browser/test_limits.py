@@ -1,0 +1,288 @@
+"""What a stack does not do on demand: 50,000 words, a job that does not end, a token, a service that is away.
+
+The API's answers are played here; the page, its script and its policy are the real ones.
+"""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.axe import SCHEMES, violations
+
+JOB = "0123456789abcdef0123456789abcdef"
+KEYS_AT_MOST = 100  # milliseconds of a key stroke
+
+
+def job(state="succeeded", **more):
+    done = state == "succeeded"
+    return {
+        "id": JOB,
+        "state": state,
+        "version": 3,
+        "attempt": 1,
+        "kind": "url",
+        "url": "https://example.com/",
+        "submitted_at": "2026-01-01T00:00:00Z",
+        "started_at": None,
+        "finished_at": "2026-01-01T00:00:01Z" if done else None,
+        "expires_at": "2026-02-01T00:00:00Z",
+        "page": {"title": "Played", "url": "https://example.com/", "language": "tr"} if done else None,
+        "totals": {"words": 1_000_000, "distinct": 50_000, "stop_words": 0, "approximate": True, "stop_list": False}
+        if done
+        else None,
+        "top": [] if done else None,
+        "error": None,
+        **more,
+    }
+
+
+@pytest.fixture
+def play(visit):
+    """``play(answers)``: the page with its API played by answers(method, path, headers) -> (status, body, headers)."""
+
+    def start(answers, path=f"?job={JOB}", **options):
+        clock = options.pop("clock", False)
+        page = visit(**options)
+
+        def answer(route):
+            request = route.request
+            status, body, headers = answers(
+                request.method, re.sub(r"^https?://[^/]+", "", request.url), request.headers
+            )
+            kind = "application/json" if status < 400 else "application/problem+json"
+            route.fulfill(status=status, body=json.dumps(body), headers={"Content-Type": kind, **headers})
+
+        page.route(re.compile(r"/jobs(\?|/|$)"), answer)
+        if clock:
+            page.clock.install()
+        page.goto(page.url.partition("?")[0] + path)
+        return page
+
+    return start
+
+
+def many_words(method, path, headers):
+    if "/words" not in path:
+        return 200, job(), {}
+    offset = int(re.search(r"offset=(\d+)|$", path)[1] or 0)
+    rows = [
+        {
+            "word": f"{'Wort' if n % 3 else 'wort'}{n // 2:05d}ä",
+            "count": 40_000 // (n + 1) + 1,
+            "share": 0.1,
+            "stop_word": n % 50 == 0,
+        }
+        for n in range(offset, offset + 10_000)
+    ]
+    following = f"/jobs/{JOB}/words?stop_words=include&limit=10000&offset={offset + 10_000}"
+    return (
+        200,
+        {"id": JOB, "total": 50_000, "offset": offset, "words": rows, "next": following if offset < 40_000 else None},
+        {},
+    )
+
+
+# Counts the frames that showed what a key changed.
+FRAMES = """() => { let keys = 0; addEventListener('input', () =>
+  requestAnimationFrame(() => setTimeout(() => { document.documentElement.dataset.keys = ++keys })), true) }"""
+
+
+def key_strokes(page, cdp):
+    """Milliseconds that each key costs the page's main thread, with style and layout: of searching, of a minimum."""
+
+    def spent():
+        metrics = {one["name"]: one["value"] for one in cdp.send("Performance.getMetrics")["metrics"]}
+        return 1000 * metrics["TaskDuration"]
+
+    took, keys = [], int(page.evaluate("document.documentElement.dataset.keys || 0"))
+    for field, text in (("find", "wort12"), ("least", "23")):
+        page.focus(f"[data-is={field}]")
+        for key in [*text, *["Backspace"] * len(text)]:
+            before, keys = spent(), keys + 1
+            page.keyboard.press(key)
+            page.wait_for_selector(f"html[data-keys='{keys}']", state="attached")
+            took.append(spent() - before)
+    return took
+
+
+def test_fifty_thousand_words_answer_within_a_tenth_of_a_second_a_key(play):
+    page = play(many_words)
+    expect(page.locator("[data-is=shown]")).to_contain_text("49,000 distinct words")
+    assert page.locator("tr").count() < 200
+    page.evaluate(FRAMES)
+    cdp = page.context.new_cdp_session(page)
+    cdp.send("Performance.enable", {"timeDomain": "threadTicks"})  # the thread's own time, whoever else wants the cores
+    took = key_strokes(page, cdp)
+    page.get_by_role("button", name="Word", exact=True).click()
+    page.get_by_label("Ignore case").check()
+    took += key_strokes(page, cdp)
+    print(f"key strokes, ms: median {sorted(took)[len(took) // 2]:.0f}, worst {max(took):.0f}")
+    assert max(took) < KEYS_AT_MOST
+
+
+def test_approximate_counts_and_a_missing_stop_list_are_said(play):
+    page = play(many_words)
+    expect(page.locator("[data-is=caution]")).to_contain_text("approximate")
+    expect(page.locator("[data-is=caution]")).to_contain_text("Turkish")
+
+
+def test_case_is_folded_as_the_language_does_it(play):
+    rows = [{"word": word, "count": 1, "share": 0.2, "stop_word": False} for word in ("ISI", "ısı", "isi", "İSİ")]
+
+    def answers(method, path, headers):
+        return (
+            200,
+            {"id": JOB, "total": 4, "offset": 0, "words": rows, "next": None} if "/words" in path else job(),
+            {},
+        )
+
+    page = play(answers)
+    page.get_by_label("Ignore case").check()
+    assert sorted(page.locator("table.words tbody th").all_inner_texts()) == ["isi", "ısı"]
+
+
+def test_a_job_that_does_not_end_leaves_a_link_to_come_back(play):
+    asked = []
+
+    def answers(method, path, headers):
+        asked.append(headers.get("prefer"))
+        return 200, job("queued"), {"Preference-Applied": headers["prefer"]} if "prefer" in headers else {}
+
+    page = play(answers, clock=True)
+    page.wait_for_selector(".waiting")
+    page.clock.fast_forward(100_000)
+    page.clock.run_for(2_000)
+    expect(page.get_by_text("This takes longer than usual.", exact=True)).to_be_visible()
+    expect(page.locator(".note a")).to_have_attribute("href", re.compile(rf"\?job={JOB}$"))
+    assert "wait=1" in asked
+    before = len(asked)
+    page.clock.run_for(20_000)
+    assert len(asked) == before
+    page.get_by_role("button", name="Keep waiting").click()
+    page.wait_for_selector(".progress:not([hidden])")
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_axe_finds_nothing_when_a_job_does_not_end(play, scheme):
+    page = play(lambda *_: (200, job("queued"), {}), clock=True, color_scheme=scheme)
+    page.wait_for_selector(".waiting")
+    page.clock.fast_forward(100_000)
+    page.clock.run_for(2_000)
+    expect(page.get_by_text("This takes longer than usual.", exact=True)).to_be_visible()
+    page.clock.resume()
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_axe_finds_nothing_when_a_job_failed_or_a_token_is_asked_for(play, scheme):
+    error = {"type": "timeout", "title": "The page took too long", "detail": "It did not end within 20 seconds."}
+    page = play(lambda *_: (200, {**job("failed"), "error": error}, {}), color_scheme=scheme)
+    expect(page.locator("[data-is=detail]")).to_be_visible()
+    assert violations(page) == []
+    no = {"title": "A valid token is needed", "status": 401, "detail": "Send a token."}
+    page = play(lambda *_: (401, no, {}), path="", color_scheme=scheme)
+    page.get_by_role("button", name="Enter a token").click()
+    expect(page.get_by_label("Access token")).to_be_visible()
+    assert violations(page) == []
+
+
+def test_without_wait_the_page_asks_with_growing_pauses(play):
+    asked = []
+
+    def answers(method, path, headers):
+        asked.append(path)
+        return 200, job("running"), {}
+
+    page = play(answers, clock=True)
+    page.wait_for_selector(".waiting")
+    for _ in range(60):
+        page.clock.run_for(500)
+        page.wait_for_timeout(5)
+    assert 5 <= len(asked) <= 20  # in thirty seconds
+
+
+def test_a_service_that_is_away_is_said_and_tried_again(play):
+    state = {"away": True}
+
+    def answers(method, path, headers):
+        if "/words" in path:
+            return 200, {"id": JOB, "total": 0, "offset": 0, "words": [], "next": None}, {}
+        if method == "GET" and "prefer" not in headers:
+            return 200, job("running"), {}
+        if state["away"]:
+            return 503, {"title": "Away", "status": 503, "detail": "Away."}, {}
+        return 200, job(), {}
+
+    page = play(answers)
+    expect(page.locator("[data-is=note]")).to_contain_text("cannot be reached")
+    state["away"] = False
+    expect(page.get_by_role("heading", level=2)).to_have_text("Played")
+
+
+def test_a_token_is_asked_for_and_kept_for_the_tab(play):
+    def answers(method, path, headers):
+        if headers.get("authorization") != "Bearer right":
+            return 401, {"title": "A valid token is needed", "status": 401, "detail": "Send a token."}, {}
+        if "/words" in path:
+            return 200, {"id": JOB, "total": 0, "offset": 0, "words": [], "next": None}, {}
+        return (202, job("queued"), {}) if method == "POST" else (200, job(), {})
+
+    page = play(answers, path="")
+    expect(page.get_by_role("button", name="Enter a token")).to_be_visible()
+    page.fill("input[name=url]", "example.com")
+    page.press("input[name=url]", "Enter")
+    page.get_by_label("Access token").fill("wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("This token is not known here")).to_be_visible()
+    page.get_by_label("Access token").fill("right")
+    page.get_by_role("button", name="Use token").click()
+    expect(page.get_by_role("heading", level=2)).to_have_text("Played")
+    page.reload()
+    expect(page.get_by_role("heading", level=2)).to_have_text("Played")
+    assert page.evaluate("[sessionStorage.token, localStorage.length, document.cookie]") == ["right", 0, ""]
+
+
+def test_a_submission_that_got_lost_is_repeated_under_its_key(play):
+    keys = []
+
+    def answers(method, path, headers):
+        if method == "POST":
+            keys.append(headers["idempotency-key"])
+            return (
+                (503, {"title": "Away", "status": 503, "detail": "Away."}, {})
+                if len(keys) == 1
+                else (202, job("queued"), {})
+            )
+        return 200, {"jobs": [], "next": None} if re.search(r"/jobs\?", path) else job("running"), {}
+
+    page = play(answers, path="")
+    page.fill("input[name=url]", "example.com")
+    page.press("input[name=url]", "Enter")
+    page.get_by_role("button", name="Try again").click()
+    page.wait_for_selector(".stages [data-stage=running][aria-current]")
+    assert len(keys) == 2
+    assert keys[0] == keys[1]
+
+
+def test_the_page_works_below_a_stage(stack, browser):
+    """Every address is the script's own: here the page is served below /production/."""
+    context = browser.new_context()
+    page = context.new_page()
+    asked = []
+
+    def forward(route):
+        asked.append(route.request.url)
+        route.continue_(url=route.request.url.replace("/production/", "/"))
+
+    page.route(re.compile("/production/"), forward)
+    document = context.request.get(stack).text()
+    below = document.replace('"/', '"/production/')
+    page.route(f"{stack}production/", lambda route: route.fulfill(body=below, content_type="text/html"))
+    page.goto(f"{stack}production/")
+    expect(page.get_by_role("heading", name="My jobs")).to_be_visible()
+    page.wait_for_selector(".jobs .quiet[data-is=loading][hidden]", state="attached")
+    assert any(url.startswith(f"{stack}production/jobs?") for url in asked)
+    assert page.evaluate("document.querySelector('.brand').href") == f"{stack}production/"
+    context.close()

@@ -1,0 +1,146 @@
+"""How the page looks and to whom: axe, both colour schemes, narrow screens, hostile words, no JavaScript, print."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.axe import SCHEMES, violations
+
+pytestmark = pytest.mark.beside
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_axe_finds_nothing_on_the_first_page(visit, counted, scheme):
+    counted()
+    page = visit(color_scheme=scheme)
+    page.wait_for_selector(".jobs li")
+    page.get_by_text("Paste a text instead").click()
+    page.get_by_text("Options").click()
+    page.press("input[name=url]", "Enter")
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_axe_finds_nothing_while_a_job_runs_and_when_it_failed(submit, site, scheme):
+    page = submit(f"{site.address}/slow-{scheme}", color_scheme=scheme, reduced_motion="reduce")
+    expect(page.locator("[aria-current=step]")).to_have_text("Fetching and counting")
+    assert violations(page) == []
+    page.get_by_role("button", name="Cancel").click()
+    page.wait_for_selector(".ended")
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("width", [320, 1280])
+def test_axe_finds_nothing_on_the_words(counted, scheme, width):
+    page = counted("/hostile", color_scheme=scheme, viewport={"width": width, "height": 800})
+    page.get_by_label("Stop words").check()
+    for summary in page.locator("figure summary").all():
+        summary.click()
+    page.focus("svg[aria-label*=rank]")
+    page.keyboard.press("ArrowRight")
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_axe_finds_nothing_without_javascript(visit, counted, scheme):
+    """axe itself is a script: the plain view is taken out of its noscript and looked at in a page with scripts."""
+    job = counted().url.partition("?")[2]
+    page = visit(f"?{job}", color_scheme=scheme)
+    page.wait_for_selector("svg[aria-label*=histogram]")
+    page.evaluate("document.getElementById('view').innerHTML = document.querySelector('main > noscript').textContent")
+    expect(page.locator("meter").first).to_be_visible()
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("path", ["/page", "/hostile"])
+def test_nothing_is_wider_than_a_narrow_screen(counted, path):
+    page = counted(path, viewport={"width": 320, "height": 640})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    page.goto(page.url.partition("?")[0])
+    page.wait_for_selector(".jobs li")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def test_dark_is_dark_and_light_is_light(visit):
+    def ground(scheme):
+        colour = visit(color_scheme=scheme).evaluate("getComputedStyle(document.body).backgroundColor")
+        return sum(map(int, re.findall(r"\d+", colour)[:3]))
+
+    assert ground("dark") < 150
+    assert ground("light") > 600
+
+
+def test_nothing_moves_where_less_motion_is_wanted(submit, site):
+    page = submit(f"{site.address}/slow-motion", reduced_motion="reduce")
+    page.wait_for_selector(".progress")
+    assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_controls_are_not_printed_and_words_are(counted):
+    page = counted()
+    page.emulate_media(media="print")
+    expect(page.locator("#submit")).to_be_hidden()
+    expect(page.locator(".switches")).to_be_hidden()
+    expect(page.locator("table.words tbody tr").first).to_be_visible()
+    expect(page.locator("svg[aria-label*=histogram]")).to_be_visible()
+
+
+def test_hostile_words_stay_text(counted):
+    page = counted("/hostile")
+    page.on("dialog", lambda dialog: pytest.fail(dialog.message))
+    shown = page.locator("table.words").inner_text()
+    assert page.locator("img").count() == 0
+    assert "onerror=alert" in shown
+    assert "‹U+202E›" in shown
+    assert "‹U+2063›" in shown
+    assert not re.search("[\u202a-\u202e\u2060-\u2069\u200b]", page.locator("body").inner_text())
+    assert "می\u200cخواهم" in shown  # how it is spelt
+    assert "10,000 characters" in shown
+    assert len(max(shown.split(), key=len)) < 200
+    heights = page.locator("table.words tbody tr").evaluate_all("rows => rows.map(row => row.offsetHeight)")
+    assert max(heights) < 120
+    with page.expect_download() as found:
+        page.get_by_role("button", name="CSV").click()
+    csv = found.value.path().read_text("utf-8")
+    assert not re.search(r"^\"?[=+@-]", csv, re.MULTILINE)
+
+
+def test_right_to_left_and_chinese_words_are_set_as_they_are_read(counted):
+    page = counted("/hostile")
+    arabic = page.locator("table.words bdi", has_text=re.compile("^مرحبا$"))
+    assert arabic.evaluate("element => getComputedStyle(element).direction") == "rtl"
+    expect(page.locator("table.words bdi", has_text="日本語").first).to_be_visible()
+
+
+def test_without_javascript_the_words_come_as_a_table(visit, site):
+    page = visit(java_script_enabled=False)
+    page.fill("input[name=url]", f"{site.address}/slow-plain")
+    page.click("button[type=submit]")
+    page.wait_for_url("**/?job=*")
+    expect(page.locator(".waiting")).to_be_visible()
+    site.release.set()
+    page.wait_for_selector("meter")  # by its own refresh
+    expect(page.locator("table.words tbody tr").first).to_contain_text("alpha")
+    expect(page.locator("meter").first).to_have_attribute("value", "40")
+
+
+def test_without_javascript_errors_are_said_in_words(visit, site):
+    page = visit(java_script_enabled=False)
+    page.fill("input[name=url]", "ftp://example.com/")
+    page.click("button[type=submit]")
+    expect(page.locator("#url-error")).not_to_be_empty()
+    expect(page.locator("input[name=url]")).to_have_value("ftp://example.com/")
+    page.fill("input[name=url]", f"{site.address}/missing")
+    page.click("button[type=submit]")
+    page.wait_for_selector(".ended")
+    expect(page.locator(".ended")).to_contain_text("404")
+
+
+def test_without_javascript_nothing_is_wider_than_a_narrow_screen(visit, counted):
+    job = counted("/hostile").url.partition("?")[2]
+    page = visit(f"?{job}", java_script_enabled=False, viewport={"width": 320, "height": 640})
+    table = page.locator("table.words").bounding_box()
+    assert table["x"] + table["width"] <= 320
+    assert "‹U+202E›" in page.locator("table.words").inner_text()

@@ -1,0 +1,280 @@
+"""What several tests share: the servers, the folder of real pages, a browser, and the rule about missing parts.
+
+A test takes its servers as fixtures; what is missing skips the test with its reason, and fails it where CI=true.
+"""
+
+import mimetypes
+import os
+import shutil
+import socket
+import threading
+import urllib.parse
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts import node, processes, servers
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+# No load leaves this machine, and no key of its owner is used.
+LOCAL_AWS = {
+    **servers.NOBODY,
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
+SLOW_FOLDERS = ("integration", "aws", "browser", "container", "faults", "fuzz")
+SERVER_FIXTURES = {"redis_server", "dynalite", "moto_server", "page_server", "browser"}
+
+
+def require(condition: object, reason: str) -> None:
+    """Skip the test with the reason where a part is missing; fail instead where CI=true."""
+    if condition:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"missing in CI: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+# --- order and the network ---
+
+
+def _folder(item: pytest.Item) -> str:
+    """The folder below tests/ that a test is in; empty for the unit tests' own place."""
+    first, *rest = item.nodeid.partition("::")[0].removeprefix("tests/").split("/")  # pathlib would cost a tenth
+    return first if rest else ""
+
+
+def _is_unit(item: pytest.Item) -> bool:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return _folder(item) not in SLOW_FOLDERS and not fixtures & SERVER_FIXTURES
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Unit tests first, then the folders in their order: what is quick to fail fails first."""
+    items.sort(
+        key=lambda item: (not _is_unit(item), _folder(item) in SLOW_FOLDERS and SLOW_FOLDERS.index(_folder(item)))
+    )
+
+
+@pytest.fixture(autouse=True)
+def _no_network_in_unit_tests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A unit test that opens a connection or resolves a name has a bug; a test with servers reaches loopback only."""
+    if _is_unit(request.node):
+        loopback = request.node.get_closest_marker("loopback") is not None
+        for owner, name in ((socket.socket, "connect"), (socket.socket, "connect_ex"), (socket, "getaddrinfo")):
+            monkeypatch.setattr(owner, name, _guarded(getattr(owner, name), loopback=loopback))
+
+
+def _guarded(real: Callable[..., Any], *, loopback: bool) -> Callable[..., Any]:
+    def guard(*args: Any, **named: Any) -> Any:
+        target = args[1] if isinstance(args[0], socket.socket) else args[0]
+        host = target[0] if isinstance(target, tuple) else target
+        unix = isinstance(args[0], socket.socket) and args[0].family == socket.AF_UNIX
+        if unix or (loopback and host in ("127.0.0.1", "::1", "localhost")):
+            return real(*args, **named)
+        raise AssertionError(f"a unit test wanted {host}: mark it `loopback`, or put it under tests/integration")
+
+    return guard
+
+
+@pytest.fixture(autouse=True)
+def _local_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in LOCAL_AWS.items():
+        monkeypatch.setenv(name, value)
+
+
+# --- Redis ---
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a real Redis of this session's own."""
+    try:
+        servers.redis_program()
+    except servers.NoServer as missing:
+        require(None, str(missing))
+    folder, port = tmp_path_factory.mktemp("redis"), servers.free_port()
+    child = servers.start_redis(folder, port, os.environ, folder / "redis.log")
+    yield f"redis://127.0.0.1:{port}/0"
+    child.stop(5)
+
+
+@pytest.fixture
+def redis_url(redis_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty Redis, which the settings name too."""
+    import redis
+
+    with redis.Redis.from_url(redis_server) as client:
+        client.flushall()
+    monkeypatch.setenv("REDIS_URL", redis_server)
+    return redis_server
+
+
+# --- DynamoDB: two implementations ---
+
+
+@pytest.fixture(scope="session")
+def dynalite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a dynalite of this session's own, with its data on disk."""
+    try:
+        node.node()
+    except node.NoNode as missing:
+        require(None, str(missing))
+    require((ROOT / "node_modules" / "dynalite").is_dir(), "dynalite is missing: `make install` fetches it")
+    folder, port = tmp_path_factory.mktemp("dynamodb"), servers.free_port()
+    child = servers.start_dynalite(folder / "data", port, os.environ, folder / "dynamodb.log")
+    yield f"http://127.0.0.1:{port}"
+    child.stop(5)
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[str]:
+    """The URL of moto's server, in memory: all of AWS that the tests need besides DynamoDB."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that is there and empty, on one of the stores."""
+
+    store: str  # dynalite or moto
+    endpoint: str
+    name: str
+    client: Any
+
+
+def dynamodb(endpoint: str) -> Any:
+    """A client of a store on this machine."""
+    import boto3
+
+    keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+    return boto3.session.Session(region_name="us-east-1", **keys).client("dynamodb", endpoint_url=endpoint)
+
+
+def make_table(store: str, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
+    """A fresh table with a name of its own, which the settings name too; dropped afterwards."""
+    from chalicelib import records
+
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    client = dynamodb(endpoint)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", endpoint)
+    monkeypatch.setenv("TABLE_NAME", name)
+    records.create_table(client, name)
+    yield Table(store, endpoint, name, client)
+    client.delete_table(TableName=name)
+    client.close()
+
+
+@pytest.fixture(params=["dynalite", "moto"])
+def table(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
+    """One suite, two stores: a fresh table on dynalite, then on moto."""
+    endpoint = request.getfixturevalue("dynalite" if request.param == "dynalite" else "moto_server")
+    yield from make_table(request.param, endpoint, monkeypatch)
+
+
+@pytest.fixture
+def dynalite_table(dynalite: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
+    """A fresh table on dynalite only, for tests of what stands above the records."""
+    yield from make_table("dynalite", dynalite, monkeypatch)
+
+
+# --- real pages ---
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of test data beside the checkout."""
+    require(SHARED.is_dir(), "the test data folder ../shared is not beside this checkout")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def pages(shared: Path) -> Path:
+    """Real pages in many languages, and what a browser showed of them."""
+    require((shared / "pages").is_dir(), "the folder ../shared/pages is not beside this checkout")
+    return shared / "pages"
+
+
+class _PageHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = 65536  # one segment for headers and body: two would wait for the client's delayed ACK
+    folder: Path
+
+    def do_GET(self) -> None:
+        name = Path(urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)).name
+        path = self.folder / name
+        found = bool(name) and path.is_file()
+        body = path.read_bytes() if found else b"no such page"
+        self.send_response(200 if found else 404)
+        guessed = mimetypes.guess_type(name)[0] or "text/plain"
+        self.send_header("Content-Type", guessed if found else "text/plain")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture(scope="session")
+def page_server(pages: Path) -> Iterator[str]:
+    """The base URL, without a slash at its end, of the real pages on loopback."""
+    handler = type("Pages", (_PageHandler,), {"folder": pages})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+# --- a browser ---
+
+
+def chromium() -> str | None:
+    """The path of an installed Chromium or Chrome, or None where playwright's own must serve."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A running Chromium for playwright's synchronous interface: the installed one, else playwright's own."""
+    from playwright.sync_api import sync_playwright
+
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as playwright:
+        program = chromium()
+        own = Path(playwright.chromium.executable_path).exists()
+        require(program or own, "no chromium: install it, or run `.venv/bin/playwright install chromium`")
+        running = playwright.chromium.launch(
+            executable_path=program, args=[*quiet, "--disable-sync", "--no-first-run"], timeout=60_000
+        )
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def leftovers() -> Iterator[list[processes.Child]]:
+    """A list for what a test starts itself; whatever still runs at its end is killed."""
+    children: list[processes.Child] = []
+    yield children
+    for child in children:
+        child.stop(0)

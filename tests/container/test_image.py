@@ -1,0 +1,196 @@
+"""The worker's image, really built and run: read-only, not root, little memory, a real Redis, a DynamoDB stand-in."""
+
+import contextlib
+import http.server
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from chalicelib import jobs, records, submissions
+from tests.conftest import Table, require
+from tests.container import engine
+
+MEMORY = 1_000_000_000  # bytes, as small as a Fargate task may sensibly be
+WORKERS = "interactive:12,bulk:2"
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    """The built image's name; minutes the first time, seconds afterwards."""
+    require(not engine.missing(), f"the image cannot be built here: there is no {', no '.join(engine.missing())}")
+    return engine.build()
+
+
+@dataclass
+class Container:
+    """A worker container that runs."""
+
+    name: str
+    log: Callable[[], str] = field(repr=False)
+
+    def execute(self, *command: str) -> tuple[int, str]:
+        """Run a command inside; its status and what it printed."""
+        run = engine.podman("exec", self.name, *command, check=False)
+        return run.returncode, run.stdout + run.stderr
+
+    def exit_code(self) -> int:
+        return int(engine.podman("wait", self.name).stdout)
+
+    def was_out_of_memory(self) -> bool:
+        return engine.podman("inspect", "--format", "{{.State.OOMKilled}}", self.name).stdout.strip() == "true"
+
+
+class Pages(http.server.BaseHTTPRequestHandler):
+    """Any path: a page that takes half a second to come."""
+
+    def do_GET(self) -> None:
+        time.sleep(0.5)
+        body = f"<title>t</title><p>Word word other{self.path[1:]} <script>never</script></p>".encode()
+        with contextlib.suppress(ConnectionError):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def pages() -> Iterator[str]:
+    """The base address of a slow page server on loopback."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def start(
+    image: str, redis_url: str, dynalite_table: Table, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], Container]]:
+    """Starts a worker container as Fargate would: every limit set, nothing given but the settings."""
+    monkeypatch.setenv("QUEUE_NAME", f"container-{uuid.uuid4().hex[:8]}")
+    names = []
+    given = {
+        "REDIS_URL": redis_url,
+        "TABLE_NAME": dynalite_table.name,
+        "AWS_ENDPOINT_URL_DYNAMODB": dynalite_table.endpoint,
+        "QUEUE_NAME": os.environ["QUEUE_NAME"],
+        "WORKER_PROCESSES": WORKERS,
+        "FETCH_ALLOW_NETWORKS": "127.0.0.0/8",
+        "FETCH_HOST_RATE": "1000",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+    }
+
+    def run() -> Container:
+        name = f"wordcounts-test-{uuid.uuid4().hex[:8]}"
+        names.append(name)
+        limits = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--memory", str(MEMORY)]
+        settings = [argument for pair in given.items() for argument in ("--env", "=".join(pair))]
+        engine.podman("run", "--detach", "--name", name, "--network", "host", *limits, *settings, image)
+        container = Container(name, lambda: "".join(output(name)))
+        until(lambda: engine.podman("healthcheck", "run", name, check=False).returncode == 0, container)
+        return container
+
+    yield run
+    for name in names:
+        engine.podman("rm", "--force", "--time", "1", name, check=False)
+
+
+def output(name: str) -> tuple[str, str]:
+    """What a container wrote: standard output, then standard error."""
+    run = engine.podman("logs", name, check=False)
+    return run.stdout, run.stderr
+
+
+def until(holds: Callable[[], bool], container: Container, seconds: float = 60) -> None:
+    """Wait for a condition; the container's log when it does not come."""
+    ends = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends, container.log()[-4000:]
+        time.sleep(0.2)
+
+
+def submit(url: str) -> records.Job:
+    job, _ = jobs.submit(jobs.Request(submissions.read({"url": url}), "anonymous"))
+    return job
+
+
+def states(submitted: list[records.Job]) -> list[str]:
+    return [job.state for job in jobs.table().get_many([job.id for job in submitted]).values()]
+
+
+def test_a_page_is_counted_by_a_user_without_rights_on_a_read_only_system(
+    start: Callable[[], Container], pages: str
+) -> None:
+    container = start()
+    job = submit(f"{pages}/page")
+    until(lambda: states([job]) == [records.SUCCEEDED], container)
+    done = jobs.get(job.id, "anonymous")
+    assert done.totals is not None
+    assert done.totals["words"] == 3  # the title and the script do not count
+    assert done.top == [{"word": word, "count": 1} for word in ("Word", "otherpage", "word")]
+    assert container.execute("id", "-u") == (0, "10001\n")
+    assert container.execute("touch", "/opt/wordcounts/new")[0] != 0
+    assert container.execute("touch", "/tmp/new") == (0, "")  # noqa: S108 - the one place that it may write to
+    for tool in ("gcc", "cc", "make", "pip"):
+        assert container.execute("sh", "-c", f"command -v {tool}")[0] != 0, f"{tool} is in the image"
+
+
+def test_a_container_without_a_live_parent_is_not_healthy(start: Callable[[], Container]) -> None:
+    container = start()
+    engine.podman("kill", "--signal", "STOP", container.name)
+    assert container.execute("sh", "-c", "touch -d '2 minutes ago' /tmp/*-worker-alive") == (0, "")
+    assert engine.podman("healthcheck", "run", container.name, check=False).returncode == 1
+
+
+def test_a_bad_setting_ends_the_start_with_its_name(image: str) -> None:
+    run = engine.podman("run", "--rm", "--env", "MAX_ATTEMPTS=many", image, check=False)
+    assert run.returncode != 0
+    assert "MAX_ATTEMPTS" in run.stdout + run.stderr
+
+
+def test_sigterm_under_load_ends_soon_strands_nothing_and_the_next_container_finishes_it(
+    start: Callable[[], Container], pages: str
+) -> None:
+    container = start()
+    submitted = [submit(f"{pages}/load{number}") for number in range(80)]
+    until(lambda: states(submitted).count(records.SUCCEEDED) >= 10, container)
+    began = time.monotonic()
+    engine.podman("kill", "--signal", "TERM", container.name)
+    assert container.exit_code() == 0, container.log()[-4000:]
+    assert time.monotonic() - began < 30  # far from the 120 s that Fargate waits
+    assert not container.was_out_of_memory()
+    left = states(submitted)
+    assert set(left) <= {records.SUCCEEDED, records.QUEUED}, "a job was left in the hands of nobody"
+    assert records.QUEUED in left, "the container stopped after its load, not under it"
+    following = start()
+    until(lambda: set(states(submitted)) == {records.SUCCEEDED}, following)
+    finished = jobs.table().get_many([job.id for job in submitted]).values()
+    assert {job.attempt for job in finished} == {1}, "a job that was stopped in time is not counted twice"
+    assert peak_bytes(following) < MEMORY
+
+
+def peak_bytes(container: Container) -> int:
+    """The most memory that the container had, as its control group says."""
+    code, text = container.execute(
+        "sh", "-c", "cat /sys/fs/cgroup/memory/memory.max_usage_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.peak"
+    )
+    require(code == 0, "the container does not see its control group")
+    return int(text)
+
+
+def test_the_image_is_under_350_megabytes_unpacked(image: str) -> None:
+    size = engine.unpacked_bytes(image)
+    print(f"image: {size / 1e6:.0f} MB unpacked, {engine.unpacked_bytes(engine.BASE) / 1e6:.0f} of it the base")
+    assert size < 350_000_000

@@ -1,0 +1,33 @@
+"""A worker of one thread in the test's own process: counts what is submitted, and tells who waits."""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from chalicelib import jobs, pipeline, queue
+
+
+@contextlib.contextmanager
+def counting_at_once() -> Iterator[None]:
+    """While this lasts, a submitted job is counted on a thread of its own as soon as it is on the queue."""
+    threads: list[threading.Thread] = []
+
+    def enqueued(new: list[jobs.Job], *, stamp: int) -> bool:
+        for job in new:
+            threads.append(threading.Thread(target=_count, args=(job.id,)))
+            threads[-1].start()
+        return True
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jobs, "_enqueue", enqueued)
+        yield
+        for thread in threads:
+            thread.join()
+
+
+def _count(job_id: str) -> None:
+    pipeline.count_page(job_id)
+    with contextlib.suppress(queue.QueueError):
+        queue.tell_ended(job_id)

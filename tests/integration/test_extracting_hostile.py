@@ -1,0 +1,120 @@
+"""Anything at all: a few seconds of CPU and under 300 MB for five megabytes, in a process of its own.
+
+One megabyte each by default, since the walk is linear; EXTRACT_HOSTILE_BYTES=5000000 takes the whole, some minutes.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SIZE = int(os.environ.get("EXTRACT_HOSTILE_BYTES", "1000000"))
+SECONDS = 1 + 4 * SIZE / 1e6  # of CPU; a quiet machine takes a quarter of it or less
+MEGABYTES = 50 + 50 * SIZE / 1e6
+
+REPEATED = {
+    "open comments": "<!--",
+    "open tags": "<a ",
+    "less-than signs": "<",
+    "ends without names": "</",
+    "open attributes": '<a b="',
+    "open divs": "<div>",
+    "open paragraphs": "<p>",
+    "ends of paragraphs": "</p>",
+    "open list items": "<li>",
+    "lists in lists": "<ul><li>x",
+    "hidden formatting": "<b hidden>",
+    "torn hidden formatting": "<p><b hidden>x</p>y",
+    "hidden links": "<a hidden>x<a>",
+    "NULs": "\0",
+    "words": "word ",
+    "ampersands": "&",
+    "unknown references": "&" + "a" * 31,
+    "numeric references": "&#x0;",
+    "tables": "<table>",
+    "tables in tables": "<table>x<td>",
+    "open buttons": "<p><button>",
+    "forms torn by divs": "<form><div></form>",
+    "drawings": "<svg><title/>",
+    "drawn text": "<svg><text>x",
+    "formulas": "<math><mi>",
+    "scripts": "<script><!--<script>",
+    "ends of styles": "<style></styl",
+    "closed details": "<details><summary>",
+    "selects": "<select><option>x",
+    "styled elements": '<i style="display:block">x',
+    "cases in cases": "<i style=text-transform:uppercase>x",
+    "flex in flex": "<i style=display:flex>x",
+    "objects": "<object><p>",
+    "templates": "<template>x",
+    "headings": "<h1>",
+    "metas": "<meta charset=x ",
+    "pieces of emoji": "<b>\U0001f600",
+    "escapes": "\x1b$B",
+}
+COMPOSED = {
+    "a million attributes": "'<div ' + 'a=b ' * 1_200_000 + '>x'",
+    "200,000 nested tags": "'<div>' * 200_000 + 'x' + '</div>' * 200_000",
+    "ends that find nothing": "'<span><div>' + '<i>' * 800_000 + '</span>' * 350_000",
+    "starts that look for a paragraph": "'<p><button>' + '<div>' * 500_000 + '<p>' * 800_000",
+    "starts that look for an item": "'<section>' + '<div>' * 500_000 + '<dd></dd>' * 270_000",
+    "a long style": "'<i style=\"' + 'display:none;' * 380_000 + '\">x'",
+    "a style of brackets": "'<i style=\"' + '(' * 4_900_000 + '\">x'",
+    "a style of comments": "'<i style=\"' + '/*' * 2_400_000 + '\">x'",
+    "a long number": "'&#' + '0' * 4_900_000",
+    "torn looks of all kinds": "''.join(f'<p><b hidden style=text-transform:none>x{n}</p>' for n in range(95_000))",
+    "torn blocks": "'<b><div>' * 625_000",
+    "names of all kinds": "''.join(f'<a{n}>' for n in range(550_000))",
+}
+IN_EVERY_RUN = ("open comments", "open attributes", "hidden formatting", "tables", "torn blocks", "a long style")
+PROGRAM = """
+import re, time
+from chalicelib.extracting import extract
+body = ({})[:{}].encode()[:{}]
+start = time.process_time()
+extract(body)
+# Not getrusage's peak: that begins with the parent's memory, which a long test run has a lot of.
+peak = int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+print(time.process_time() - start, peak / 1024)
+"""
+
+
+@pytest.mark.parametrize(
+    "source",
+    [pytest.param(n, marks=() if n in IN_EVERY_RUN else pytest.mark.long) for n in [*REPEATED, *COMPOSED]],
+)
+def test_hostile_markup_costs_seconds_and_little_memory(source: str) -> None:
+    text = COMPOSED.get(source) or f"{REPEATED[source]!r} * {SIZE // len(REPEATED[source].encode()) + 1}"
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(text, SIZE, SIZE)],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    seconds, megabytes = map(float, done.stdout.split())
+    assert seconds < SECONDS
+    assert megabytes < MEGABYTES
+
+
+LONG_SELECTORS = ("p", ":not(:has(b)):nth-last-child(2n+1) ~ p", "div div div p")
+LONG_BODIES = ("'<div>' * 99_000", "'<p class=a>x</p>' * 49_000")
+
+
+@pytest.mark.parametrize("css", ["div:has(p) > *", *(pytest.param(c, marks=pytest.mark.long) for c in LONG_SELECTORS)])
+@pytest.mark.parametrize("body", ["'<p>' * 99_000", *(pytest.param(b, marks=pytest.mark.long) for b in LONG_BODIES)])
+def test_a_costly_selector_ends(css: str, body: str) -> None:
+    program = f"""
+import time
+from chalicelib.extracting import BadSelector, extract
+start = time.process_time()
+try:
+    extract(({body}).encode(), select={css!r})
+except BadSelector:
+    pass
+print(time.process_time() - start)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
+    )
+    assert float(done.stdout) < 20

@@ -1,0 +1,161 @@
+"""Who may call, on the real Lambda runtime client: tokens, the rate of requests, another origin's scripts."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from chalicelib import jobs
+from tests import conftest, lambda_runtime
+from tests.integration.http_doors import LambdaDoor, lambda_door
+
+JSON = {"Content-Type": "application/json"}
+Start = Callable[..., LambdaDoor]
+
+
+@pytest.fixture
+def start(redis_url: str, dynalite_table: conftest.Table) -> Iterator[Start]:
+    """Starts the app with AUTH=token and more settings."""
+    with contextlib.ExitStack() as stack:
+
+        def begin(**settings: str) -> LambdaDoor:
+            names = ("TABLE_NAME", "REDIS_URL", "AWS_ENDPOINT_URL_DYNAMODB", *conftest.LOCAL_AWS)
+            env = {name: os.environ[name] for name in names} | {"AUTH": "token", **settings}
+            return stack.enter_context(lambda_door(env, token("tester")))
+
+        yield begin
+
+
+def token(owner: str) -> str:
+    """A new token of this owner."""
+    made = subprocess.run(
+        [sys.executable, "-m", "scripts.tokens", "make", owner], cwd=conftest.ROOT, capture_output=True, check=True
+    )
+    return made.stdout.decode().strip().splitlines()[-1]
+
+
+def bearer(value: str) -> dict[str, str]:
+    return {"Authorization": value}
+
+
+def test_a_token_is_needed_and_checked(start: Start) -> None:
+    door = start()
+    for wrong, challenge in (
+        ("", 'Bearer realm="wordcounts"'),
+        ("Bearer ", 'Bearer realm="wordcounts", error="invalid_token"'),
+        ("Bearer nobody's", 'Bearer realm="wordcounts", error="invalid_token"'),
+        ("Basic dGVzdGVy", 'Bearer realm="wordcounts", error="invalid_token"'),
+    ):
+        for method, target in (("GET", "/jobs"), ("POST", "/jobs"), ("GET", f"/jobs/{'0' * 32}")):
+            got = door(method, target, JSON | bearer(wrong), b"{}" if method == "POST" else b"")
+            assert (got.status, got.problem) == (401, "unauthorized")
+            assert got.headers["www-authenticate"] == challenge
+    assert door("GET", "/jobs").status == 200
+    assert door("GET", "/jobs", bearer(f"bearer {door.token}")).status == 200
+
+
+def test_the_page_the_document_and_health_are_public(start: Start) -> None:
+    door = start()
+    for target in ("/health", "/openapi.json", "/"):
+        assert door("GET", target, bearer("")).status in (200, 503)  # 503: the page is not built
+    assert door("OPTIONS", "/jobs", bearer("")).status == 204
+    sent = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert door("POST", "/", sent, b"text=a").problem == "forbidden"
+
+
+def test_a_revoked_token_is_refused_at_once_and_what_is_stored_is_a_hash(start: Start) -> None:
+    door = start()
+    assert door("GET", "/jobs").status == 200
+    listed = _tokens("list")
+    assert "tester" in listed
+    assert door.token not in listed
+    assert door.token not in json.dumps(jobs.table()._call("scan")["Items"])
+    _tokens("revoke", door.token)
+    assert door("GET", "/jobs").status == 401
+
+
+def test_a_token_can_be_revoked_by_the_beginning_of_its_hash(start: Start) -> None:
+    door = start()
+    _tokens("revoke", jobs.token_digest(door.token)[:12])
+    assert door("GET", "/jobs").status == 401
+
+
+def _tokens(*arguments: str) -> str:
+    command = [sys.executable, "-m", "scripts.tokens", *arguments]
+    return subprocess.run(command, cwd=conftest.ROOT, capture_output=True, check=True).stdout.decode()
+
+
+def test_another_owners_job_and_key_are_another(start: Start) -> None:
+    door = start()
+    other = bearer(f"Bearer {token('other')}")
+    key = {"Idempotency-Key": "the same"}
+    mine = door("POST", "/jobs", JSON | key, b'{"text":"a"}').json()["id"]
+    theirs = door("POST", "/jobs", JSON | key | other, b'{"text":"another"}')
+    assert theirs.status == 202
+    assert theirs.json()["id"] != mine
+    for method, rest in (("GET", ""), ("GET", "/words"), ("POST", "/cancel"), ("DELETE", "")):
+        assert door(method, f"/jobs/{mine}{rest}", other).problem == "not-found"
+    assert [job["id"] for job in door("GET", "/jobs").json()["jobs"]] == [mine]
+
+
+def test_too_many_requests_a_minute_are_429_with_when_to_come_back(start: Start) -> None:
+    door = start(RATE_PER_MINUTE="3")
+    got = [door("GET", "/jobs") for _ in range(4)]
+    assert [one.status for one in got] == [200, 200, 200, 429]
+    assert [one.headers["ratelimit"] for one in got[:3]] == ['"default";r=2', '"default";r=1', '"default";r=0']
+    assert {one.headers["ratelimit-policy"] for one in got} == {'"default";q=3;w=60'}
+    assert got[3].problem == "rate-limited"
+    assert 1 <= int(got[3].headers["retry-after"]) <= 20
+    assert got[3].headers["ratelimit"] == f'"default";r=0;t={got[3].headers["retry-after"]}'
+    assert door("GET", "/jobs", bearer(f"Bearer {token('other')}")).status == 200
+    assert door("GET", "/health", bearer("")).status == 200
+
+
+def test_nothing_is_limited_while_redis_is_away(start: Start) -> None:
+    door = start(RATE_PER_MINUTE="1", REDIS_URL="redis://127.0.0.1:1/0")
+    got = [door("GET", "/jobs") for _ in range(3)]
+    assert {one.status for one in got} == {200}
+    assert "ratelimit" not in got[0].headers
+    assert door("GET", "/health").json() == {"status": "degraded", "checks": {"records": "ok", "queue": "away"}}
+
+
+def test_dynamodb_away_is_503(start: Start) -> None:
+    door = start(AWS_ENDPOINT_URL_DYNAMODB="http://127.0.0.1:1")
+    got = door("GET", "/jobs")
+    assert (got.status, got.problem, got.headers["retry-after"]) == (503, "unavailable", "2")
+    health = door("GET", "/health")
+    assert (health.status, health.json()["status"]) == (503, "unavailable")
+
+
+def test_scripts_of_the_allowed_origin_may_read_what_they_need(start: Start) -> None:
+    door = start(ALLOW_ORIGIN="https://app.example")
+    origin = {"Origin": "https://app.example"}
+    asked = origin | {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    preflight = door("OPTIONS", "/jobs", asked | bearer(""))
+    assert preflight.status == 204
+    assert "POST" in preflight.headers["access-control-allow-methods"]
+    allowed = preflight.headers["access-control-allow-headers"].lower().split(", ")
+    assert {"authorization", "content-type", "idempotency-key", "prefer"} <= set(allowed)
+    for got in (door("GET", "/jobs", origin), door("GET", "/jobs", origin | bearer("")), door("PUT", "/jobs", origin)):
+        assert got.headers["access-control-allow-origin"] == "https://app.example"
+        exposed = got.headers["access-control-expose-headers"].split(", ")
+        assert {"Location", "ETag", "Retry-After", "Preference-Applied", "RateLimit"} <= set(exposed)
+        assert "origin" in got.headers["vary"].lower()
+
+
+def test_auth_none_refuses_to_start_on_aws() -> None:
+    with pytest.raises(RuntimeError, match="AUTH: expected token"), lambda_runtime.Function("app.app", env={}):
+        pass
+
+
+def test_the_import_loads_nothing_that_a_request_does_not_need() -> None:
+    program = "import app, sys; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    env: dict[str, Any] = {**os.environ, "AUTH": "token"}
+    made = subprocess.run([sys.executable, "-c", program], cwd=conftest.ROOT, env=env, capture_output=True, check=True)
+    heavy = {"boto3", "redis", "rq", "requests", "lxml", "nltk", "bs4", "icu4py", "urllib3", "jsonschema"}
+    assert not heavy & set(made.stdout.decode().split())

@@ -1,0 +1,139 @@
+"""The one-file client and `make count`, against the local server."""
+
+import csv
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from requests.adapters import HTTPAdapter
+
+from chalicelib import jobs
+from scripts import client, count
+from tests import conftest
+from tests.integration.counter import counting_at_once
+from tests.integration.http_doors import LocalDoor, local_door
+
+
+@pytest.fixture
+def door(redis_url: str, dynalite_table: conftest.Table) -> Iterator[LocalDoor]:
+    with local_door() as running:
+        yield running
+
+
+@pytest.fixture
+def service(door: LocalDoor) -> Iterator[client.Wordcounts]:
+    made = client.Wordcounts(f"http://127.0.0.1:{door.port}/", retries=2)
+    yield made
+    made.session.close()
+
+
+def test_it_submits_waits_and_reads_every_word(service: client.Wordcounts) -> None:
+    text = " ".join(f"word{chr(97 + n % 26)}{chr(97 + n // 26)}" for n in range(120))
+    seen: list[str] = []
+    with counting_at_once():
+        job = service.count(text=text, changed=lambda one: seen.append(one["state"]), timeout=20)
+    assert job["totals"]["words"] == 120
+    assert seen[-1:] in ([], ["succeeded"])
+    assert sorted(row["word"] for row in service.words(job["id"])) == sorted(text.split())
+    assert len(list(service.words(job["id"], limit=7))) == 7
+    rows = list(csv.reader(io.StringIO(b"".join(service.csv(job["id"], limit=50)).decode())))
+    assert [len(rows), rows[0][0], len({row[0] for row in rows})] == [121, "word", 121]
+    assert [one["id"] for one in service.jobs("succeeded")] == [job["id"]]
+    service.erase(job["id"])
+    with pytest.raises(client.Problem) as caught:
+        service.job(job["id"])
+    assert (caught.value.type, caught.value.status) == ("gone", 410)
+
+
+def test_what_is_refused_and_what_fails_says_why(service: client.Wordcounts) -> None:
+    with pytest.raises(client.Problem, match="http and https") as refused:
+        service.submit(url="ftp://example.com")
+    assert refused.value.errors[0]["pointer"] == "/url"
+    with counting_at_once(), pytest.raises(client.JobFailed) as failed:
+        service.count(url="http://127.0.0.1/", timeout=20)
+    assert failed.value.type == "address-refused"
+    with pytest.raises(TimeoutError):
+        service.count(text="nobody counts this", timeout=0.6)
+    job = service.submit(text="nobody counts this")
+    assert service.cancel(job["id"])["state"] == "canceled"
+
+
+def test_a_lost_answer_is_asked_for_again_and_makes_no_second_job(
+    service: client.Wordcounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, lost = HTTPAdapter.send, []
+
+    def send(self: Any, request: Any, **options: Any) -> Any:
+        answer = real(self, request, **options)
+        if not lost:
+            lost.append(answer)
+            raise client.requests.ConnectionError("the answer was lost")
+        return answer
+
+    monkeypatch.setattr(HTTPAdapter, "send", send)
+    job = service.submit(text="once")
+    assert lost[0].json()["id"] == job["id"]
+    assert len(jobs.owned("anonymous", limit=10)[0]) == 1
+
+
+def test_a_service_that_is_not_there_is_said_to_be() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        service = client.Wordcounts(f"http://127.0.0.1:{closed.getsockname()[1]}", retries=1)
+        with pytest.raises(client.Unreachable):
+            service.submit(text="a")
+        service.session.close()
+
+
+# --- make count ---
+
+
+def run(door: LocalDoor, *arguments: str, typed: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "scripts.count", *arguments]
+    env = {**os.environ, "PORT": str(door.port)}
+    return subprocess.run(command, cwd=conftest.ROOT, env=env, input=typed, capture_output=True, check=False)
+
+
+def test_a_file_becomes_a_table_a_csv_or_json(door: LocalDoor, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("<title>Cats\x1b[31m</title><p>cat Cat <b>hat</b></p><nav>menu</nav>", encoding="utf-8")
+    with counting_at_once():
+        table = run(door, str(page), "--fold", "--ignore", "nav")
+        rows = run(door, str(page), "--csv")
+        whole = run(door, str(page), "--json")
+    assert table.returncode == 0
+    assert b"succeeded" in table.stderr
+    lines = table.stdout.decode().splitlines()
+    assert "\x1b" not in table.stdout.decode()
+    assert lines[1].startswith("3 words, 3 different")
+    assert [lines[3].split()[index] for index in (0, 1, 2, -1)] == ["1", "2", "66.67%", "cat"]
+    assert rows.stdout.splitlines()[0] == b"word,count,share,stop_word"
+    assert {row["word"] for row in json.loads(whole.stdout)["words"]} == {"cat", "Cat", "hat", "menu"}
+
+
+def test_standard_input_is_counted_and_faults_are_said(door: LocalDoor) -> None:
+    with counting_at_once():
+        typed = run(door, "-", "--csv", "--stop-words", typed="Ö und Ö".encode())
+        failed = run(door, "http://127.0.0.1/")
+    assert typed.stdout.decode().splitlines()[1] == "Ö,2,0.66666667,false"
+    assert (failed.returncode, failed.stdout) == (1, b"")
+    assert b"wordcounts: The address is refused" in failed.stderr
+    for arguments, said in ((["ftp://x"], b"http and https"), (["-", "--encoding", "nothing"], b"encoding")):
+        got = run(door, *arguments)
+        assert (got.returncode, got.stdout) == (1, b"")
+        assert said in got.stderr
+        assert b"Traceback" not in got.stderr
+    assert run(door, "").returncode == 2
+
+
+def test_a_word_keeps_its_line_in_the_table() -> None:
+    assert count._visible("a\n\x1b[2Jb\u202e") == "a��[2Jb�"
+    assert threading.active_count() < 50

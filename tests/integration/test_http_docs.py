@@ -1,0 +1,75 @@
+"""docs/api.md, line by line: every curl line is run and answers, and what is said of it is so."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import conftest
+from tests.integration.counter import counting_at_once
+from tests.integration.http_doors import local_door
+
+PAGE = conftest.ROOT / "docs" / "api.md"
+
+
+@pytest.fixture
+def url(redis_url: str, dynalite_table: conftest.Table) -> Iterator[str]:
+    with local_door() as door, counting_at_once():
+        yield f"http://127.0.0.1:{door.port}"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(), re.DOTALL)
+
+
+def test_every_line_for_the_shell_works(url: str, tmp_path: Path) -> None:
+    conftest.require(shutil.which("curl"), "curl is missing")
+    script = "set -ex\n" + "".join(blocks("sh")).replace("http://127.0.0.1:8000", url)
+    script = script.replace("https://example.com/", f"{url}/health")
+    made = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    said = re.sub(r'"detail":"[^"]*"', "", made.stdout)
+    wanted = ('"state":"succeeded"', '"word":"to","count":2', "HTTP/1.1 202", "Location: /jobs/", "Retry-After: 1")
+    wanted += (
+        "Idempotency-Replayed: true",
+        "idempotency-key-reused",
+        "word,count,share,stop_word",
+        '"word":"question"',
+    )
+    wanted += ('"next":', "problem:job-ended", "HTTP/1.1 204", "problem:gone", '"status":"ok"', "method-not-allowed")
+    assert [text for text in wanted if text not in said] == []
+
+
+def test_the_lines_of_python_work(url: str, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    import sys
+
+    from scripts import client
+
+    monkeypatch.setitem(sys.modules, "client", client)
+    [program] = blocks("python")
+    program = program.replace("http://127.0.0.1:8000", url).replace('url="https://example.com/"', 'text="Hello, hello"')
+    exec(program, {})  # noqa: S102 - our own page
+    assert capsys.readouterr().out.splitlines()[-2:] == ["1 Hello", "1 hello"]
+
+
+def test_every_problem_is_described_once() -> None:
+    from typing import get_args
+
+    from chalicelib import schemas
+
+    text = (conftest.ROOT / "docs" / "problems.md").read_text()
+    requests, jobs = text.split("## Of jobs")
+    assert re.findall(r"^### ([a-z-]+)", requests, re.MULTILINE) == list(schemas.PROBLEMS)
+    assert set(re.findall(r"^### ([a-z-]+)", jobs, re.MULTILINE)) == set(get_args(schemas.ErrorType))
+    for name, (status, title) in schemas.PROBLEMS.items():
+        assert f"### {name}\n\n`{status}` {title}. " in requests
+
+
+def test_what_the_page_names_is_there() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", PAGE.read_text()):
+        assert os.path.exists(PAGE.parent / target), target

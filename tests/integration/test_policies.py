@@ -1,0 +1,301 @@
+"""Each role allows what its code calls, on what it calls it, and nothing else.
+
+Every function runs under Lambda's runtime client, the worker as its own process, all against a recording AWS (moto's
+server). What was called is compared with the policies: no call is missing, no allowance is spare.
+"""
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import boto3
+import pytest
+import redis
+import requests
+from moto import moto_api
+
+from chalicelib import records
+from infra import build, checks
+from scripts import servers
+from tests.conftest import ROOT, make_table
+from tests.lambda_runtime import Function, Gateway
+
+pytestmark = pytest.mark.beside
+
+# What Lambda itself does in the function's name, and the three things that an AWS account has without names.
+OF_LAMBDA = {
+    "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage",
+    "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator",
+    "logs:CreateLogStream", "logs:PutLogEvents", *checks.NAMELESS,
+}  # fmt: skip
+# S3 answers 403 instead of 404 for an object that is not there to who may not list: nothing calls it.
+OF_S3 = {"s3:ListBucket"}
+BUCKET, TOKEN, PASSWORD = "documents", "secret-token", "secret-password"
+Call = tuple[str, str]  # an IAM action, and the resource as the policies' statements name it
+
+
+class Cloud:
+    """Moto's server with a table, a bucket, a bus, a secret, and a Redis that wants the secret; and a recorder."""
+
+    def __init__(self, endpoint: str, table: str, redis_url: str) -> None:
+        self.endpoint, self.table, self.redis_url = endpoint, table, redis_url
+        keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+        session = boto3.session.Session(region_name="us-east-1", **keys)
+        self.s3 = session.client("s3", endpoint_url=endpoint)
+        self.s3.create_bucket(Bucket=BUCKET)
+        self.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        session.client("events", endpoint_url=endpoint).create_event_bus(Name="bus")
+        secrets = session.client("secretsmanager", endpoint_url=endpoint)
+        self.secret = secrets.create_secret(Name="redis", SecretString=PASSWORD)["ARN"]
+        self.records = records.Records(session.client("dynamodb", endpoint_url=endpoint), table)
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "AUTH": "token",
+            "TABLE_NAME": self.table,
+            "REDIS_URL": self.redis_url,
+            "REDIS_SECRET_ARN": self.secret,
+            "EVENT_BUS": "bus",
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "WORKER_PROCESSES": "interactive:1,bulk:1",
+            "SWEEP_SECONDS": "1",
+            "POWERTOOLS_SERVICE_NAME": "wordcounts",
+            "POWERTOOLS_METRICS_NAMESPACE": "Wordcounts",
+        }
+
+    def recorder(self, action: str) -> str:
+        send = requests.get if action == "download" else requests.post
+        return send(f"{self.endpoint}/moto-api/recorder/{action}-recording", timeout=10).text
+
+    def calls_during(self, run: Callable[[], None]) -> set[Call]:
+        """What was called while ``run`` ran."""
+        self.recorder("reset")
+        self.recorder("start")
+        run()
+        self.recorder("stop")
+        lines = self.recorder("download").splitlines()
+        return {call for line in lines for call in _calls(json.loads(line))}
+
+    def put(self, key: str, body: bytes) -> dict[str, Any]:
+        """An object, and EventBridge's event of it."""
+        version = self.s3.put_object(Bucket=BUCKET, Key=key, Body=body)["VersionId"]
+        given = {"key": key, "size": len(body), "version-id": version}
+        detail = {"bucket": {"name": BUCKET}, "object": given}
+        return {**_event("aws.s3", "Object Created"), "detail": detail}
+
+
+def _event(source: str, kind: str) -> dict[str, Any]:
+    about = {"account": "123456789012", "region": "us-east-1", "time": "2026-01-01T00:00:00Z", "resources": []}
+    return {**about, "version": "0", "id": os.urandom(8).hex(), "source": source, "detail-type": kind, "detail": {}}
+
+
+def _calls(entry: Mapping[str, Any]) -> Iterator[Call]:
+    headers = {name.lower(): value for name, value in entry["headers"].items()}
+    body = base64.b64decode(entry["body"]) if entry["body_encoded"] else entry["body"].encode()
+    if "x-amz-target" in headers:
+        service, operation = headers["x-amz-target"].split(".")
+        given = json.loads(body or b"{}")
+        if service.startswith("DynamoDB"):
+            yield f"dynamodb:{operation}", f"index/{given['IndexName']}" if "IndexName" in given else "table"
+        elif service == "secretsmanager":
+            yield f"secretsmanager:{operation}", "secret"
+        elif service == "AWSEvents":
+            yield f"events:{operation}", "bus"
+        return
+    url = urlsplit(entry["url"])
+    prefix = "reports/*" if "/reports/" in url.path else "progress/*" if "/progress/" in url.path else "*"
+    if entry["method"] == "PUT":
+        yield "s3:PutObject", f"documents/{prefix}"
+    elif entry["method"] in ("GET", "HEAD"):
+        yield "s3:GetObjectVersion" if "versionId" in parse_qs(url.query) else "s3:GetObject", "documents/*"
+
+
+def allowed(statements: list[dict[str, Any]]) -> set[Call]:
+    """A role's allowances in the form of the calls, without those that Lambda uses itself."""
+    found = set()
+    for statement in statements:
+        for action in set(checks.as_list(statement["Action"])) - OF_LAMBDA - OF_S3:
+            for resource in checks.as_list(statement["Resource"]):
+                found.add((action, _resource(resource)))
+    return found
+
+
+def _resource(value: Any) -> str:
+    text = json.dumps(value)
+    for mark, name in (("/index/", "index/"), ("Documents.Arn}/", "documents/")):
+        if mark in text:
+            return name + text.split(mark)[1].rstrip('"}')
+    for mark, name in (("Table", "table"), ("RedisSecret", "secret"), ("Bus", "bus"), ("Documents", "bucket")):
+        if mark in text:
+            return name
+    raise AssertionError(f"unknown resource {text}")
+
+
+def policy(function: str) -> list[dict[str, Any]]:
+    statements: list[dict[str, Any]] = json.loads((ROOT / ".chalice" / "policies" / f"{function}.json").read_text())[
+        "Statement"
+    ]
+    return statements
+
+
+@pytest.fixture
+def cloud(moto_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    requests.post(f"{moto_server}/moto-api/reset", timeout=10)
+    monkeypatch.setattr(moto_api.recorder, "_location", str(tmp_path / "calls"))
+    port = servers.free_port()
+    child = servers.start_redis(tmp_path, port, os.environ, tmp_path / "redis.log")
+    with redis.Redis(port=port) as client:
+        client.config_set("requirepass", PASSWORD)
+    for made in make_table("moto", moto_server, monkeypatch):
+        yield Cloud(moto_server, made.name, f"redis://127.0.0.1:{port}/0")
+    child.stop(5)
+
+
+def invoke(cloud: Cloud, handler: str, *events: dict[str, Any]) -> Callable[[], None]:
+    def run() -> None:
+        with Function(f"app.{handler}", env=cloud.environment()) as function:
+            for event in events:
+                function.invoke(event)
+
+    return run
+
+
+def test_the_api_may_do_what_its_routes_do(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    import hashlib
+
+    import app
+
+    cloud.records.put_token(hashlib.sha256(TOKEN.encode()).hexdigest(), owner="alice", name="test")
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+
+    def run() -> None:
+        with Function("app.app", env=cloud.environment()) as function:
+            gateway = Gateway(function, app.app)
+
+            def ask(method: str, target: str, body: str = "") -> Any:
+                answer = gateway.request(method, target, headers, body)
+                assert answer.status < 300, answer
+                return answer
+
+            first = ask("POST", "/jobs", json.dumps({"text": "to be or not"})).json()["id"]
+            second = ask("POST", "/jobs", json.dumps({"html": "<p>to be"})).json()["id"]
+            assert ask("GET", "/health").json()["status"] == "ok"
+            assert len(ask("GET", "/jobs").json()["jobs"]) == 2
+            ask("POST", f"/jobs/{first}/cancel")
+            ask("DELETE", f"/jobs/{first}")
+            claimed = cloud.records.claim(second, "worker", lease_ms=60_000, max_attempts=3)
+            assert claimed is not None
+            cloud.records.finish(claimed, [b""], page={}, totals={}, top=[])
+            gateway.request("GET", f"/jobs/{second}/words", headers)
+
+    used = cloud.calls_during(run)
+    assert used == allowed(policy("api_handler"))
+
+
+def test_the_queue_s_function_may_do_what_it_does(cloud: Cloud) -> None:
+    bodies = [{"text": "to be"}, {"url": "https://example.com/"}]
+    messages = [{"messageId": str(n), "body": json.dumps(body)} for n, body in enumerate(bodies)]
+    event = {"Records": [{**message, "eventSource": "aws:sqs"} for message in messages]}
+    used = cloud.calls_during(invoke(cloud, "sqs", event, event))
+    assert used == allowed(policy("sqs"))
+
+
+def test_the_bucket_s_function_may_do_what_it_does(cloud: Cloud) -> None:
+    document = cloud.put("inbox/page.html", b"<p>to be")
+    unversioned = cloud.put("inbox/other.html", b"<p>or not")
+    del unversioned["detail"]["object"]["version-id"]
+    listed = cloud.put("inbox/list.urls", b"https://example.com/\nhttps://example.org/\n")
+
+    def run() -> None:
+        invoke(cloud, "s3", document, unversioned, document)()
+        # A function that ends soon hands a list on.
+        with Function("app.s3", env=cloud.environment()) as function:
+            function.invoke(listed, timeout=12)
+
+    used = cloud.calls_during(run)
+    assert used == allowed(policy("s3"))
+
+
+def test_the_bus_s_function_may_do_what_it_does(cloud: Cloud) -> None:
+    asked = [{"text": "to be"}, {"url": "https://example.com/"}]
+    events = [{**_event("test", "Word Count Requested"), "detail": detail} for detail in asked]
+    used = cloud.calls_during(invoke(cloud, "requested", *events, *events))
+    assert used == allowed(policy("requested"))
+
+
+def test_the_sweep_may_do_what_it_does(cloud: Cloud) -> None:
+    lost = records.Job(
+        id=records.new_id(),
+        owner="alice",
+        kind="url",
+        queue="interactive",
+        request_hash="0",
+        submitted_at=1_000,
+        expires_at=int(time.time()) + 1000,
+        url="https://example.com/",
+    )
+    cloud.records.submit(lost)
+    used = cloud.calls_during(invoke(cloud, "sweep", _event("aws.events", "Scheduled Event")))
+    assert used == allowed(policy("sweep"))
+
+
+def test_the_stream_s_function_may_do_what_it_does(cloud: Cloud) -> None:
+    job = records.Job(
+        id=records.new_id(),
+        owner="alice",
+        kind="url",
+        queue="interactive",
+        request_hash="0",
+        submitted_at=1_000,
+        finished_at=2_000,
+        expires_at=int(time.time()) + 1000,
+        url="https://example.com/",
+        state=records.CANCELED,
+    )
+    image = {**records._key(f"job#{job.id}", "job"), **records._item(job)}
+    stream = {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": "1", "NewImage": image}}
+    used = cloud.calls_during(invoke(cloud, "ended", {"Records": [stream]}))
+    assert used == allowed(policy("ended"))
+
+
+def test_a_worker_may_do_what_it_does(cloud: Cloud) -> None:
+    role = build.load("workers.yaml")
+    event = cloud.put("inbox/page.html", b"<p>to be")
+    other = cloud.put("inbox/other.html", b"<p>or not")
+    del other["detail"]["object"]["version-id"]
+    invoke(cloud, "s3", event, other)()
+    sent = [{"messageId": "1", "body": json.dumps({"html": "<p>to be"})}]
+    invoke(cloud, "sqs", {"Records": [{**message, "eventSource": "aws:sqs"} for message in sent]})()
+
+    def run() -> None:
+        environment = os.environ | cloud.environment()
+        worker = subprocess.Popen([sys.executable, "-m", "chalicelib.worker"], cwd=ROOT, env=environment)
+        try:
+            ends = time.monotonic() + 60
+            while (found := _states(cloud)) != [records.SUCCEEDED] * 3:
+                assert time.monotonic() < ends, found
+                time.sleep(0.2)
+        finally:
+            worker.send_signal(signal.SIGTERM)
+            assert worker.wait(30) == 0
+
+    used = cloud.calls_during(run) - {("dynamodb:Scan", "table")}  # the test's own look
+    assert used <= allowed(checks.statements(role, "WorkerRole")), "a call is missing"
+    spare = allowed(checks.statements(role, "WorkerRole")) - used
+    assert spare <= {("dynamodb:BatchGetItem", "table")}, "which a sweep calls only when something was lost"
+
+
+def _states(cloud: Cloud) -> list[str]:
+    items = cloud.records.client.scan(TableName=cloud.table)["Items"]
+    return [item["state"]["S"] for item in items if item["sk"]["S"] == "job"]

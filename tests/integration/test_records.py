@@ -1,0 +1,296 @@
+"""One contract for the records, held against two stores."""
+
+import threading
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from chalicelib import dynamodb, records
+from chalicelib.records import Clock, Gone, Job, KeyReused, Records, Unavailable
+
+LEASE = 1000
+
+
+class SetClock(Clock):
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ms = 1_800_000_000_000
+
+    @property
+    def known(self) -> bool:
+        return True
+
+    def now(self) -> int:
+        return self.ms
+
+    def observe(self, date: str | None) -> None:
+        """Time stands still until a test moves it."""
+
+
+@pytest.fixture(params=["ours", "boto3"])
+def store(table, request) -> Iterator[Records]:
+    """The records by either client, on either store."""
+    if request.param == "boto3":
+        yield Records(table.client, table.name, SetClock())
+        return
+    client = dynamodb.Client(table.endpoint, "us-east-1", lambda: dynamodb.Keys("local", "local"))
+    yield Records(client, table.name, SetClock())
+    client.close()
+
+
+def a_job(store: Records, **changes: object) -> Job:
+    job = Job(
+        id=records.new_id(),
+        owner="anna",
+        kind="url",
+        queue="interactive",
+        url="https://example.com/",
+        request_hash="abc",
+        submitted_at=store.now(),
+        expires_at=store.now() // 1000 + 86_400,
+    )
+    return msgspec.structs.replace(job, **changes)
+
+
+def submitted(store: Records, **changes: object) -> Job:
+    job, created = store.submit(a_job(store, **changes))
+    assert created
+    return job
+
+
+def claim(store: Records, job: Job, worker: str = "w") -> Job | None:
+    return store.claim(job.id, worker, lease_ms=LEASE, max_attempts=3)
+
+
+RESULT = {"page": {"title": "T"}, "totals": {"words": 2}, "top": [{"word": "a", "count": 2}]}
+
+
+def test_a_submitted_job_reads_back_as_it_was_written(store):
+    job = submitted(store, options={"select": "main"}, request_id="r-1")
+    assert store.get(job.id) == msgspec.structs.replace(job, due_at=job.submitted_at + records.GRACE_MS)
+
+
+def test_the_same_submission_finds_its_job_and_another_is_an_error(store):
+    job = submitted(store)
+    again, created = store.submit(msgspec.structs.replace(job, submitted_at=job.submitted_at + 5))
+    assert (again.id, again.submitted_at, created) == (job.id, job.submitted_at, False)
+    with pytest.raises(KeyReused):
+        store.submit(msgspec.structs.replace(job, request_hash="other"))
+    with pytest.raises(KeyReused):
+        store.submit(msgspec.structs.replace(job, owner="ben"))
+
+
+def test_two_submissions_of_one_id_at_once_make_one_job(store):
+    job = a_job(store)
+    made = []
+    threads = [threading.Thread(target=lambda: made.append(store.submit(job)[1])) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(made) == [False] * 7 + [True]
+
+
+def test_an_expired_job_makes_room_for_its_id(store):
+    job = submitted(store, expires_at=store.now() // 1000 + 10)
+    store.clock.ms += 20_000
+    with pytest.raises(Gone):
+        store.get(job.id)
+    assert store.get(job.id, gone=False) is None
+    assert store.submit(msgspec.structs.replace(job, expires_at=job.expires_at + 1000))[1]
+
+
+def test_a_claim_takes_the_job_and_a_second_is_refused_while_the_lease_lives(store):
+    job = submitted(store)
+    mine = claim(store, job, "w1")
+    assert (mine.state, mine.attempt, mine.version, mine.worker) == ("running", 1, 2, "w1")
+    assert mine.lease_until == store.now() + LEASE == mine.due_at
+    assert claim(store, job, "w2") is None
+
+
+def test_of_many_claims_at_once_one_succeeds(store):
+    job = submitted(store)
+    won = []
+    threads = [threading.Thread(target=lambda: won.append(claim(store, job))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(claimed is not None for claimed in won) == 1
+
+
+def test_a_lapsed_lease_may_be_claimed_and_counts_a_failure_until_tries_are_used(store):
+    job = submitted(store)
+    first = claim(store, job)
+    store.clock.ms += LEASE + 1
+    second = claim(store, job)
+    assert (second.attempt, second.failures) == (2, 1)
+    assert not store.finish(first, [b"x"], **RESULT), "the lost claim must write nothing that anyone reads"
+    store.clock.ms += LEASE + 1
+    third = claim(store, job)
+    assert (third.attempt, third.failures) == (3, 2)
+    store.clock.ms += LEASE + 1
+    assert claim(store, job) is None, "its tries are used: the sweep fails it"
+
+
+def test_finishing_writes_the_words_and_leaves_the_due_index(store):
+    job = submitted(store)
+    mine = claim(store, job)
+    assert store.finish(mine, [b"one", b"two"], **RESULT)
+    done = store.get(job.id)
+    assert (done.state, done.version, done.top, done.finished_at) == ("succeeded", 3, RESULT["top"], store.now())
+    assert store.words(done) == [b"one", b"two"]
+    later = store.now() + 10**9
+    for lane in (records.TIMED, "interactive"):
+        assert all(not store.due(lane, n, before=later, limit=9) for n in range(records.SHARDS))
+
+
+def test_a_finish_whose_answer_was_lost_is_known_for_ours(store):
+    mine = claim(store, submitted(store))
+    assert store.finish(mine, [b"x"], **RESULT)
+    assert store.finish(mine, [b"x"], **RESULT)
+    assert store.get(mine.id).version == 3
+    assert not store.fail(mine, {"type": "internal"}), "another ending is not ours"
+
+
+def test_a_retry_waits_for_its_time(store):
+    job = submitted(store)
+    mine = claim(store, job)
+    assert store.retry(mine, not_before=store.now() + 5000)
+    waiting = store.get(job.id)
+    assert (waiting.state, waiting.failures, waiting.worker, waiting.claim) == ("queued", 1, None, None)
+    assert claim(store, job) is None
+    store.clock.ms += 5001
+    assert claim(store, job).attempt == 2
+
+
+def test_a_deferral_counts_no_failure_and_keeps_its_turn(store):
+    mine = claim(store, submitted(store))
+    assert store.retry(mine, not_before=store.now(), failed=False, host_slot=True)
+    again = claim(store, mine)
+    assert (again.failures, again.host_slot, again.attempt) == (0, True, 2)
+
+
+def test_a_failure_ends_the_job_with_its_error(store):
+    mine = claim(store, submitted(store))
+    assert store.fail(mine, {"type": "not-text", "title": "t", "detail": "d"})
+    done = store.get(mine.id)
+    assert (done.state, done.error["type"], done.failures, done.due_at) == ("failed", "not-text", 1, None)
+    assert claim(store, mine) is None
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_job_that_has_not_ended_can_be_canceled_once_by_its_owner(store, running):
+    job = submitted(store)
+    mine = claim(store, job) if running else None
+    assert store.cancel(job.id, "ben") is None
+    assert store.cancel(job.id, "anna").state == "canceled"
+    assert store.cancel(job.id, "anna") is None
+    if mine is not None:
+        assert not store.finish(mine, [b"x"], **RESULT)
+    assert store.get(job.id).state == "canceled"
+
+
+def test_an_erased_job_leaves_a_tombstone_and_nothing_else(store, table):
+    job, _ = store.submit(a_job(store, kind="text", input_pieces=1), records.packed("some text"))
+    mine = claim(store, job)
+    assert not store.erase(job.id, "anna", expires_at=job.expires_at), "it runs"
+    assert store.document(mine) == b"some text"
+    store.finish(mine, [b"w"] * 30, **RESULT)
+    assert not store.erase(job.id, "ben", expires_at=job.expires_at)
+    assert store.erase(job.id, "anna", expires_at=job.expires_at)
+    with pytest.raises(Gone):
+        store.get(job.id)
+    items = table.client.scan(TableName=table.name)["Items"]
+    assert [sorted(item) for item in items] == [["expires_at", "owner", "pk", "sk"]]
+    with pytest.raises(Gone):
+        store.submit(msgspec.structs.replace(job))
+
+
+def test_a_lost_workers_job_goes_back_and_then_fails(store):
+    job = submitted(store)
+    error = {"type": "worker-lost"}
+    for failures in (1, 2):
+        running = claim(store, job)
+        assert store.take_back(running, max_attempts=3, error=error)
+        back = store.get(job.id)
+        assert (back.state, back.failures, back.not_before) == ("queued", failures, 0)
+    running = claim(store, job)
+    assert not store.take_back(back, max_attempts=3, error=error), "read before it changed"
+    assert store.take_back(running, max_attempts=3, error=error)
+    done = store.get(job.id)
+    assert (done.state, done.error, done.failures) == ("failed", error, 3)
+
+
+def test_what_is_due_is_found_in_its_lane(store):
+    job = submitted(store)
+    shard = int(job.id[:8], 16) % records.SHARDS
+    late = store.now() + records.GRACE_MS
+    assert store.due("interactive", shard, before=late - 1, limit=5) == []
+    assert store.due("interactive", shard, before=late, limit=5) == [(late, job.id)]
+    claim(store, job)
+    assert store.due("interactive", shard, before=late, limit=5) == []
+    assert store.due(records.TIMED, shard, before=late, limit=5) == [(store.now() + LEASE, job.id)]
+
+
+def test_an_owners_jobs_come_newest_first_in_pages_that_neither_skip_nor_repeat(store):
+    ids = []
+    for _ in range(7):
+        store.clock.ms += 1
+        ids.append(submitted(store).id)
+    submitted(store, owner="ben")
+    seen, after = store.owned("anna", limit=3)
+    store.clock.ms += 1
+    submitted(store)  # arrives meanwhile
+    while after is not None:
+        page, after = store.owned("anna", limit=3, after=after)
+        seen += page
+    assert seen == ids[::-1]
+
+
+def test_documents_and_words_of_any_size_fit(store):
+    text = "".join(chr(0x4E00 + n * 7919 % 20000) for n in range(600_000))
+    pieces = records.packed(text)
+    assert len(pieces) > 2
+    job, _ = store.submit(a_job(store, kind="text", input_pieces=len(pieces)), pieces)
+    assert store.document(job).decode() == text
+
+
+def test_tokens_are_found_listed_and_revoked(store):
+    store.put_token("d1", owner="anna", name="laptop")
+    assert store.token("d1") == {"owner": "anna", "name": "laptop"}
+    assert [(t["digest"], t["name"]) for t in store.tokens()] == [("d1", "laptop")]
+    store.delete_token("d1")
+    assert store.token("d1") is None
+
+
+def test_a_store_that_is_away_says_so(table):
+    import boto3
+    from botocore.config import Config
+
+    away = boto3.client(
+        "dynamodb",
+        endpoint_url="http://127.0.0.1:9",
+        region_name="us-east-1",
+        config=Config(connect_timeout=0.2, retries={"total_max_attempts": 1}),
+    )
+    with pytest.raises(Unavailable):
+        Records(away, table.name).ping()
+
+
+def test_the_clock_is_the_stores_when_ours_is_wrong():
+    clock = Clock()
+    assert not clock.known
+    clock.observe("Mon, 23 Nov 2026 23:00:00 GMT")
+    assert abs(clock.now() - 1795474800_000) < 2000
+    clock.observe("yesterday")
+    clock._looked = float("-inf")
+    clock.observe("Mon, 23 Nov 2026 23:61:00 GMT")
+    right = Clock()
+    from email.utils import formatdate
+
+    right.observe(formatdate(usegmt=True))
+    assert right._offset == 0, "a second's rounding is no difference"

@@ -1,0 +1,239 @@
+"""The whole road as `make run` starts it: real pages in, NLTK's counts out; killed, started again, stopped."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import unicodedata
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import nltk
+import psutil
+import pytest
+
+from chalicelib import counting, extracting
+from scripts import run, servers
+from tests.conftest import ROOT
+
+pytestmark = [pytest.mark.slow, pytest.mark.beside]
+
+# NLTK's names for the languages of the pages that its sentence splitter knows; the others take English, as the counter.
+NLTK_NAMES = {
+    "cs": "czech", "de": "german", "el": "greek", "es": "spanish", "fr": "french", "it": "italian", "nb": "norwegian",
+    "nl": "dutch", "nn": "norwegian", "no": "norwegian", "pl": "polish", "pt": "portuguese", "ru": "russian",
+    "sv": "swedish", "tr": "turkish", "da": "danish", "fi": "finnish", "et": "estonian", "sl": "slovene",
+}  # fmt: skip
+INVISIBLE = dict.fromkeys([0x00AD, 0x2060, 0xFEFF, 0x200B])
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def ask(url: str, data: bytes | None, headers: dict[str, str]) -> Any:
+    request = urllib.request.Request(url, data, headers)  # noqa: S310 - an address of this machine
+    with DIRECT.open(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+class Stack:
+    """`make run` in a process of its own, and what a client does with it."""
+
+    def __init__(self, data: Path, port: int) -> None:
+        self.data, self.port, self.url = data, port, f"http://127.0.0.1:{port}"
+        self.make: subprocess.Popen[bytes]
+        self.family: list[psutil.Process] = []
+
+    def start(self) -> None:
+        settings = {
+            "FETCH_ALLOW_NETWORKS": "127.0.0.0/8",
+            "FETCH_HOST_RATE": "1000",
+            "FETCH_DEADLINE": "5",
+            "LEASE_SECONDS": "8",  # a job whose worker was killed is taken up again so much later
+            "SWEEP_SECONDS": "1",
+            "WORKER_PROCESSES": "3",
+        }
+        environment = {**os.environ, **settings, "PORT": str(self.port), "DATA_DIR": str(self.data)}
+        for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "REDIS_URL", "AWS_ENDPOINT_URL_DYNAMODB", "TABLE_NAME"):
+            environment.pop(name, None)
+        output = self.data.with_suffix(".out")
+        with output.open("ab") as file:
+            command = ["make", "--no-print-directory", "run"]
+            self.make = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=file, stderr=file, start_new_session=True
+            )
+        until = time.monotonic() + 90
+        while not self.healthy():
+            assert self.make.poll() is None, output.read_text()
+            assert time.monotonic() < until, output.read_text()
+            time.sleep(0.1)
+        self.family = [psutil.Process(self.make.pid), *psutil.Process(self.make.pid).children(recursive=True)]
+        assert len(self.family) >= 6  # make, the launcher, two servers, HTTP, the workers' parent
+
+    def healthy(self) -> bool:
+        with contextlib.suppress(OSError):
+            return bool(self.ask("/health")["status"] == "ok")
+        return False
+
+    def ask(self, path: str, body: Any = None, **headers: str) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        return ask(self.url + path, data, {**headers, "Content-Type": "application/json"})
+
+    def submit(self, url: str) -> str:
+        return str(self.ask("/jobs", {"url": url})["id"])
+
+    def ended(self, job_id: str, seconds: float = 60) -> Any:
+        until = time.monotonic() + seconds
+        while True:
+            job = self.ask(f"/jobs/{job_id}", Prefer="wait=10")
+            if job["state"] in ("succeeded", "failed", "canceled") or time.monotonic() > until:
+                return job
+
+    def words(self, job_id: str) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        path = f"/jobs/{job_id}/words?stop_words=include&limit=10000"
+        while path:
+            answer = self.ask(path)
+            counts.update({entry["word"]: entry["count"] for entry in answer["words"]})
+            following = answer["next"]
+            path = following[following.index("/jobs/") :] if following else ""
+        return counts
+
+    def kill_everything(self) -> None:
+        family = [psutil.Process(self.make.pid), *psutil.Process(self.make.pid).children(recursive=True)]
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.make.wait()
+
+    def stop(self, signum: int = signal.SIGTERM) -> None:
+        self.family += psutil.Process(self.make.pid).children(recursive=True)
+        self.make.send_signal(signum)
+        self.make.wait(60)
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[Stack]:
+    running = Stack(tmp_path / "data", servers.free_port())
+    try:
+        running.start()
+        yield running
+    finally:
+        if running.make.poll() is None:
+            running.kill_everything()
+
+
+def reference(text: str, language: str) -> Counter[str]:
+    """NLTK's own words of an extracted text."""
+    text = unicodedata.normalize("NFC", text).translate(INVISIBLE)
+    tokens = nltk.word_tokenize(text, NLTK_NAMES.get(language.split("-")[0], "english"))
+    return Counter(token for token in tokens if any(character.isalpha() for character in token))
+
+
+def unspaced(text: str) -> bool:
+    """Whether a text has a script that ICU must segment, so that NLTK's words are not the whole story."""
+    names = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR")
+    return any(unicodedata.name(character, "").startswith(names) for character in set(text))
+
+
+def test_real_pages_are_counted_as_nltk_counts_them_and_outlive_kill_9(
+    stack: Stack, pages: Path, page_server: str
+) -> None:
+    names = sorted(path.name for path in pages.glob("*.html"))
+    with ThreadPoolExecutor(8) as pool:
+        ids = dict(zip(names, pool.map(stack.submit, [f"{page_server}/{name}" for name in names]), strict=True))
+        jobs = dict(zip(names, pool.map(stack.ended, ids.values()), strict=True))
+        assert {name: job["error"] for name, job in jobs.items() if job["state"] != "succeeded"} == {}
+        counted = dict(zip(names, pool.map(stack.words, ids.values()), strict=True))
+        compared = 0
+        for name in names:
+            page, language = (
+                extracting.extract((pages / name).read_bytes(), "text/html"),
+                jobs[name]["page"]["language"],
+            )
+            assert counted[name] == counting.count(page.text, language), name
+            if not unspaced(page.text):
+                compared += 1
+                assert counted[name] == reference(page.text, language), name
+        assert compared > len(names) / 2
+
+        # Now the same pages again, with everything killed while they are on their way.
+        more = list(pool.map(stack.submit, [f"{page_server}/{name}?again" for name in names]))
+        stack.kill_everything()
+        stack.start()
+        again = list(pool.map(stack.ended, more))
+    assert [job["state"] for job in again] == ["succeeded"] * len(names)
+    assert {name: stack.ask(f"/jobs/{ids[name]}") for name in names} == jobs
+    assert stack.words(ids[names[0]]) == counted[names[0]]
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_a_signal_to_make_leaves_no_process_and_no_port(stack: Stack, signum: int) -> None:
+    job = stack.ask("/jobs", {"text": "kept for tomorrow"}, Prefer="wait=10")
+    assert job["state"] == "succeeded"
+    listening = {c.laddr.port for process in stack.family for c in process.net_connections() if c.status == "LISTEN"}
+    assert stack.port in listening
+    assert len(listening) >= 3  # and Redis and DynamoDB
+    if signum == signal.SIGINT:  # a terminal signals the whole group
+        stack.family += psutil.Process(stack.make.pid).children(recursive=True)
+        os.killpg(stack.make.pid, signal.SIGINT)
+        stack.make.wait(60)
+    else:
+        stack.stop()
+    assert [process for process in stack.family if process.is_running()] == []
+    for port in listening:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+    stack.start()  # a second start finds yesterday's job
+    assert stack.ask(f"/jobs/{job['id']}") == job
+
+
+def launch(**environment: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "scripts.run"]
+    settings = {**os.environ, **environment}
+    return subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_port_in_use_a_bad_setting_and_a_missing_redis_are_said_in_words(tmp_path: Path) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        taken = launch(PORT=str(port), DATA_DIR=str(tmp_path))
+    assert taken.returncode == 1
+    assert f"Port {port} cannot be had" in taken.stderr
+    bad = launch(PORT=str(servers.free_port()), DATA_DIR=str(tmp_path), MAX_ATTEMPTS="many")
+    assert "MAX_ATTEMPTS: expected a whole number" in bad.stderr
+    away = f"redis://:secret@127.0.0.1:{servers.free_port()}/0"
+    alone = launch(PORT=str(servers.free_port()), DATA_DIR=str(tmp_path), REDIS_URL=away)
+    assert "No Redis answers at 127.0.0.1" in alone.stderr
+    assert "secret" not in alone.stderr
+    assert not any("Traceback" in ran.stderr for ran in (taken, bad, alone))
+
+
+def test_servers_that_already_run_are_used_and_the_table_is_made_there(
+    tmp_path: Path, redis_url: str, dynalite: str, moto_server: str
+) -> None:
+    for endpoint in (dynalite, moto_server):
+        settings = {"REDIS_URL": redis_url, "AWS_ENDPOINT_URL_DYNAMODB": endpoint, "TABLE_NAME": "outside"}
+        with run.running_stack(tmp_path / "data", environment={**settings, "WORKER_PROCESSES": "1"}) as url:
+            body = json.dumps({"text": "one two one"}).encode()
+            headers = {"Content-Type": "application/json", "Prefer": "wait=10"}
+            job = ask(f"{url}/jobs", body, headers)
+        assert job["totals"]["words"] == 3
+        assert not (tmp_path / "data" / "redis").exists()
+        assert not (tmp_path / "data" / "dynamodb").exists()
+
+
+def test_two_stacks_cannot_share_their_data(stack: Stack) -> None:
+    second = launch(PORT=str(servers.free_port()), DATA_DIR=str(stack.data))
+    assert second.returncode == 1
+    assert f"in use by the stack on http://127.0.0.1:{stack.port}" in second.stderr
+    assert stack.healthy()

@@ -1,0 +1,140 @@
+"""A pool of one worker on a real Redis: what RQ's own monitoring says of it, and how often it asks anybody anything."""
+
+import contextlib
+import http.server
+import os
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+import rq
+from rq.registry import StartedJobRegistry
+
+from chalicelib import dynamodb, jobs, pipeline, queue, submissions
+from scripts import processes
+from tests.conftest import ROOT
+
+
+class Pages(http.server.BaseHTTPRequestHandler):
+    """Any path: a page that takes a second to come."""
+
+    def do_GET(self) -> None:
+        time.sleep(1.0)
+        with contextlib.suppress(ConnectionError):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain")
+            self.send_header("Content-Length", "5")
+            self.end_headers()
+            self.wfile.write(b"to be")
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def slow_pages() -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def pool(redis_url: str, dynalite_table: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Iterator[Any]:
+    """One interactive worker, ready; and its Redis."""
+    for name, value in {
+        "QUEUE_NAME": f"pool-{uuid.uuid4().hex[:8]}",
+        "WORKER_PROCESSES": "interactive:1,bulk:0",
+        "FETCH_ALLOW_NETWORKS": "127.0.0.0/8",
+        "FETCH_HOST_RATE": "1000",
+    }.items():
+        monkeypatch.setenv(name, value)
+    connection = redis.Redis.from_url(redis_url)
+    command = [sys.executable, "-m", "chalicelib.worker"]
+    child = processes.start("worker", command, environment=os.environ, log=tmp_path / "worker.log")
+    until(lambda: workers(connection))
+    yield connection
+    child.stop(10)
+
+
+def until(holds: Callable[[], Any], seconds: float = 30) -> None:
+    ends = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+
+
+def workers(connection: Any) -> list[rq.Worker]:
+    return rq.Worker.all(queue=rq.Queue(queue.name("interactive"), connection=connection))
+
+
+def submit(url: str) -> jobs.Job:
+    return jobs.submit(jobs.Request(submissions.read({"url": url}), "anonymous"))[0]
+
+
+def test_rqs_monitoring_tells_the_truth(pool: Any, slow_pages: str, redis_url: str) -> None:
+    submitted = [submit(f"{slow_pages}/{n}") for n in range(3)]
+    until(lambda: jobs.get(submitted[0].id, "anonymous").state == "running")
+    [worker] = workers(pool)
+    watched = rq.Queue(queue.name("interactive"), connection=pool)
+    started = StartedJobRegistry(queue=watched)
+    assert worker.get_state() == "busy"
+    assert watched.count == 2
+    assert [job_id.split("-")[0] for job_id in started.get_job_ids()] == [submitted[0].id]
+    said = subprocess.run(
+        [sys.executable, "-m", "rq.cli", "info", "--url", redis_url, "--raw"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert f"queue {watched.name} 2" in said
+    assert f"worker {worker.name}" in said
+    assert "busy" in said
+    until(lambda: jobs.get(submitted[2].id, "anonymous").state == "succeeded")
+    until(lambda: workers(pool)[0].get_state() == "idle")
+    [worker] = workers(pool)
+    assert (worker.successful_job_count, worker.failed_job_count) == (3, 0)
+    assert 3 <= worker.total_working_time < 10
+    assert (watched.count, started.count) == (0, 0)
+    assert pool.llen(watched.intermediate_queue_key) == 0
+    assert not pool.keys("rq:job:*")
+
+
+def test_an_entry_taken_ahead_goes_back_when_the_worker_is_told_to_stop(pool: Any, slow_pages: str) -> None:
+    submitted = [submit(f"{slow_pages}/{n}") for n in range(2)]
+    until(lambda: jobs.get(submitted[0].id, "anonymous").state == "running")
+    [worker] = workers(pool)
+    assert worker.pid is not None
+    os.kill(worker.pid, 15)  # the parent starts another one, which takes the second
+    until(lambda: jobs.get(submitted[1].id, "anonymous").state == "succeeded")
+    assert jobs.get(submitted[1].id, "anonymous").attempt == 1
+
+
+def test_a_job_costs_a_claim_its_words_and_a_finish(
+    redis_url: str, dynalite_table: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, _ = jobs.submit(jobs.Request(submissions.read({"text": "to be or not to be"}), "anonymous"))
+    calls: list[str] = []
+    exchange = dynamodb.Client._exchange
+    monkeypatch.setattr(
+        dynamodb.Client, "_exchange", lambda self, *sent: calls.append(sent[0]) or exchange(self, *sent)
+    )
+    assert pipeline.count_page(job.id).state == "succeeded"
+    # claim, the submitted text, words, finish
+    assert calls == ["UpdateItem", "GetItem", "PutItem", "UpdateItem"]
+
+
+def test_a_job_costs_few_commands_of_redis(pool: Any, slow_pages: str) -> None:
+    first = submit(f"{slow_pages}/first")  # what a process does once
+    until(lambda: jobs.get(first.id, "anonymous").state == "succeeded")
+    before = pool.info("commandstats")
+    second = submit(f"{slow_pages}/second")
+    until(lambda: jobs.get(second.id, "anonymous").state == "succeeded")
+    after = pool.info("commandstats")
+    made = {name: row["calls"] - before.get(name, {"calls": 0})["calls"] for name, row in after.items()}
+    assert sum(made.values()) < 45, made  # enqueue, heartbeat and look-ups of a watcher included

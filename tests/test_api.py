@@ -1,0 +1,288 @@
+"""What the API takes and gives, without a server: bodies, queries, answers, access, the document."""
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chalicelib import access, api, examples, headers, openapi, records, schemas, words
+from chalicelib.api import Refused
+from chalicelib.schemas import ListQuery, NoQuery, WordsQuery
+
+JOB = msgspec.convert(examples.JOB, schemas.Job)
+
+
+def refused(name: str) -> Any:
+    return pytest.raises(Refused, check=lambda error: error.name == name)
+
+
+# --- headers ---
+
+
+@pytest.mark.parametrize(
+    ("accept", "best"),
+    [
+        (None, "application/json"),
+        ("*/*", "application/json"),
+        ("text/csv", "text/csv"),
+        ("text/csv, application/json", "application/json"),
+        ("application/json;q=0.1, text/*", "text/csv"),
+        ("APPLICATION/JSON; charset=utf-8", "application/json"),
+        ("application/*;q=0, text/csv;q=0.001", "text/csv"),
+        ("*/*;q=0", None),
+        ("image/png", None),
+        ("nonsense", "application/json"),
+        ("text/csv;q=nonsense", "text/csv"),
+    ],
+)
+def test_the_best_acceptable_type_is_chosen(accept: str | None, best: str | None) -> None:
+    assert headers.acceptable(accept, ("application/json", "text/csv")) == best
+
+
+@pytest.mark.parametrize(
+    ("prefer", "seconds"),
+    [
+        (None, None),
+        ("wait=5", 5),
+        ("WAIT = 7", 7),
+        ('wait="8"', 8),
+        ("respond-async, wait=9; x=1, wait=3", 9),
+        ("respond-async;wait=4", None),
+        ("wait=99999999999999", None),
+        ("wait=1.5", None),
+        ('handling="a, wait=1", wait=2', 2),
+    ],
+)
+def test_a_preference_to_wait_is_read_as_rfc_7240_has_it(prefer: str | None, seconds: int | None) -> None:
+    assert headers.wait_preference(prefer) == seconds
+
+
+def test_entity_tags_are_compared_weakly() -> None:
+    assert headers.matches('"a", W/"b"', '"b"')
+    assert headers.matches('"b"', 'W/"b"')
+    assert headers.matches("*", '"b"')
+    assert not headers.matches('"a"', '"b"')
+    assert not headers.matches(None, '"b"')
+
+
+@settings(max_examples=40)
+@given(st.text())
+def test_any_header_can_be_read(text: str) -> None:
+    headers.acceptable(text, ("application/json",))
+    headers.takes_gzip(text)
+    headers.matches(text, '"x"')
+    headers.media_type(text)
+    wait = headers.wait_preference(text)
+    assert wait is None or wait >= 0
+
+
+# --- bodies and queries ---
+
+
+@settings(max_examples=40)
+@given(st.binary(max_size=200) | st.text().map(str.encode))
+def test_any_body_is_json_or_refused(raw: bytes) -> None:
+    problems: list[api.Answer] = []
+    try:
+        api.body(raw)
+    except Refused as error:
+        problems.append(api.problem(error))
+    assert all(problem.status in (400, 413) for problem in problems)
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False) | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=40)
+@given(st.dictionaries(st.sampled_from(["url", "text", "html", "select", "ignore", "language", "x"]), _json))
+def test_any_object_is_a_submission_or_refused_with_places(fields: dict[str, Any]) -> None:
+    problems: list[dict[str, Any]] = []
+    try:
+        api.submission(fields)
+    except Refused as error:
+        problems.append(json.loads(api.problem(error).body))
+    for problem in problems:
+        assert problem["status"] == 422
+        assert all(fault["pointer"] == "" or fault["pointer"].startswith("/") for fault in problem["errors"])
+
+
+def test_json_that_is_nested_too_deep_is_refused_at_every_depth() -> None:
+    api.body(b"[" * 16 + b"]" * 16)
+    for depth in (17, 500, 100_000):
+        with refused("invalid-json"):
+            api.body(b"[" * depth + b"]" * depth)
+    with refused("invalid-json"):
+        api.body(b'{"text":' + b"[" * 500_000)
+
+
+def test_a_query_has_defaults_and_refuses_what_it_does_not_know() -> None:
+    assert api.query({}, WordsQuery) == WordsQuery()
+    assert api.query({"limit": ["7"], "case": ["fold"]}, WordsQuery) == WordsQuery(limit=7, case="fold")
+    for parameters in ({"limit": ["７"]}, {"limit": ["7", "8"]}, {"case": ["FOLD"]}, {"nothing": ["1"]}):
+        with refused("invalid-parameter"):
+            api.query(parameters, WordsQuery)
+    with refused("invalid-parameter"):
+        api.query({"limit": ["7"]}, NoQuery)
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**44 - 1), st.text("0123456789abcdef", min_size=32, max_size=32))
+def test_a_cursor_comes_back_as_it_was(submitted_at: int, job_id: str) -> None:
+    link = api.list_link("/stage", ListQuery(state="failed"), (submitted_at, job_id))
+    assert link is not None
+    assert link.startswith("/stage/jobs?state=failed&limit=20&cursor=")
+    asked = api.query({"cursor": [link.rpartition("=")[2]]}, ListQuery)
+    assert api.read_cursor(asked.cursor) == (submitted_at, job_id)
+
+
+# --- answers ---
+
+
+def record(**changes: Any) -> records.Job:
+    given: dict[str, Any] = {
+        "id": "0" * 32,
+        "owner": "a",
+        "kind": "url",
+        "queue": "interactive",
+        "request_hash": "",
+        "submitted_at": 1_000_000_000_123,
+        "expires_at": 1_002_592_000,
+    }
+    return records.Job(**given | changes)
+
+
+def test_times_are_rfc_3339_in_utc_with_milliseconds() -> None:
+    shown = api.job(record())
+    assert (shown.submitted_at, shown.expires_at) == ("2001-09-09T01:46:40.123Z", "2001-10-09T01:46:40.000Z")
+    assert shown.started_at is None
+
+
+def test_a_job_that_waits_for_its_next_try_says_when(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api.time, "time", lambda: 1000.0)
+    assert api.retry_after(record()) == {"Retry-After": "1"}
+    assert api.retry_after(record(not_before=1_007_500)) == {"Retry-After": "8"}
+    assert api.retry_after(record(not_before=9_000_000)) == {"Retry-After": "60"}
+    assert api.retry_after(record(not_before=1)) == {"Retry-After": "1"}
+    assert api.retry_after(record(state="failed")) == {}
+
+
+def test_the_entity_tag_changes_with_the_version_and_with_a_later_job_of_the_same_key() -> None:
+    tags = {
+        api.job_answer(one, None, more={}).headers["ETag"]
+        for one in (record(), record(version=2), record(submitted_at=2_000_000_000_000))
+    }
+    assert len(tags) == 3
+
+
+def page(asked: WordsQuery, counts: dict[str, int], media_type: str = api.JSON) -> api.Answer:
+    table = words.table(counts)
+    return api.words_answer(JOB, table, asked, media_type=media_type, prefix="/p")
+
+
+@pytest.mark.slow
+@settings(max_examples=40)
+@given(st.dictionaries(st.text(min_size=1, max_size=5), st.integers(1, 9), max_size=30), st.integers(1, 7))
+def test_pages_of_words_join_to_the_whole(counts: dict[str, int], limit: int) -> None:
+    whole = json.loads(page(WordsQuery(limit=1000), counts).body)
+    seen: list[Any] = []
+    offset = 0
+    while True:
+        got = json.loads(page(WordsQuery(limit=limit, offset=offset), counts).body)
+        assert got["total"] == whole["total"]
+        seen += got["words"]
+        if got["next"] is None:
+            break
+        offset = int(got["next"].rpartition("offset=")[2].partition("&")[0])
+        assert offset == len(seen)
+    assert seen == whole["words"]
+
+
+def test_an_answer_ends_where_it_would_be_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "MAX_ANSWER_BYTES", 2000)
+    counts = {f"{n:03}" + "w" * 100: 1 for n in range(100)}
+    for media_type in (api.JSON, api.CSV):
+        offset = seen = 0
+        while True:
+            got = page(WordsQuery(offset=offset, limit=100), counts, media_type)
+            assert len(got.body) <= 2600
+            seen += got.body.count(b"w" * 100)
+            if "Link" not in got.headers:
+                break
+            offset = int(got.headers["Link"].partition("offset=")[2].partition("&")[0])
+            assert offset == seen
+        assert seen == 100
+
+
+def test_an_offset_past_the_end_gives_nothing_and_no_next() -> None:
+    assert json.loads(page(WordsQuery(offset=50), {"a": 1}).body)["words"] == []
+    assert page(WordsQuery(offset=50), {"a": 1}, api.CSV).body == b"word,count,share,stop_word\r\n"
+
+
+def test_a_compressed_answer_is_the_same_each_time() -> None:
+    assert api.compressed(api.Answer(200, b"a" * 9000)).body == api.compressed(api.Answer(200, b"a" * 9000)).body
+
+
+# --- access ---
+
+
+@pytest.mark.parametrize("host", ["evil.example", "", "[::1", "localhost@evil", "localhost.", "2130706433", "0x7f.1"])
+def test_hosts_that_are_no_address_and_not_localhost_are_refused(host: str) -> None:
+    with refused("misdirected"):
+        access.check_local({"host": host}, "GET", allow_origin="")
+
+
+def test_a_script_of_the_same_or_the_allowed_origin_may_change_things() -> None:
+    given = {"host": "localhost:8000", "origin": "http://localhost:8000"}
+    access.check_local(given, "POST", allow_origin="")
+    access.check_local(given | {"origin": "https://app.example"}, "DELETE", allow_origin="https://app.example")
+    access.check_local(given | {"origin": "https://evil.example"}, "GET", allow_origin="")
+    with refused("forbidden"):
+        access.check_local(given | {"origin": "https://localhost:8001"}, "DELETE", allow_origin="")
+    with refused("forbidden"):
+        access.check_local(given | {"origin": "http://["}, "POST", allow_origin="")
+    with refused("forbidden"):
+        access.check_local({"host": "localhost:8000", "sec-fetch-site": "cross-site"}, "POST", allow_origin="")
+    access.check_local({"host": "localhost:8000", "sec-fetch-site": "same-origin"}, "POST", allow_origin="")
+
+
+def test_no_owner_is_looked_up_for_what_cannot_be_a_token() -> None:
+    asked: list[str] = []
+    for sent in ("Bearer", "Bearer a b", f"Bearer {'a' * 300}", "Basic abc", "Bearer é"):
+        with refused("unauthorized"):
+            access.bearer({"authorization": sent}, lambda token: asked.append(token))
+    assert asked == []
+
+
+# --- the document ---
+
+
+@pytest.mark.slow
+def test_the_documents_examples_are_what_the_structs_take() -> None:
+    for kind, example in examples.OF.items():
+        assert msgspec.to_builtins(msgspec.convert(example, kind)) == example
+    for example in examples.SUBMISSIONS.values():
+        api.submission(example["value"])
+
+
+def test_every_problem_that_has_a_status_is_in_the_document() -> None:
+    document = json.loads(openapi.document("/", auth="token"))
+    said = json.dumps(document)
+    for name, (status, _) in schemas.PROBLEMS.items():
+        if status not in (408, 414, 431):  # the server's own, before a path is known
+            assert f"urn:wordcounts:problem:{name}`" in said, name
+
+
+def test_what_a_failed_job_said_becomes_its_problem() -> None:
+    failed = api.job(record(state="failed", error={"type": "timeout", "title": "T", "detail": "D"}))
+    got = json.loads(api.job_problem(failed).body)
+    assert (got["type"], got["status"], got["detail"]) == ("urn:wordcounts:problem:timeout", 409, "D")
+    assert SimpleNamespace(**got["error"]).type == "timeout"

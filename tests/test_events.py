@@ -1,0 +1,289 @@
+"""The doors without their servers: what becomes of a message, an event, an object, with a ``submit`` that remembers."""
+
+import base64
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib import events, jobs, objects, records
+from chalicelib.events import Entry
+from chalicelib.records import Gone, Job, KeyReused, Unavailable
+
+
+class Submitted:
+    """A ``submit`` that keeps what it got; ``answers`` are errors by key."""
+
+    def __init__(self, **answers: Exception) -> None:
+        self.entries: list[Entry] = []
+        self.calls: list[int] = []
+        self.answers = answers
+
+    def __call__(self, entries: Sequence[Entry]) -> list[Job | Exception]:
+        self.calls.append(len(entries))
+        self.entries += entries
+        return [self.answers.get(entry.key) or job(entry) for entry in entries]
+
+    def __getitem__(self, key: str) -> Any:
+        return next(entry.submission for entry in self.entries if entry.key == key)
+
+
+def job(entry: Entry) -> Job:
+    return Job(
+        id=jobs.key_id("o", entry.key),
+        owner="o",
+        kind=entry.submission.kind,
+        queue="bulk",
+        request_hash="",
+        submitted_at=0,
+        expires_at=0,
+    )
+
+
+def message(name: str, body: object) -> dict[str, Any]:
+    return {"messageId": name, "body": body if isinstance(body, str) else json.dumps(body)}
+
+
+def failures(answer: dict[str, Any]) -> list[str]:
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+def cloud_event(data: object, **more: object) -> dict[str, object]:
+    return {"specversion": "1.0", "id": "1", "source": "/test", "type": "any", "data": data, **more}
+
+
+POISON = [
+    "nope",
+    "",
+    "[]",
+    "null",
+    '{"url": "a.de", "url": "b.de"}',
+    '{"url": "ftp://a.de/"}',
+    '{"url": "a.de", "owner": "me"}',
+    '{"url": NaN}',
+    '{"text": "\\ud800"}',
+    "\ud800",
+    json.dumps({"url": "https://a.de/" + "a" * 20_000}),
+    json.dumps(cloud_event(None)),
+    json.dumps(cloud_event({"url": "a.de"}, id="")),
+    json.dumps(cloud_event({"url": "a.de"}, specversion="0.3")),
+    json.dumps({**cloud_event(None), "data_base64": "%%%"}),
+    "[" * 100_000,
+]
+
+
+# --- SQS ---
+
+
+def test_a_batch_is_one_submission_and_the_message_id_is_the_key() -> None:
+    submit = Submitted()
+    answer = events.receive([message(str(n), {"url": f"a{n}.de", "language": "de"}) for n in range(1000)], submit)
+    assert answer == {"batchItemFailures": []}
+    assert submit.calls == [1000]
+    assert submit["7"].url == "https://a7.de/"
+    assert submit["7"].language == "de"
+
+
+def test_a_cloud_event_carries_a_submission() -> None:
+    submit = Submitted()
+    packed = base64.b64encode(b'{"text": "hello"}').decode()
+    given = [message("a", cloud_event({"url": "a.de"})), message("b", {**cloud_event(None), "data_base64": packed})]
+    assert failures(events.receive(given, submit)) == []
+    assert submit["a"].url == "https://a.de/"
+    assert submit["b"].document == "hello"
+
+
+@pytest.mark.parametrize("position", range(5))
+@pytest.mark.parametrize("poison", POISON, ids=range(len(POISON)))
+def test_a_poison_message_fails_alone_wherever_it_stands(poison: str, position: int) -> None:
+    batch = [message(f"good{n}", {"url": "a.de"}) for n in range(4)]
+    batch.insert(position, message("bad", poison))
+    submit = Submitted()
+    assert failures(events.receive(batch, submit)) == ["bad"]
+    assert submit.calls == [4]
+
+
+def test_a_batch_of_poison_submits_nothing() -> None:
+    submit = Submitted()
+    assert len(failures(events.receive([message(str(n), body) for n, body in enumerate(POISON)], submit))) == len(
+        POISON
+    )
+    assert submit.calls == []
+
+
+def test_what_may_pass_later_goes_back_and_what_was_erased_does_not() -> None:
+    submit = Submitted(b=Unavailable("away"), c=Gone(), d=KeyReused())
+    answer = events.receive([message(name, {"url": "a.de"}) for name in "abcd"], submit)
+    assert failures(answer) == ["b", "d"]
+
+
+# --- EventBridge ---
+
+
+def test_an_event_asks_for_a_job_and_its_id_is_the_key() -> None:
+    submit = Submitted()
+    made = events.request({"id": "e1", "detail": {"url": "a.de"}}, submit)
+    assert made == jobs.key_id("o", "e1")
+    events.request({"id": "e2", "detail": cloud_event({"html": "<p>x"})}, submit)
+    assert submit["e2"].kind == "html"
+
+
+@pytest.mark.parametrize("detail", [None, {}, [], {"url": ""}, {"url": "a.de", "text": "b"}, {"specversion": 1}])
+def test_an_event_that_is_no_submission_is_an_error_so_that_it_reaches_the_dead_letters(detail: object) -> None:
+    with pytest.raises(events.InvalidSubmission):
+        events.request({"id": "e1", "detail": detail}, Submitted())
+
+
+def test_an_event_passes_on_why_there_is_no_job() -> None:
+    with pytest.raises(Unavailable):
+        events.request({"id": "e1", "detail": {"url": "a.de"}}, Submitted(e1=Unavailable("away")))
+    assert events.request({"id": "e1", "detail": {"url": "a.de"}}, Submitted(e1=Gone())) is None
+
+
+# --- objects, from a folder that stands for a bucket ---
+
+
+@pytest.fixture
+def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("INBOX_DIR", str(tmp_path))
+    return tmp_path
+
+
+def drop(inbox: Path, key: str, data: bytes = b"", version: str = "v1") -> dict[str, Any]:
+    path = inbox / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return {"detail": {"bucket": {"name": "inbox"}, "object": {"key": key, "size": len(data), "etag": version}}}
+
+
+def forever() -> float:
+    return math.inf
+
+
+def report(inbox: Path, key: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (inbox / f"reports/{key}.report.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("key", ["a.html", "b/C.HTM", "ü x.txt", "a.xhtml"])
+def test_a_document_is_one_job_that_reads_it(inbox: Path, key: str) -> None:
+    submit = Submitted()
+    assert events.stored(drop(inbox, key, b"words"), submit, forever) == {"jobs": 1}
+    [entry] = submit.entries
+    assert entry.submission.kind == "object"
+    assert objects.read(str(entry.submission.url), limit=10).body == b"words"
+
+
+@pytest.mark.parametrize("key", ["a.png", "html", "a.urls.gz", "reports/a.urls.report.jsonl", "reports/a.urls", "x/"])
+def test_other_objects_and_our_reports_make_nothing(inbox: Path, key: str) -> None:
+    submit = Submitted()
+    event = drop(inbox, "some.txt")
+    event["detail"]["object"]["key"] = key
+    assert events.stored(event, submit, forever) == {}
+    assert submit.calls == []
+
+
+def test_a_list_is_a_job_a_line_and_leaves_a_report(inbox: Path) -> None:
+    submit = Submitted()
+    done = events.stored(drop(inbox, "x/a.urls", b"a.de\n\nfoo bar\nb.de\n"), submit, forever)
+    assert done == {"jobs": 2, "refused": 1}
+    assert [entry.key for entry in submit.entries] == ["s3://inbox/x/a.urls?v1#1", "s3://inbox/x/a.urls?v1#4"]
+    first, bad, last = report(inbox, "x/a.urls")
+    assert first == {"line": 1, "job_id": jobs.key_id("o", submit.entries[0].key)}
+    assert (bad["line"], bad["error"]["type"]) == (3, "invalid-submission")
+    assert bad["error"]["errors"] == [{"pointer": "/url", "detail": "The host of the address is not a host name."}]
+    assert last["line"] == 4
+
+
+@pytest.mark.parametrize(("key", "data"), [("a.csv", b"x,y\n"), ("a.urls", b"\xff\xfea\0"), ("a.csv", b"\xff\n")])
+def test_a_list_that_cannot_be_read_says_so_in_its_report(inbox: Path, key: str, data: bytes) -> None:
+    assert events.stored(drop(inbox, key, data), Submitted(), forever)["refused"] == 1
+    [line] = report(inbox, key)
+    assert line["line"] == 1
+    assert line["error"]["type"] in ("invalid-list", "invalid-submission")
+
+
+def test_an_empty_list_has_an_empty_report(inbox: Path) -> None:
+    assert events.stored(drop(inbox, "a.csv"), Submitted(), forever) == {"jobs": 0, "refused": 0}
+    assert report(inbox, "a.csv") == []
+
+
+def test_batches_of_a_list_are_bounded_in_lines_and_in_bytes(inbox: Path) -> None:
+    submit = Submitted()
+    events.stored(drop(inbox, "a.urls", b"a.de\n" * 1201), submit, forever)
+    assert submit.calls == [500, 500, 201]
+    submit = Submitted()
+    line = json.dumps({"text": "a " * 500_000}).encode() + b"\n"
+    events.stored(drop(inbox, "a.jsonl", line * 9), submit, forever)
+    assert submit.calls == [4, 4, 1]
+
+
+def test_a_line_that_is_unavailable_is_tried_again_alone(inbox: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "PAUSES", (0.0, 0.0))
+    flaky = Submitted()
+    refusals = [Unavailable("away")] * 2
+
+    def submit(entries: Sequence[Entry]) -> list[Job | Exception]:
+        found = flaky(entries)
+        if refusals:
+            found[0] = refusals.pop()
+        return found
+
+    events.stored(drop(inbox, "a.urls", b"a.de\nb.de\n"), submit, forever)
+    assert flaky.calls == [2, 1, 1]
+    assert [line["line"] for line in report(inbox, "a.urls")] == [1, 2]
+
+
+def test_a_list_whose_records_stay_away_is_an_error_so_that_it_is_delivered_again(
+    inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "PAUSES", (0.0,))
+    submit = Submitted(**{"s3://inbox/a.urls?v1#1": Unavailable("away")})
+    with pytest.raises(Unavailable):
+        events.stored(drop(inbox, "a.urls", b"a.de\n"), submit, forever)
+
+
+def test_a_long_list_is_handed_on_in_legs_that_meet(inbox: Path) -> None:
+    data = b"url,note\n" + b"".join(b"a%d.de,x\n" % number for number in range(1234))
+    whole, legs = Submitted(), Submitted()
+    events.stored(drop(inbox, "a.csv", data), whole, forever)
+    whole_report = report(inbox, "a.csv")
+    events.stored(drop(inbox, "a.csv", data), legs, lambda: 1.0)  # there is time for one batch only
+    for line in (501, 1001, 1235):
+        note = inbox / f"progress/a.csv.{line}.json"
+        assert len(legs.entries) == line - 1
+        events.stored(drop(inbox, f"progress/{note.name}", note.read_bytes()), legs, lambda: 1.0)
+    assert legs.entries == whole.entries
+    assert [line for part in ("", ".502", ".1002") for line in report(inbox, f"a.csv{part}")] == whole_report
+
+
+def test_a_rerun_of_a_list_asks_for_the_same_jobs(inbox: Path) -> None:
+    event = drop(inbox, "a.jsonl", b'{"url":"a.de"}\n{"text":"x"}\n')
+    first, again, other = Submitted(), Submitted(), Submitted()
+    events.stored(event, first, forever)
+    events.stored(event, again, forever)
+    events.stored(drop(inbox, "a.jsonl", b'{"url":"a.de"}\n{"text":"x"}\n', version="v2"), other, forever)
+    assert first.entries == again.entries
+    assert not {entry.key for entry in first.entries} & {entry.key for entry in other.entries}
+
+
+def test_an_object_that_was_deleted_meanwhile_is_passed_over(inbox: Path) -> None:
+    event = drop(inbox, "a.urls", b"a.de\n")
+    (inbox / "a.urls").unlink()
+    assert events.stored(event, Submitted(), forever) == {}
+
+
+def test_every_error_has_its_words() -> None:
+    for error in (
+        KeyReused(),
+        Gone(),
+        Unavailable("x"),
+        objects.ObjectError("too-large", "y"),
+        events.InvalidList("z"),
+    ):
+        said = events.problem(error)
+        assert said["type"]
+        assert said["detail"]
+    assert isinstance(KeyReused(), records.RecordError)

@@ -1,0 +1,228 @@
+"""The words of a page, and the encoding of its bytes. The judge's answers are data: see tests/pages and ../shared."""
+
+import base64
+import json
+import os
+import random
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+from chalicelib.extracting import BadEncoding, BadSelector, extract
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = Path(__file__).parent / "pages"
+SHARED = ROOT.parent / "shared"
+DELETED = str.maketrans("", "", "\u00ad\u2060\ufeff\u200b")  # DESIGN, section 5
+UTF8 = "text/html; charset=utf-8"
+
+
+def shared(name: str) -> Path:
+    path = SHARED / name
+    if not path.exists():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{path} is missing")
+        pytest.skip(f"{path} is not on this machine")
+    return path
+
+
+def words(text: str) -> list[str]:
+    return text.translate(DELETED).split()
+
+
+def read(markup: str, **narrowed: str) -> list[str]:
+    return words(extract(markup.encode(), UTF8, **narrowed).text)
+
+
+def test_every_case_of_the_rules_has_the_words_that_the_browser_showed() -> None:
+    cases = json.loads((PAGES / "rules.json").read_text("utf-8"))
+    assert len(cases) > 300
+    wrong = [case for case, shown in cases.items() if read(case) != words(shown)]
+    assert wrong == []
+
+
+def test_every_shared_snippet_has_the_browsers_words_and_title() -> None:
+    for case in json.loads(shared("snippets.json").read_text("utf-8")):
+        page = extract(case["html"].encode(), UTF8)
+        assert words(page.text) == words(case["inner_text"]), case["name"]
+        assert page.title == case["title"]
+
+
+@pytest.mark.slow
+def test_every_shared_page_has_the_browsers_words_in_its_order_its_title_and_its_encoding() -> None:
+    oracle = json.loads(shared("pages/oracle.json").read_text("utf-8"))
+    for name, shown in oracle.items():
+        page = extract((SHARED / "pages" / name).read_bytes())
+        assert words(page.text) == words(shown["inner_text"]), name
+        assert page.title == " ".join(shown["title"].split()), name
+        assert page.encoding == shown["charset"].lower(), name
+
+
+def test_every_shared_encoding_case_is_right() -> None:
+    lines = shared("encoding_cases.jsonl").read_text("utf-8").splitlines()[1:]
+    cases = [json.loads(line) for line in lines]
+    wrong = [
+        case["id"]
+        for case in cases
+        if extract(base64.b64decode(case["data_b64"]), case["content_type"]).encoding
+        != case["expected"].removesuffix("(sniffed)")
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "encoding"),
+    [
+        (b"caf\xe9", "text/html; charset=latin1", "windows-1252"),
+        (b"caf\xe9", 'text/html;x="charset"; charset = "ISO-8859-1"', "windows-1252"),
+        (b"\xef\xbb\xbfcaf\xc3\xa9", "text/html; charset=latin1", "utf-8"),
+        (b'<meta http-equiv=content-type content="text/html; charset=koi8-r"><p>\xf0', None, "koi8-r"),
+        (b"<META CONTENT=\"a;charset='koi8-r'\" HTTP-EQUIV=Content-Type><p>\xf0", None, "koi8-r"),
+        (b"<!-- <meta charset=koi8-r> --><meta charset=iso-8859-2>\xe9", None, "iso-8859-2"),
+        (b'<p title="<meta charset=koi8-r>"><meta charset=iso-8859-2>\xe9', None, "iso-8859-2"),
+        (b"<meta charset=koi8-r charset=utf-8>\xe9", None, "koi8-r"),
+        (b"<meta name=x content='charset=koi8-r'><meta charset=utf-8>", None, "utf-8"),
+        (b"<metax charset=koi8-r><meta/charset=iso-8859-2>\xe9", None, "iso-8859-2"),
+        (b"<meta charset=x-user-defined>\xe9", None, "windows-1252"),
+        (b"<!--" + b"x" * 2000 + b"--><meta charset=koi8-r>\xf0", None, "koi8-r"),
+        (b"<!--" + b"x" * 2000 + b"--><meta charset=koi8-r>word", None, "windows-1252"),
+        ("<p>мир".encode("utf-16-le"), None, "utf-16le"),
+        ("<p>a word in plain Latin".encode("utf-16-be"), None, "utf-16be"),
+        ('<?xml version="1.0"?><p>мир'.encode("utf-16-le"), None, "utf-16le"),
+        ("これは日本語".encode("iso2022_jp"), None, "iso-2022-jp"),
+        ("<p>é café".encode()[:-1], None, "utf-8"),
+        (b"\xe9", "text/plain", "windows-1252"),
+        (b"<?xml version='1.0' encoding='koi8-r'?><a>\xf0</a>", "text/xml", "koi8-r"),
+        (b"", None, "windows-1252"),
+    ],
+)
+def test_the_encoding_is_found_as_the_standard_finds_it(body: bytes, content_type: str | None, encoding: str) -> None:
+    assert extract(body, content_type).encoding == encoding
+
+
+@pytest.mark.parametrize(
+    ("label", "body", "text"),
+    [
+        ("windows-1252", b"\x81\x93", "\x81\u201c"),
+        ("gb2312", b"\x80\xc4\xe3", "€你"),
+        ("shift_jis", b"\x87\x40\xb1", "①ｱ"),
+        ("euc-jp", b"\xad\xa1\xa4\xa2\x8e\xb1", "①あｱ"),
+        ("iso-2022-jp", b'\x1b$B-!$"\x1b(Ba\x1b(I1\x1b(J\\', "①あaｱ¥"),
+        ("euc-kr", b"\x81\x41\xb0\xa1", "갂가"),
+        ("big5", b"\xa4\xa4\x87\x40", "中䏰"),
+        ("iso-8859-8-i", b"\xf9", "ש"),
+        ("x-user-defined", b"a\x80", "a\uf780"),
+        ("windows-874", b"\xa1\x80", "ก€"),
+    ],
+)
+def test_bytes_are_read_as_the_standard_reads_them(label: str, body: bytes, text: str) -> None:
+    assert extract(body, f"text/plain; charset={label}").text == text
+
+
+def test_what_browsers_refuse_to_read_is_a_bad_encoding() -> None:
+    with pytest.raises(BadEncoding):
+        extract(b"<p>word", "text/html; charset=hz-gb-2312")
+
+
+def test_plain_text_is_not_parsed() -> None:
+    page = extract(b"a <b>c</b> &amp; d", "text/plain")
+    assert (page.text, page.title, page.language) == ("a <b>c</b> &amp; d", None, None)
+
+
+def test_xhtml_closes_its_empty_elements() -> None:
+    page = (
+        '<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml" xml:lang="de"><head><title>t</title>'
+        '<script src="x"/></head><body><p>one <b>two</b> <i>three</i><a name="x"/></p><p/><div><![CDATA[a<b]]></div>'
+        "</body></html>"
+    )
+    read = extract(page.encode(), "application/xhtml+xml")
+    assert (read.text.split(), read.title, read.language) == (["one", "two", "three", "a<b"], "t", "de")
+
+
+def test_the_elements_of_other_xml_separate_words() -> None:
+    feed = b"<rss><item><title>one</title><link>two</link><x><![CDATA[<b>three]]></x><!-- no --></item></rss>"
+    assert extract(feed, "application/rss+xml").text.split() == ["one", "two", "<b>three"]
+
+
+@pytest.mark.parametrize(
+    ("markup", "language"),
+    [
+        ("<html lang=pt_BR><p>x", "pt-br"),
+        ("<html xml:lang=de>", "de"),
+        ("<meta http-equiv=Content-Language content='fr, en'>", "fr"),
+        ("<html lang=en><meta http-equiv=Content-Language content=fr>", "en"),
+        ("<html lang=''><p lang=de>x", None),
+        ("<html lang='not a language'>", None),
+        ("<p>x", None),
+    ],
+)
+def test_the_language_is_the_one_that_the_page_declares(markup: str, language: str | None) -> None:
+    assert extract(markup.encode()).language == language
+
+
+PAGE = (
+    "<html lang=en><title>t</title><nav>menu</nav><div id=m><p>one<b>two</b></p><p class=ad>buy</p>"
+    "<table><tr><td>x<td class=c>y</table></div><script>no</script>"
+)
+
+
+@pytest.mark.parametrize(
+    ("select", "ignore", "expected"),
+    [
+        ("#m", None, "onetwo buy x y"),
+        ("#m", ".ad", "onetwo x y"),
+        ("p, b", None, "onetwo buy"),
+        ("td", None, "x y"),
+        (".c", None, "y"),
+        (None, "nav, table", "onetwo buy"),
+        (None, "b", "menu one buy x y"),
+        (".nowhere", None, ""),
+        ("script", None, ""),
+    ],
+)
+def test_select_and_ignore_narrow_the_page(select: str | None, ignore: str | None, expected: str) -> None:
+    page = extract(PAGE.encode(), UTF8, select=select, ignore=ignore)
+    assert page.text.split() == expected.split()
+    assert (page.title, page.language) == ("t", "en")
+
+
+@pytest.mark.parametrize("css", ["p[", "::before", "p:nonsense(", ">", "  ", "p" * 1001, ":is(" * 200])
+def test_what_is_no_selector_is_a_bad_selector(css: str) -> None:
+    for narrowed in ({"select": css}, {"ignore": css}):
+        with pytest.raises(BadSelector):
+            extract(b"<p>x", UTF8, **narrowed)
+
+
+@pytest.mark.slow
+def test_a_page_of_too_many_elements_is_not_selected_from() -> None:
+    with pytest.raises(BadSelector):
+        extract(b"<p>" * 100_001, select="p")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\0", b"<", b"</", b"<!", b"<!--", b"&", b"&#", b"<a", b'<a b="', b"<?", b"\xff"]
+)
+def test_no_scrap_of_markup_fails(body: bytes) -> None:
+    for content_type in (None, "application/xhtml+xml", "text/xml", "text/plain"):
+        extract(body, content_type)
+
+
+def test_no_soup_of_tags_fails() -> None:
+    rules = json.loads((PAGES / "rules.json").read_text("utf-8"))
+    tags = ["text", " ", "&amp;", *sorted({tag for rule in rules for tag in re.findall(r"<[^>]*>", rule)})]
+    for seed in range(300):
+        soup = "".join(random.Random(seed).choices(tags, k=40)).encode()
+        for content_type in (UTF8, "application/xhtml+xml; charset=utf-8"):
+            extract(soup, content_type)
+
+
+def test_a_number_of_thousands_of_digits_is_no_character() -> None:
+    assert read("a&#" + "9" * 5000 + ";b") == ["a\ufffdb"]
+
+
+def test_a_page_within_a_page_of_time() -> None:
+    start = time.process_time()
+    extract(b"<div>" * 50_000 + b"x" + b"</div>" * 50_000)
+    assert time.process_time() - start < 3

@@ -1,0 +1,154 @@
+"""What infra/ says, without packaging: the merged template, the policies, the Dockerfile's promises."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib import records
+from infra import build, checks
+
+pytestmark = pytest.mark.slow  # the template is built again for each stage
+
+ROOT = Path(__file__).resolve().parent.parent
+FUNCTIONS = ("api_handler", "sqs", "s3", "requested", "sweep", "ended")
+CONFIG = json.loads((ROOT / ".chalice" / "config.json").read_text())
+POLICIES = {name: json.loads((ROOT / ".chalice" / "policies" / f"{name}.json").read_text()) for name in FUNCTIONS}
+
+
+def template(stage: str = "production", **given: Any) -> dict[str, Any]:
+    return build.template(stage, functions=FUNCTIONS, table=records.TABLE, ttl_attribute=records.TTL_ATTRIBUTE, **given)
+
+
+def test_every_function_has_a_policy_a_size_and_a_concurrency_in_both_stages() -> None:
+    assert set(CONFIG["lambda_functions"]) == set(FUNCTIONS)
+    for stage in build.STAGES:
+        assert set(CONFIG["stages"][stage]["lambda_functions"]) == set(FUNCTIONS)
+    for name, settings in CONFIG["lambda_functions"].items():
+        assert settings["iam_policy_file"] == f"policies/{name}.json"
+    assert CONFIG["autogen_policy"] is False
+
+
+def test_the_stage_local_sets_nothing_that_would_beat_the_shell() -> None:
+    assert CONFIG["stages"]["local"] == {}
+
+
+@pytest.mark.parametrize("stage", build.STAGES)
+def test_a_stage_on_aws_asks_for_a_token(stage: str) -> None:
+    assert CONFIG["stages"][stage]["environment_variables"]["AUTH"] == "token"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_policy_allows_every_resource_where_resources_have_names(function: str) -> None:
+    for statement in POLICIES[function]["Statement"]:
+        actions = set(checks.as_list(statement["Action"]))
+        assert not any("*" in action for action in actions)
+        assert "*" not in checks.as_list(statement["Resource"]) or actions <= checks.NAMELESS
+
+
+def test_the_checks_see_what_is_wrong() -> None:
+    role = {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "ManagedPolicyArns": ["arn:aws:iam::aws:policy/AdministratorAccess"],
+            "Policies": [
+                {
+                    "PolicyDocument": {
+                        "Statement": [
+                            {"Action": "s3:*", "Resource": "arn:aws:s3:::bucket"},
+                            {"Action": ["dynamodb:GetItem"], "Resource": ["*"]},
+                        ]
+                    }
+                }
+            ],
+        },
+    }
+    function = {
+        "Type": "AWS::Serverless::Function",
+        "Properties": {"Role": {"Fn::GetAtt": ["Role", "Arn"]}, "VpcConfig": {}, "Events": {"Typo": {}}},
+    }
+    found = checks.faults({"Resources": {"Role": role, "One": function, "Two": function, "Nowhere": {}}})
+    for part in ("managed", "wildcard", "every resource", "shares", "ec2:", "log group", "arm64", "Typo", "Nowhere"):
+        assert any(part in fault for fault in found), (part, found)
+
+
+def test_the_table_comes_from_the_records() -> None:
+    properties = template()["Resources"]["Table"]["Properties"]
+    assert {key: properties[key] for key in records.TABLE} == records.TABLE
+    assert properties["TimeToLiveSpecification"] == {"AttributeName": records.TTL_ATTRIBUTE, "Enabled": True}
+    assert template()["Resources"]["Table"]["DeletionPolicy"] == "Retain"
+
+
+def test_each_pool_serves_one_queue() -> None:
+    resources = template()["Resources"]
+    processes = {
+        variable["Value"]
+        for pool in build.POOLS
+        for variable in resources[f"{pool}Task"]["Properties"]["ContainerDefinitions"][0]["Environment"]
+        if variable["Name"] == "WORKER_PROCESSES"
+    }
+    assert processes == {"interactive:32,bulk:0", "interactive:0,bulk:32"}
+    assert resources["BulkTarget"]["Properties"]["MinCapacity"] == 0
+    for mark in ("_Pool_", "_pool_", "_Function_", *build.POOLS["Bulk"]):
+        assert mark not in json.dumps(resources)
+
+
+def test_workers_get_the_plain_settings_of_the_stage() -> None:
+    task = template(variables={"LOG_LEVEL": "DEBUG"})["Resources"]["BulkTask"]["Properties"]
+    assert {"Name": "LOG_LEVEL", "Value": "DEBUG"} in task["ContainerDefinitions"][0]["Environment"]
+
+
+def test_what_the_gateway_says_by_itself_is_a_problem() -> None:
+    api = template(allow_origin="https://example.com")["Resources"]["RestAPI"]["Properties"]
+    responses = api["DefinitionBody"]["x-amazon-apigateway-gateway-responses"]
+    statuses = {response.get("statusCode") for response in responses.values()}
+    assert {401, 403, 404, 413, 415, 429, 500, 502, 504} <= statuses
+    assert responses["MISSING_AUTHENTICATION_TOKEN"]["statusCode"] == 404
+    for response in responses.values():
+        [body] = response["responseTemplates"].values()
+        problem = json.loads(body.replace("$context.error.messageString", '"why"'))
+        assert problem.get("status") == response.get("statusCode")
+        assert {"type", "title", "detail"} <= set(problem)
+        headers = response["responseParameters"]
+        assert headers["gatewayresponse.header.Content-Type"] == "'application/problem+json'"
+        assert headers["gatewayresponse.header.Access-Control-Allow-Origin"] == "'https://example.com'"
+
+
+def test_without_an_allowed_origin_the_gateway_sends_no_cors_headers() -> None:
+    assert "Access-Control" not in json.dumps(template())
+
+
+def test_every_parameter_has_a_default() -> None:
+    for stage in build.STAGES:
+        for name, parameter in template(stage)["Parameters"].items():
+            assert "Default" in parameter, name
+
+
+def test_two_files_that_name_one_resource_are_refused() -> None:
+    with pytest.raises(ValueError, match="two places"):
+        build._merge({"Resources": {"Table": {"Type": "a"}}}, {"Resources": {"Table": {"Type": "b"}}})
+
+
+def test_every_alarm_is_explained_to_the_operator() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text()
+    alarms = [name for name, each in template()["Resources"].items() if each.get("Type") == "AWS::CloudWatch::Alarm"]
+    functions = {f"{build.resource(function)}ErrorsAlarm" for function in FUNCTIONS}
+    assert [name for name in alarms if name not in functions and name not in text] == []
+
+
+def test_each_stage_of_the_dockerfile_starts_from_the_plain_python_image() -> None:
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    froms = [line.split()[1] for line in lines if line.startswith("FROM ")]
+    assert froms == ["python:${PYTHON_VERSION}-slim"] * 2
+    assert any(line.startswith('CMD ["python", "-m", "chalicelib.worker"]') for line in lines)
+    assert any(re.fullmatch(r"USER \d+:\d+", line) for line in lines)
+
+
+def test_the_image_is_built_from_named_files_only() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in ignored
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    for source in " ".join(copied).split():
+        assert f"!{source}" in ignored, source

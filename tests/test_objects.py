@@ -1,0 +1,79 @@
+"""Objects in the folder that stands for a bucket; those in S3 are in tests/integration/test_event_objects.py."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from chalicelib import objects
+from chalicelib.objects import ObjectError, Place
+
+
+@pytest.fixture
+def inbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "in box"
+    folder.mkdir()
+    monkeypatch.setenv("INBOX_DIR", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("place", "address"),
+    [
+        (Place("docs", "a.txt"), "s3://docs/a.txt"),
+        (Place("docs", "a b/ü#1?.txt", "v/1", versioned=True), "s3://docs/a%20b/%C3%BC%231%3F.txt?versionId=v%2F1"),
+        (Place("docs", "a.txt", "etag"), "s3://docs/a.txt"),
+    ],
+)
+def test_an_address_names_bucket_key_and_version(place: Place, address: str) -> None:
+    assert place.address == address
+
+
+def test_contents_differ_in_identity_by_version_or_etag() -> None:
+    places = [Place("b", "k", "1"), Place("b", "k", "2"), Place("c", "k", "1"), Place("b", "l", "1")]
+    assert len({place.identity for place in places}) == 4
+
+
+def test_a_file_of_the_inbox_is_read_within_the_limit(inbox: Path) -> None:
+    (inbox / "a #1.html").write_bytes(b"12345")
+    address = Place("inbox", "a #1.html").address
+    assert address.startswith("file:///")
+    assert objects.read(address, limit=5) == objects.Object(b"12345", "text/html")
+    with pytest.raises(ObjectError) as error:
+        objects.read(address, limit=4)
+    assert (error.value.kind, error.value.passing) == ("too-large", False)
+
+
+@pytest.mark.parametrize("kind", ["outside", "dots", "link", "folder", "absent", "off"])
+def test_nothing_outside_the_inbox_is_read(inbox: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = inbox.parent / "secret.txt"
+    secret.write_text("x")
+    (inbox / "link.txt").symlink_to(secret)
+    (inbox / "there.txt").write_text("x")
+    address = {
+        "outside": secret.as_uri(),
+        "dots": f"{inbox.as_uri()}/../secret.txt",
+        "link": (inbox / "link.txt").as_uri(),
+        "folder": inbox.as_uri(),
+        "absent": (inbox / "absent.txt").as_uri(),
+        "off": (inbox / "there.txt").as_uri(),
+    }[kind]
+    if kind == "off":
+        monkeypatch.delenv("INBOX_DIR")
+    with pytest.raises(ObjectError) as error:
+        objects.read(address, limit=10)
+    assert error.value.kind == "address-refused"
+
+
+@pytest.mark.parametrize("address", ["https://a.de/", "ftp://a.de/x", "a.txt", ""])
+def test_other_addresses_are_refused(address: str) -> None:
+    with pytest.raises(ObjectError, match="No object"):
+        objects.read(address, limit=10)
+
+
+def test_a_file_comes_in_chunks_from_anywhere_and_a_report_goes_back(inbox: Path) -> None:
+    data = bytes(range(256)) * 8200
+    objects.write("inbox", "deep/er/x.urls", io.BytesIO(data), "text/plain")
+    place = objects.find(Place("inbox", "deep/er/x.urls", "v"))
+    assert b"".join(objects.chunks(place)) == data
+    assert b"".join(objects.chunks(place, start=1_048_577)) == data[1_048_577:]

@@ -1,0 +1,43 @@
+import ipaddress
+
+import pytest
+
+from chalicelib.settings import Settings, SettingsError, load
+
+
+def test_an_empty_environment_gives_the_defaults():
+    assert load({}) == Settings()
+
+
+def test_an_empty_value_means_the_default():
+    assert load({"RESULT_DAYS": ""}).result_days == 30
+
+
+def test_values_are_read_with_their_types():
+    got = load({"FETCH_ALLOW_NETWORKS": "127.0.0.0/8, ::1/128", "MAX_ATTEMPTS": "5", "FETCH_DEADLINE": "1.5"})
+    assert got.fetch_allow_networks == (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+    assert (got.max_attempts, got.fetch_deadline) == (5, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REDIS_URL", "localhost:6379"),
+        ("RESULT_DAYS", "0"),
+        ("RESULT_DAYS", "many"),
+        ("AUTH", "maybe"),
+        ("FETCH_ALLOW_NETWORKS", "everything"),
+        ("WORKER_PROCESSES", "bulk:1"),
+        ("FETCH_DEADLINE", "nan"),
+        ("FETCH_DEADLINE", "inf"),
+        ("FETCH_CONTACT", "a b"),
+        ("LOG_LEVEL", "LOUD"),
+        ("EVENT_BUS", "a bus"),
+        ("API_URL", "example.com"),
+        ("INBOX_DIR", "in/box"),
+        ("LEASE_SECONDS", "20"),
+    ],
+)
+def test_a_bad_value_is_refused_with_its_name(name, value):
+    with pytest.raises(SettingsError, match=f"^{name}: expected "):
+        load({name: value})

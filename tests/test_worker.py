@@ -1,0 +1,27 @@
+import pytest
+
+from chalicelib import worker
+
+GB = 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "cores", "memory", "expected"),
+    [
+        ("8", 2, GB, (8, 1)),
+        ("interactive:28,bulk:4", 1, GB, (28, 4)),
+        ("interactive:0,bulk:3", 1, GB, (0, 3)),
+        ("", 2, 8 * GB, (28, 3)),
+        ("", 2, GB, (12, 1)),
+        ("", 64, 2 * GB, (25, 3)),
+        ("", 1, 10_000_000, (1, 1)),
+    ],
+)
+def test_a_pool_is_as_large_as_said_or_as_cores_and_memory_bear(
+    text: str, cores: int, memory: int, expected: tuple[int, int]
+) -> None:
+    assert tuple(worker.sizes(text, cores, memory).values()) == expected
+
+
+def test_a_machine_has_memory() -> None:
+    assert worker._memory() > 100_000_000
