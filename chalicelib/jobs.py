@@ -72,7 +72,9 @@ def submit(request: Request) -> tuple[Job, bool]:
     now = store.clock.now()
     job, pieces = _new_job(request, now=now, expires_at=_expires_at(now))
     job, created = store.submit(job, pieces)
-    if created:
+    if (
+        created or job.submitted_at == now
+    ):  # the latter where the answer to a first try was lost: it is new all the same
         _enqueue([job], stamp=job.submitted_at)
     return job, created
 

@@ -81,21 +81,23 @@ def count_page(job_id: str, worker: str = "alone") -> Outcome:
     """Run a job if it is to be had. Its outcome stands in the record; the answer here is for logs and metrics."""
     load = settings.load()
     store = records.open_records(load.table_name, settings.aws())
-    job = store.claim(job_id, worker, lease_ms=load.lease_seconds * 1000, max_attempts=load.max_attempts)
+    job = _claimed(store, job_id, worker, load)
     if job is None:
         return Outcome()
     outcome = Outcome(job=job)
     outcome.seconds["waited"] = max(0, (job.started_at or 0) - max(job.submitted_at, job.not_before)) / 1000
-    lease_over = time.monotonic() + load.lease_seconds * 0.95
+    # What is left of it: the claim's answer may have been late.
+    lease = max(0.1, ((job.lease_until or 0) - store.now()) / 1000)
+    lease_over = time.monotonic() + lease * 0.95
     try:
-        with _time_limit(load.lease_seconds * 0.8):
+        with _time_limit(lease * 0.8):
             result = _result(store, job, outcome)
     except _NotYet as early:
         turn = store.now() + int(early.seconds * 1000)
         kept = _insist(lambda: store.retry(job, not_before=turn, failed=False, host_slot=True), lease_over)
         outcome.state, outcome.due_at = ("deferred", turn) if kept else ("refused", None)
     except _OutOfTime:
-        late = _Failed("timeout", f"Not done within {load.lease_seconds * 0.8:.0f} seconds.", passing=True)
+        late = _Failed("timeout", f"Not done within {lease * 0.8:.0f} seconds.", passing=True)
         _give_up(store, job, late, outcome, lease_over)
     except MemoryError:
         raise  # the process is not to be trusted any more: it ends, and the job counts a failure
@@ -112,6 +114,23 @@ def count_page(job_id: str, worker: str = "alone") -> Outcome:
             kept = _insist(lambda: store.finish(job, **result), lease_over)
         outcome.state = records.SUCCEEDED if kept else "refused"
     return outcome
+
+
+def _claimed(store: Records, job_id: str, worker: str, load: settings.Settings) -> Job | None:
+    """The job, if it is to be had; ``Unavailable`` when the store stays away for as long as a lease lasts.
+
+    Until then it is asked again, under the same token: a try whose answer was lost may have been the one that did it,
+    and a job that nobody knew to be his own would wait for its lease. Nor does an outage then empty the queue.
+    """
+    token, lease_ms = records.new_token(), load.lease_seconds * 1000
+    until = time.monotonic() + load.lease_seconds
+    while True:
+        try:
+            return store.claim(job_id, worker, lease_ms=lease_ms, max_attempts=load.max_attempts, token=token)
+        except Unavailable:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.5)
 
 
 def _result(store: Records, job: Job, outcome: Outcome) -> dict[str, Any]:

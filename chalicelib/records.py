@@ -135,6 +135,11 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
+def new_token() -> str:
+    """What tells one claim from every other: 64 random bits as 16 hexadecimal digits."""
+    return secrets.token_hex(8)
+
+
 _DATE = re.compile(r"\w{3}, (\d\d) (\w{3}) (\d{4}) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -257,13 +262,15 @@ class Records:
             "ExpressionAttributeValues": _values({":now": self.clock.now() // 1000}),
         }
 
-    def claim(self, job_id: str, worker: str, *, lease_ms: int, max_attempts: int) -> Job | None:
+    def claim(
+        self, job_id: str, worker: str, *, lease_ms: int, max_attempts: int, token: str | None = None
+    ) -> Job | None:
         """Take a job that waits, or one whose worker let its lease lapse; None when it is not to be had.
 
         The lapsed lease counts as a failure here as in the sweep, so a job that kills its workers runs out of tries.
+        Who means to ask again after ``Unavailable`` gives a ``new_token`` and asks with the same one.
         """
-        now = self.now()
-        token = secrets.token_hex(8)
+        now, token = self.now(), token or new_token()
         taken = {
             "state": RUNNING,
             "worker": worker,
@@ -282,7 +289,9 @@ class Records:
                 return self._change(job_id, taken, condition, values, add={"attempt": 1, "failures": failures})
             except _ConditionFailed:
                 continue
-        return None
+        # A try whose answer was lost may have been the one that did it.
+        seen = self.get(job_id, gone=False)
+        return seen if seen is not None and seen.state == RUNNING and seen.claim == token else None
 
     def finish(
         self,

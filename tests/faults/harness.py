@@ -66,6 +66,58 @@ class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         """A worker that is killed drops its connection: that is the test, not an error."""
 
 
+class Proxy:
+    """A wire to a server on this machine that can be cut at once, or loses every so-manieth answer."""
+
+    def __init__(self, target: int) -> None:
+        self.target, self.lose_every, self.answers = target, 0, 0
+        self._ends: set[socket.socket] = set()
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.port = self._listening.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        """End every connection there is."""
+        for end in list(self._ends):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Take no more, and end what there is."""
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        self.cut()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._listening.accept()
+                try:
+                    far = socket.create_connection(("127.0.0.1", self.target), 5)
+                except OSError:
+                    near.close()
+                    continue
+                far.settimeout(None)
+                self._ends |= {near, far}
+                for pair in ((near, far, False), (far, near, True)):
+                    threading.Thread(target=self._carry, args=pair, daemon=True).start()
+
+    def _carry(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 20):
+                if answers:
+                    self.answers += 1
+                    if self.lose_every and self.answers % self.lose_every == 0:
+                        break
+                target.sendall(data)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        self._ends.discard(source)
+        source.close()
+
+
 class Stack:
     """Everything a fault can hit, in one place and on ports of its own."""
 
@@ -90,6 +142,7 @@ class Stack:
             **settings,
         }
         self.pages = _Server(("127.0.0.1", 0), Pages)
+        self.proxies: list[Proxy] = []
         Pages.seen.clear()
         threading.Thread(target=self.pages.serve_forever, daemon=True).start()
 
@@ -116,6 +169,13 @@ class Stack:
         _until(lambda: socket.create_connection(("127.0.0.1", self.dynamo_port), 1).close() is None, 20, "dynalite")
         return process
 
+    def proxy(self, setting: str, port: int) -> Proxy:
+        """A wire of its own to one of the servers, which ``setting`` names from now on."""
+        made = Proxy(port)
+        self.proxies.append(made)
+        self.env[setting] = os.environ[setting] = self.env[setting].replace(f":{port}", f":{made.port}")
+        return made
+
     def start_workers(self, *, fault: str | None = None, **settings: str) -> subprocess.Popen[bytes]:
         """A pool; with ``fault`` one that breaks at a named point, once."""
         module = "chalicelib.worker" if fault is None else "tests.faults.faulty_worker"
@@ -141,6 +201,8 @@ class Stack:
                 with contextlib.suppress(ProcessLookupError):
                     process.send_signal(signum)
             process.wait()
+        for proxy in self.proxies:
+            proxy.close()
         for name in self.env:
             os.environ.pop(name, None)
         for made in (queue._connect, queue._script, queue._rq_queue, records._open):

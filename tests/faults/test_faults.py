@@ -1,5 +1,6 @@
 """Whatever dies, an accepted job ends exactly once, with one result: shown by killing, flushing, stopping and lying."""
 
+import contextlib
 import os
 import pickle
 import signal
@@ -77,6 +78,54 @@ def test_a_throttled_store_refuses_the_submission_and_puts_nothing_on_the_queue(
     monkeypatch.undo()
     assert queue.depth(queue.INTERACTIVE) == 0
     note(faults.folder, "DynamoDB throttled at submit", jobs=0, lost=0, doubled=0, claims=0, recovery=0)
+
+
+def test_a_store_that_is_stopped_for_20_seconds_costs_no_try(faults):
+    faults.wait_ready(faults.start_workers())
+    history = History()
+    history.add(*(faults.submit(n, slow=0.2) for n in range(60)))
+    time.sleep(0.5)
+    faults.dynamo.send_signal(signal.SIGSTOP)
+    started = time.monotonic()
+    with pytest.raises(jobs.Unavailable):
+        faults.submit(1000)
+    assert time.monotonic() - started < 15, "a submission must not hang on DynamoDB"
+    time.sleep(max(0.0, 20 - (time.monotonic() - started)))
+    faults.dynamo.send_signal(signal.SIGCONT)
+    woken = time.monotonic()
+    finish(faults, history, "DynamoDB stopped for 20 s", within=60, since=woken)
+    assert all(job.failures == 0 for job in jobs.table().get_many(history.ids).values())
+
+
+def test_answers_of_the_store_that_are_lost_cost_no_try(faults):
+    wire = faults.proxy("AWS_ENDPOINT_URL_DYNAMODB", faults.dynamo_port)
+    faults.wait_ready(faults.start_workers())
+    history = History()
+    started = time.monotonic()
+    wire.lose_every = 5
+    for n in range(100):
+        while True:
+            with contextlib.suppress(jobs.Unavailable):
+                history.add(faults.submit(n, key=f"lossy-{n}"))
+                break
+    history.wait(60)
+    wire.lose_every = 0
+    finish(faults, history, "every fifth answer of DynamoDB lost", within=60, since=started)
+    assert all((job.attempt, job.failures) == (1, 0) for job in jobs.table().get_many(history.ids).values())
+
+
+def test_connections_to_redis_that_are_cut_again_and_again_lose_nothing(faults):
+    wire = faults.proxy("REDIS_URL", faults.redis_port)
+    faults.wait_ready(faults.start_workers())
+    history = History()
+    started = time.monotonic()
+    for n in range(100):
+        history.add(faults.submit(n, slow=0.1))
+        if n % 10 == 9:
+            wire.cut()
+            time.sleep(0.5)
+    finish(faults, history, "connections to Redis cut ten times under load", within=90, since=started)
+    assert all(job.failures == 0 for job in jobs.table().get_many(history.ids).values())
 
 
 def test_flushall_with_500_queued_and_8_running_loses_nothing(faults):

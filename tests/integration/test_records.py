@@ -122,6 +122,38 @@ def test_of_many_claims_at_once_one_succeeds(store):
     assert sum(claimed is not None for claimed in won) == 1
 
 
+def sent_twice(store: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each write reaches the store twice, as when the answer to the first was lost and the client tried again."""
+    real = store._send
+
+    def send(operation: str, arguments: dict) -> dict:
+        if operation in ("put_item", "update_item"):
+            real(operation, arguments)
+        return real(operation, arguments)
+
+    monkeypatch.setattr(store, "_send", send)
+
+
+def test_a_claim_whose_answer_was_lost_is_had_all_the_same(store, monkeypatch):
+    job = submitted(store)
+    with monkeypatch.context() as lossy:
+        sent_twice(store, lossy)
+        mine = claim(store, job)
+    assert (mine.state, mine.attempt, mine.failures) == ("running", 1, 0)
+    assert claim(store, job) is None
+    assert store.finish(mine, [b"x"], **RESULT)
+
+
+def test_every_ending_whose_answer_was_lost_counts_as_done(store, monkeypatch):
+    done, failed, retried = (claim(store, submitted(store)) for _ in range(3))
+    sent_twice(store, monkeypatch)
+    assert store.finish(done, [b"x"], **RESULT)
+    assert store.fail(failed, {"type": "timeout"})
+    assert store.retry(retried, not_before=store.now())
+    states = store.get_many([done.id, failed.id, retried.id])
+    assert {job_id: job.version for job_id, job in states.items()} == dict.fromkeys(states, 3), "done once, not twice"
+
+
 def test_a_lapsed_lease_may_be_claimed_and_counts_a_failure_until_tries_are_used(store):
     job = submitted(store)
     first = claim(store, job)
