@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import signal
+import socket
 import sqlite3
 import statistics
 import subprocess
@@ -112,6 +113,7 @@ class Bench:
         ]
         try:
             until(lambda: self.client.ping(), "Redis")
+            until(lambda: socket.create_connection(("127.0.0.1", self.dynamo_port), 1).close() is None, "dynalite")
             until(lambda: records.create_table(boto3.client("dynamodb"), "bench") or True, "dynalite")
             with sqlite3.connect(os.environ["BENCH_DATABASE"]) as rows:
                 rows.execute("pragma journal_mode=wal")
