@@ -1,12 +1,13 @@
 """Pages a second, CPU a page, waiting and memory: this project's workers beside what people would pick instead.
 
-usage: python -m benchmarks.throughput [--quick] [--only delay,nodelay,empty,scale]
+usage: python -m benchmarks.throughput [--quick] [--only PART,PART]
 
 One run, one Redis, one DynamoDB stand-in, one page server, all on this machine; the systems take turns. CPU is that of
 the worker processes with all their children, from /proc; memory is PSS. Writes its part of docs/benchmarks.md.
 """
 
 import argparse
+import collections
 import contextlib
 import json
 import os
@@ -31,12 +32,25 @@ import rq
 from rq.serializers import JSONSerializer
 
 from benchmarks import report
-from chalicelib import jobs, queue, records, submissions, worker
+from chalicelib import (
+    counting,
+    dynamodb,
+    extracting,
+    fetching,
+    jobs,
+    pipeline,
+    queue,
+    records,
+    submissions,
+    words,
+    worker,
+)
 from scripts import node, servers
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT.parent / "shared" / "pages"
 OWNER = "anonymous"
+PARTS = ("nodelay", "delay", "empty", "parts", "latency", "scale", "flat")
 
 
 @dataclass
@@ -366,6 +380,56 @@ def latency(bench: Bench, count: int, processes: int) -> list[float]:
         return sorted(((job.finished_at or 0) - job.submitted_at) / 1000 for job in done)
 
 
+def parts_of_a_job(bench: Bench, count: int) -> tuple[list[list[str]], float]:
+    """CPU ms a job of each part but the queue's, in this process; and how often a job calls DynamoDB."""
+    spent: collections.Counter[str] = collections.Counter()
+    calls = 0
+    exchange = dynamodb.Client._exchange
+
+    def counted(self: dynamodb.Client, *sent: object) -> object:
+        nonlocal calls
+        calls += 1
+        return exchange(self, *sent)
+
+    def clocked(part: str, real: Callable[..., object]) -> Callable[..., object]:
+        def run(*args: object, **named: object) -> object:
+            before = time.process_time()
+            try:
+                return real(*args, **named)
+            finally:
+                spent[part] += time.process_time() - before
+
+        return run
+
+    places = [
+        (records.Records, "claim", "records"),
+        (records.Records, "finish", "records"),
+        (pipeline, "_take_turn", "queue: the turn at the host"),
+        (fetching, "fetch", "fetch"),
+        (extracting, "extract", "extract"),
+        (counting, "language_of", "count"),
+        (counting, "tally", "count"),
+        (words, "pack", "pack the words"),
+    ]
+    ids = accepted(bench, count, 0)
+    with contextlib.ExitStack() as patches:
+        patches.enter_context(mock.patch.object(dynamodb.Client, "_exchange", counted))
+        for owner, name, part in places:
+            patches.enter_context(mock.patch.object(owner, name, clocked(part, getattr(owner, name))))
+        pipeline.preload()
+        started, begun = 0.0, 0
+        for n, job_id in enumerate(ids):
+            if n == count // 5:  # what it learns first is not what a page costs
+                spent.clear()
+                calls, begun, started = 0, n, time.process_time()
+            assert pipeline.count_page(job_id).state == records.SUCCEEDED
+    done = count - begun
+    whole = time.process_time() - started
+    spent["the rest"] = whole - spent.total()
+    rows = [[part, f"{cpu / done * 1000:.2f}", f"{cpu / whole:.0%}"] for part, cpu in spent.most_common()]
+    return [*rows, ["all", f"{whole / done * 1000:.2f}", ""]], calls / done
+
+
 def flat(bench: Bench, count: int) -> list[tuple[int, float]]:
     """MB (PSS) of two workers that are not replaced, after so many jobs."""
     ready = lambda: bench.client.scard("rq:workers") >= 2
@@ -404,7 +468,9 @@ def main(arguments: list[str]) -> int:
         prog="python -m benchmarks.throughput", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--quick", action="store_true", help="a tenth of the jobs: to see that it works")
-    parser.add_argument("--only", default="nodelay,delay,empty,latency,scale,flat", help="parts, separated by commas")
+    parser.add_argument(
+        "--only", default="nodelay,delay,empty,parts,latency,scale,flat", help="parts, separated by commas"
+    )
     options = parser.parse_args(arguments)
     parts, part = set(options.only.split(",")), 10 if options.quick else 1
     text = [f"{report.machine()}, {'pages of ../shared/pages' if PAGES.is_dir() else 'generated pages'}.", ""]
@@ -429,6 +495,17 @@ def main(arguments: list[str]) -> int:
         if "empty" in parts:
             runs = empty(bench, 4000 // part)
             text += ["### An empty job, one process", "", *report.table(HEAD, [run.row(runs[1]) for run in runs]), ""]
+        if "parts" in parts:
+            rows, calls = parts_of_a_job(bench, 620 // part)
+            text += [
+                "### Where a job's CPU goes",
+                "",
+                f"In one process, pages at once, {calls:.1f} calls of DynamoDB a job. What RQ and the worker's loop "
+                "cost beside it is the empty job above.",
+                "",
+                *report.table(["part", "CPU ms/job", ""], rows),
+                "",
+            ]
         if "latency" in parts:
             took = latency(bench, 400 // part, 4)
             p99 = took[int(len(took) * 0.99)]
