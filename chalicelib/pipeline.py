@@ -151,12 +151,11 @@ def _result(store: Records, job: Job, outcome: Outcome) -> dict[str, Any]:
     with _clocked(outcome, "count"):
         language = counting.language_of(page.text, page.language, options.get("language"))
         tally = counting.tally(page.text, language)
-        stop_words = counting.stop_words(language)
-        table = words.pack(tally.counts, stop_words)
-        stopped = {word: n for word, n in tally.counts.items() if word.lower() in stop_words}
-        top = [pair for pair in tally.counts.most_common(TOP + len(stopped)) if pair[0] not in stopped]
+        table = words.table(tally.counts, counting.stop_words(language), language)
+        totals = words.totals(table)
+        pieces = words.pack(table)
     return {
-        "words": table,
+        "words": pieces,
         "page": {
             "url": source.url,
             "status": source.status,
@@ -167,13 +166,13 @@ def _result(store: Records, job: Job, outcome: Outcome) -> dict[str, Any]:
             "sha256": hashlib.sha256(source.body).hexdigest(),
         },
         "totals": {
-            "words": tally.counts.total(),
-            "distinct": len(tally.counts),
-            "stop_words": sum(stopped.values()),
+            "words": totals.words,
+            "distinct": totals.distinct,
+            "stop_words": totals.stop_words,
             "stop_list": counting.has_stop_words(language),
             "approximate": tally.approximate,
         },
-        "top": [{"word": word[:WORD_MOST], "count": n} for word, n in sorted(top, key=lambda p: (-p[1], p[0]))[:TOP]],
+        "top": [{"word": row.word[:WORD_MOST], "count": row.count} for row in words.top(table, TOP)],
     }
 
 

@@ -81,23 +81,23 @@ _decode = msgspec.msgpack.Decoder(_Piece).decode
 
 
 def table(counts: Mapping[str, int], stop_words: StopWords = (), language: str = "") -> Table:
-    """The table of ``counts``; ``stop_words`` is a test of a word, or a collection in lower case."""
-    stored: Counter[str] = Counter()
-    for word, number in counts.items():
-        if number > 0:
-            stored[_storable(word)] += number
-    is_stop_word = stop_words if callable(stop_words) else _member_of(stop_words, language)
-    return _table(stored, is_stop_word, stored.total())
-
-
-def pack(counts: Mapping[str, int], stop_words: StopWords, language: str = "") -> list[bytes]:
-    """The table of ``counts`` in compressed pieces of at most 350,000 bytes, each readable alone; [] for no words.
+    """The table of ``counts``; ``stop_words`` is a test of a word, or a collection in lower case.
 
     Lone surrogates become U+FFFD. Of a word longer than 16,384 characters the beginning is kept, with "…" and a hash
     that keeps different words apart.
     """
-    packed = table(counts, stop_words, language)
-    return [piece for rows in _rough_pieces(packed) for piece in _compressed(packed, rows)]
+    if not _are_storable(counts):
+        stored: Counter[str] = Counter()
+        for word, number in counts.items():
+            if number > 0:
+                stored[_storable(word)] += number
+        counts = stored
+    return _table(counts, lambda words: _marks(words, stop_words, language), sum(counts.values()))
+
+
+def pack(table: Table) -> list[bytes]:
+    """The table in compressed pieces of at most 350,000 bytes, each readable alone; [] for no words."""
+    return [piece for rows in _rough_pieces(table) for piece in _compressed(table, rows)]
 
 
 def unpack(pieces: Iterable[bytes]) -> Table:
@@ -213,26 +213,32 @@ def _merged(parts: Iterable[tuple[Sequence[str], Table]], total: int) -> Table:
         for word, number in zip(words, part.counts, strict=True):
             counts[word] = counts.get(word, 0) + number
         stops.update(compress(words, part.stops))
-    return _table(counts, stops.__contains__, total)
+    return _table(counts, lambda words: bytes(map(stops.__contains__, words)), total)
 
 
-def _table(counts: Mapping[str, int], is_stop_word: Callable[[str], bool], total: int) -> Table:
+def _table(counts: Mapping[str, int], marks: Callable[[Sequence[str]], bytes], total: int) -> Table:
     words = sorted(counts)  # two stable sorts are faster than one by pairs
     words.sort(key=counts.__getitem__, reverse=True)
-    return Table(words, [counts[word] for word in words], bytes(map(is_stop_word, words)), total)
+    return Table(words, list(map(counts.__getitem__, words)), marks(words), total)
 
 
-def _member_of(stop_words: Collection[str], language: str) -> Callable[[str], bool]:
-    def is_stop_word(word: str) -> bool:
-        return word in stop_words or _lower(word, language) in stop_words
-
-    return is_stop_word
-
-
-def _lower(word: str, language: str) -> str:
+def _marks(words: Sequence[str], stop_words: StopWords, language: str) -> bytes:
+    if callable(stop_words):
+        return bytes(map(stop_words, words))
     if language in _DOTTED_I:
-        word = word.replace("I", "ı").replace("İ", "i")
-    return word.lower()
+        words = [word.replace("I", "ı").replace("İ", "i") for word in words]
+    return bytes(map(stop_words.__contains__, map(str.lower, words)))
+
+
+def _are_storable(counts: Mapping[str, int]) -> bool:
+    """Whether no word needs a change; nearly always."""
+    if max(map(len, counts), default=0) > WORD_CHARACTERS or min(counts.values(), default=1) < 1:
+        return False
+    try:
+        "".join(counts).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _storable(word: str) -> str:

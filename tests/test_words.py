@@ -17,7 +17,7 @@ COUNTS = {"the": 9, "The": 3, "Python": 5, "python": 2, "apple": 5, "zebra": 1, 
 
 
 def packed(counts: dict[str, int], stop_words: words.StopWords = ("the",), language: str = "") -> words.Table:
-    return words.unpack(words.pack(counts, stop_words, language))
+    return words.unpack(words.pack(words.table(counts, stop_words, language)))
 
 
 def listed(table: words.Table) -> list[tuple[str, int]]:
@@ -52,7 +52,7 @@ def test_stop_words_are_marked_whatever_their_case() -> None:
 
 
 def test_no_words_are_no_pieces() -> None:
-    assert words.pack({}, ()) == []
+    assert words.pack(words.table({})) == []
     table = words.unpack([])
     assert words.totals(table) == words.Totals(0, 0, 0)
     assert words.page(table, 10) == words.Page([], None)
@@ -63,7 +63,7 @@ def test_no_words_are_no_pieces() -> None:
 def test_many_words_fit_pieces_of_350_kb_each_readable_alone() -> None:
     chance = random.Random(3)
     counts = {f"{chance.getrandbits(400):x}": number for number in range(1, 10_000)}
-    pieces = words.pack(counts, ())
+    pieces = words.pack(words.table(counts))
     assert len(pieces) > 1
     assert max(map(len, pieces)) <= words.PIECE_BYTES
     assert sum(len(words.unpack([piece])) for piece in pieces) == len(counts)
@@ -74,7 +74,8 @@ def test_many_words_fit_pieces_of_350_kb_each_readable_alone() -> None:
 def test_hostile_words_are_stored_and_fit() -> None:
     chance = random.Random(2)
     long = {"".join(map(chr, chance.choices(range(0x10000, 0x1F000), k=16_000))): 1 for _ in range(15)}
-    pieces = words.pack({**long, "x" * 10_000: 1, "nul\0": 2, "a\ud800": 1, "line\nbreak": 1} | {"a\ufffd": 1}, ())
+    odd = {"x" * 10_000: 1, "nul\0": 2, "a\ud800": 1, "line\nbreak": 1}
+    pieces = words.pack(words.table(long | odd | {"a\ufffd": 1}))
     assert max(map(len, pieces)) <= words.PIECE_BYTES
     stored = dict(listed(words.unpack(pieces)))
     assert stored == {**long, "x" * 10_000: 1, "nul\0": 2, "a\ufffd": 2, "line\nbreak": 1}
@@ -160,7 +161,7 @@ def test_csv_is_rfc_4180_and_runs_no_formula() -> None:
 
 @pytest.mark.slow
 def test_fifty_thousand_words_are_answered_in_a_tenth_of_a_second() -> None:
-    pieces = words.pack(many(50_000), {"the"})
+    pieces = words.pack(words.table(many(50_000), {"the"}))
     best = 9.0
     for _ in range(5):
         started = time.process_time()

@@ -539,7 +539,7 @@ def _replace_words(job_id: str, found: list[str]) -> None:
     store = jobs.table()
     job = store.get(job_id)
     assert job is not None
-    pieces = words.pack(dict.fromkeys(found, 1), ())
+    pieces = words.pack(words.table(dict.fromkeys(found, 1)))
     for number, piece in enumerate(pieces):
         store._put_piece(job_id, f"words#{job.words_claim}", number, piece, job.expires_at)
     store._call(

@@ -136,6 +136,15 @@ def test_a_job_costs_a_claim_its_words_and_a_finish(
     assert calls == ["UpdateItem", "GetItem", "PutItem", "UpdateItem"]
 
 
+def test_stop_words_are_known_in_the_case_rules_of_the_page(redis_url: str, dynalite_table: Any) -> None:
+    submission = submissions.read({"text": "İÇİN için İLE Ankara ANKARA", "language": "tr"})
+    job, _ = jobs.submit(jobs.Request(submission, "anonymous"))
+    pipeline.count_page(job.id)
+    done = jobs.get(job.id, "anonymous")
+    assert done.totals == {"words": 5, "distinct": 5, "stop_words": 3, "stop_list": True, "approximate": False}
+    assert done.top == [{"word": "ANKARA", "count": 1}, {"word": "Ankara", "count": 1}]
+
+
 def test_a_submission_whose_answer_was_lost_is_on_the_queue_all_the_same(
     redis_url: str, dynalite_table: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
