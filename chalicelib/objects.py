@@ -149,9 +149,11 @@ def write(bucket: str, key: str, body: IO[bytes], content_type: str) -> None:
     if (inbox := _inbox(bucket)) is not None:
         path = inbox / key
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as file:
+        unfinished = path.with_name(f".{os.getpid()}")  # whole or not there, as in S3, for who waits for it
+        with unfinished.open("wb") as file:
             while part := body.read(CHUNK_BYTES):
                 file.write(part)
+        unfinished.replace(path)
         return
     with _s3_errors():
         _s3(os.getpid()).put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)

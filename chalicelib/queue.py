@@ -122,16 +122,15 @@ class Ending:
         self._pubsub.close()
 
 
-def endings(seconds: float) -> Iterator[str]:
-    """Ids of jobs whose end is told while this listens, for about ``seconds`` at a time."""
+def endings() -> Iterator[str]:
+    """Ids of jobs whose end is told while this listens, without end; ``QueueError`` when Redis goes away."""
     prefix = ended_channel("")
     with _redis_errors():
         pubsub = connection().pubsub(ignore_subscribe_messages=True)
         try:
             pubsub.psubscribe(f"{prefix}*")
-            until = time.monotonic() + seconds
-            while (left := until - time.monotonic()) > 0:
-                message = pubsub.get_message(timeout=left)
+            while True:
+                message = pubsub.get_message(timeout=5.0)
                 if message is not None:
                     yield message["channel"].decode().removeprefix(prefix)
         finally:

@@ -9,7 +9,9 @@ ends is appended as a CloudEvent to ``<data>/events.jsonl``. The environment is 
 import argparse
 import json
 import logging
+import os
 import signal
+import stat
 import sys
 import threading
 import time
@@ -23,7 +25,7 @@ from typing import Any
 from chalicelib import jobs, notices, objects, queue, settings
 
 SCAN_SECONDS = 0.5
-SETTLED_SECONDS = 0.3  # a file that was written to more recently may still grow
+SETTLED_SECONDS = 1.0  # a file that was written to more recently may still grow
 SWEEP_SECONDS = 60
 OURS = ("reports", "progress")  # folders of the inbox that the handlers write
 
@@ -39,22 +41,35 @@ class Inbox:
 
     def new(self) -> Iterator[tuple[str, str, int]]:
         """Key, version and size of each file to take; hidden ones, links and what still grows are passed over."""
-        for path in sorted(self.folder.rglob("*")):
-            parts = path.relative_to(self.folder).parts
-            if parts[0] in OURS or any(part.startswith(".") for part in parts):
-                continue
-            if path.is_symlink() or not path.is_file():
-                continue
-            about = path.stat()
-            key, version = "/".join(parts), f"{about.st_mtime_ns}-{about.st_size}"
-            settled = time.time() - about.st_mtime > SETTLED_SECONDS
-            if settled and self.taken.get(key) != version and not self._read_already(path, about.st_mtime):
-                yield key, version, about.st_size
+        for folder, inner, names in os.walk(self.folder):
+            ours = OURS if folder == str(self.folder) else ()
+            inner[:] = sorted(name for name in inner if not name.startswith(".") and name not in ours)
+            for name in sorted(names):
+                if not name.startswith("."):
+                    yield from self._if_new(Path(folder, name))
 
-    def _read_already(self, path: Path, changed: float) -> bool:
+    def _if_new(self, path: Path) -> Iterator[tuple[str, str, int]]:
+        try:
+            about = path.lstat()
+        except OSError:  # it was removed just now
+            return
+        if not stat.S_ISREG(about.st_mode):
+            return
+        key, version = path.relative_to(self.folder).as_posix(), f"{about.st_mtime_ns}-{about.st_size}"
+        # The time of the last change of any kind: unlike the content's it also tells of a file that was moved here or
+        # copied with its old date, and it never lies in the future.
+        settled = time.time() - about.st_ctime > SETTLED_SECONDS
+        known = self.taken.get(key)
+        if settled and known != version and (known or not self._read_already(key, about)):
+            yield key, version, about.st_size
+
+    def _read_already(self, key: str, about: os.stat_result) -> bool:
         """Whether a list's report is younger than the list: then it was read before this process came."""
-        report = self.folder / OURS[0] / f"{path.relative_to(self.folder)}.report.jsonl"
-        return report.exists() and report.stat().st_mtime > changed
+        report = self.folder / OURS[0] / f"{key}.report.jsonl"
+        try:
+            return report.stat().st_mtime > about.st_ctime
+        except OSError:
+            return False
 
 
 def created(key: str, version: str, size: int) -> dict[str, Any]:
@@ -93,24 +108,28 @@ def feed(inbox: Inbox) -> int:
         except jobs.Unavailable as error:
             logger.warning("%s waits: %s", key, error)
             continue
+        except Exception:  # a file that nobody thought of must not end the stack, nor come again twice a second
+            logger.exception("%a could not be taken", key)
+        else:
+            logger.info("%s: %s", key, done or "passed over")
         inbox.taken[key] = version
-        logger.info("%s: %s", key, done or "passed over")
         count += 1
     return count
 
 
-def write_endings(path: Path, stopped: threading.Event) -> None:
+def write_endings(path: Path) -> None:
     """Append each job that ends, prompted by the notice of its end: at most once."""
-    while not stopped.is_set():
+    while True:
         try:
-            for job_id in queue.endings(5.0):
+            for job_id in queue.endings():
                 job = jobs.table().get(job_id, gone=False)
                 if job is not None and job.finished_at is not None:
-                    with path.open("a") as file:
-                        file.write(json.dumps(notices.cloud_event(job), ensure_ascii=False) + "\n")
-        except (queue.QueueError, jobs.Unavailable) as error:
-            logger.warning("endings: %s", error)
-            stopped.wait(1)
+                    line = json.dumps(notices.cloud_event(job), ensure_ascii=False) + "\n"
+                    with path.open("ab", buffering=0) as file:  # in one piece, wherever this process is stopped
+                        file.write(line.encode())
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next one may pass
+            logger.warning("endings: %r", error)
+            time.sleep(1)
 
 
 def main(arguments: list[str]) -> int:
@@ -120,34 +139,34 @@ def main(arguments: list[str]) -> int:
     data = parser.parse_args(arguments).data.resolve()
     logging.basicConfig(format="%(message)s")
     logger.setLevel(logging.INFO)
-    stopped = threading.Event()
 
     def stop(_signum: int, _frame: FrameType | None) -> None:
-        stopped.set()
+        sys.exit()  # in the middle of a list too: it has no report yet, so the next start reads it again
 
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, stop)
     inbox = Inbox(Path(settings.load().inbox_dir or data / "inbox"))
     inbox.folder.mkdir(parents=True, exist_ok=True)
-    threading.Thread(target=write_endings, args=(data / "events.jsonl", stopped), daemon=True).start()
-    run(inbox, stopped)
+    threading.Thread(target=write_endings, args=(data / "events.jsonl",), daemon=True).start()
+    run(inbox)
     return 0
 
 
-def run(inbox: Inbox, stopped: threading.Event) -> None:
+def run(inbox: Inbox) -> None:
     """Feed and sweep until it is stopped."""
     from app import sweep
 
     swept = time.monotonic()
-    while not stopped.wait(SCAN_SECONDS):
+    while True:
+        time.sleep(SCAN_SECONDS)
         feed(inbox)
         if time.monotonic() - swept > SWEEP_SECONDS:
             swept = time.monotonic()
             try:
                 sweep(_event("aws.events", "Scheduled Event", {}), Context())
-            except jobs.Unavailable as error:
-                logger.warning("sweep: %s", error)
+            except Exception as error:  # noqa: BLE001 - the next minute's run is the retry
+                logger.warning("sweep: %r", error)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

@@ -77,3 +77,14 @@ def test_a_file_comes_in_chunks_from_anywhere_and_a_report_goes_back(inbox: Path
     place = objects.find(Place("inbox", "deep/er/x.urls", "v"))
     assert b"".join(objects.chunks(place)) == data
     assert b"".join(objects.chunks(place, start=1_048_577)) == data[1_048_577:]
+
+
+def test_who_waits_for_a_report_sees_a_whole_one(inbox: Path) -> None:
+    class Watched(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            assert not (inbox / "reports/x").exists()
+            return super().read(size)
+
+    objects.write("inbox", "reports/x", Watched(b"line\n"), "application/jsonl")
+    assert [path.name for path in (inbox / "reports").iterdir()] == ["x"]
+    assert (inbox / "reports/x").read_bytes() == b"line\n"
