@@ -106,9 +106,17 @@ class Client:
         for body in bodies:
             try:
                 lines.append(self._send("PutItem", body, self._connection() or self._new_connection()))
+            except TimeoutError:
+                break  # the others would wait as long
             except OSError:
                 lines.append(None)
-        return [None if line is None else self._written(line) for line in lines]
+        answers: list[bool | None] = []
+        until = time.monotonic() + READ_SECONDS  # for all together, since they were sent together
+        for line in lines:
+            if line is not None:
+                line.settimeout(max(0.01, until - time.monotonic()))
+            answers.append(None if line is None else self._written(line))
+        return answers + [None] * (len(bodies) - len(answers))
 
     def _written(self, line: socket.socket) -> bool | None:
         try:
@@ -161,6 +169,7 @@ class Client:
         headers = signed(self._host, self._region, f"DynamoDB_20120810.{target}", body, self._keys(), self.now())
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         try:
+            line.settimeout(READ_SECONDS)
             line.sendall(f"POST / HTTP/1.1\r\n{head}content-length: {len(body)}\r\n\r\n".encode() + body)
         except BaseException:
             line.close()

@@ -2,6 +2,7 @@ import contextlib
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -254,6 +255,37 @@ def test_when_nothing_goes_the_rest_is_not_tried() -> None:
     with server(lambda *_: b"") as (client, seen):
         assert client.put_many([{}] * 100) == [None] * 100
     assert len(seen) <= dynamodb.LINES
+
+
+def test_a_server_that_hangs_costs_one_wait_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dynamodb, "READ_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        client = dynamodb.Client(url, "us-east-1", lambda: dynamodb.Keys("a", "b"))
+        began = time.monotonic()
+        assert client.put_many([{}] * 100) == [None] * 100
+    assert time.monotonic() - began < 0.5 * dynamodb.LINES / 2
+
+
+def test_who_takes_no_connection_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def create_connection(*_: object, **__: object) -> socket.socket:
+        asked.append(1)
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", create_connection)
+    client = dynamodb.Client("http://127.0.0.1:9", "us-east-1", lambda: dynamodb.Keys("a", "b"))
+    assert client.put_many([{}] * 100) == [None] * 100
+    assert len(asked) == 1
+
+
+def test_a_line_that_answered_late_has_its_whole_time_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    with server(lambda *_: WRITTEN) as (client, _):
+        client.put_many([{}] * 3)
+        monkeypatch.setattr(dynamodb, "READ_SECONDS", 7.0)
+        client.call("put_item", {})
+        assert client._idle[-1][1].gettimeout() == 7.0
 
 
 # --- where it is used ---
