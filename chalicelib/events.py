@@ -149,7 +149,8 @@ def stored(event: Mapping[str, Any], submit: Submit, remaining: Callable[[], flo
     version = str(given.get("version-id") or "")
     if version == "null":  # S3's name for what has none
         version = ""
-    place = Place(detail["bucket"]["name"], given["key"], version or str(given.get("etag") or ""), bool(version))
+    etag = str(given.get("etag") or "").strip('"')
+    place = Place(detail["bucket"]["name"], given["key"], version or etag, bool(version))
     if place.key.startswith(REPORTS):
         return {}
     kind = os.path.splitext(place.key)[1].lower()

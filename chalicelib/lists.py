@@ -14,6 +14,7 @@ from . import submissions
 from .submissions import Fault, InvalidSubmission, Submission
 
 OPTIONS = ("select", "ignore", "language")
+GZIP = b"\x1f\x8b"  # what its files begin with
 RECORD_BYTES = 32_768  # of a line of addresses or a CSV record, which may have several lines
 
 
@@ -183,6 +184,8 @@ class _Raw:
 def _without_bom(line: bytes | None) -> bytes | None:
     if line is not None and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise InvalidList("The list is UTF-16: store it as UTF-8.")
+    if line is not None and line.startswith(GZIP):
+        raise InvalidList("The list is compressed: store it as it is.")
     return line if line is None else line.removeprefix(codecs.BOM_UTF8)
 
 

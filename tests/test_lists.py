@@ -1,3 +1,5 @@
+import gzip
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,6 +50,12 @@ def test_an_endless_line_costs_its_own_number_and_no_memory() -> None:
 def test_utf_16_is_refused_with_its_name(kind: str, bom: bytes) -> None:
     with pytest.raises(InvalidList, match="UTF-16"):
         read(kind, bom + "a.de\n".encode("utf-16-le"))
+
+
+@pytest.mark.parametrize("kind", ["urls", "csv", "jsonl"])
+def test_a_compressed_list_is_refused_with_its_name(kind: str) -> None:
+    with pytest.raises(InvalidList, match="compressed"):
+        read(kind, gzip.compress(b"a.de\n" * 1000))
 
 
 def test_a_csv_has_a_column_url_and_may_have_options_and_others() -> None:
