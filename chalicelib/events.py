@@ -5,7 +5,6 @@ the caller gives.
 """
 
 import base64
-import binascii
 import io
 import json
 import os
@@ -95,9 +94,10 @@ def _data(event: Mapping[str, Any]) -> object:
     if "data_base64" not in event:
         return event.get("data")
     try:
-        return submissions.decode(base64.b64decode(str(event["data_base64"]), validate=True))
-    except binascii.Error:
+        packed = base64.b64decode(str(event["data_base64"]), validate=True)
+    except ValueError:  # also of what is not ASCII
         raise InvalidSubmission(Fault("/data_base64", "is not Base64")) from None
+    return submissions.decode(packed)
 
 
 def _one(entry: Entry, submit: Submit) -> str | None:

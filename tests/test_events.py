@@ -71,6 +71,9 @@ POISON = [
     json.dumps(cloud_event({"url": "a.de"}, id="")),
     json.dumps(cloud_event({"url": "a.de"}, specversion="0.3")),
     json.dumps({**cloud_event(None), "data_base64": "%%%"}),
+    json.dumps({**cloud_event(None), "data_base64": "ä"}),
+    json.dumps({**cloud_event(None), "data_base64": ["e30="]}),
+    json.dumps({**cloud_event(None), "data_base64": "e30="}),
     "[" * 100_000,
 ]
 
