@@ -48,12 +48,17 @@ def cloud_event(job: Job) -> dict[str, Any]:
 
 def leave(stream: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Put the ended jobs of a batch of stream records on the event bus; what failed is delivered again."""
-    leaving = []
+    leaving, failed = [], []
     for record in stream:
+        number = str(record["dynamodb"]["SequenceNumber"])
         image = record["dynamodb"].get("NewImage", {})
-        if image.get("sk", {}).get("S") == "job" and image.get("state", {}).get("S") in records.TERMINAL:
-            leaving.append((str(record["dynamodb"]["SequenceNumber"]), _outgoing(records.job_of(image))))
-    failed = []
+        if image.get("sk", {}).get("S") != "job" or image.get("state", {}).get("S") not in records.TERMINAL:
+            continue
+        try:
+            leaving.append((number, _outgoing(records.job_of(image))))
+        except (LookupError, TypeError, ValueError):  # no record of ours as it is now: it must not keep back the others
+            logger.exception("a record cannot be told", extra={"sequence_number": number})
+            failed.append(number)
     for part in _parts(leaving):
         failed += _put(part)
     return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}

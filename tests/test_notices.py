@@ -166,6 +166,15 @@ def test_only_what_the_bus_refused_is_delivered_again(bus: Bus) -> None:
     assert notices.leave(several(20)) == {"batchItemFailures": [{"itemIdentifier": "3"}, {"itemIdentifier": "17"}]}
 
 
+@pytest.mark.parametrize("image", [{"owner": {"N": "x"}}, {"page": {"S": "{"}}, {"pk": {}}, {"top": {"S": "1"}}])
+def test_a_record_that_cannot_be_read_fails_alone(bus: Bus, image: dict[str, Any]) -> None:
+    stream = several(12)
+    stream[5]["dynamodb"]["NewImage"] |= image
+    del stream[7]["dynamodb"]["NewImage"]["submitted_at"]
+    assert notices.leave(stream) == {"batchItemFailures": [{"itemIdentifier": "5"}, {"itemIdentifier": "7"}]}
+    assert sum(map(len, bus.calls)) == 10
+
+
 def test_a_bus_that_is_away_refuses_all(bus: Bus) -> None:
     bus.away = True
     assert len(notices.leave(several(20))["batchItemFailures"]) == 20
