@@ -147,7 +147,9 @@ def main(arguments: list[str]) -> int:
         signal.signal(signum, stop)
     inbox = Inbox(Path(settings.load().inbox_dir or data / "inbox"))
     inbox.folder.mkdir(parents=True, exist_ok=True)
-    threading.Thread(target=write_endings, args=(data / "events.jsonl",), daemon=True).start()
+    events = data / "events.jsonl"
+    events.touch()  # so that it can be watched before the first job ends
+    threading.Thread(target=write_endings, args=(events,), daemon=True).start()
     run(inbox)
     return 0
 

@@ -195,6 +195,31 @@ def test_a_signal_to_make_leaves_no_process_and_no_port(stack: Stack, signum: in
     assert stack.ask(f"/jobs/{job['id']}") == job
 
 
+def test_files_in_the_inbox_become_jobs_and_their_ends_events(stack: Stack) -> None:
+    inbox, told = stack.data / "inbox", stack.data / "events.jsonl"
+    assert told.read_text() == ""
+    (inbox / "sub").mkdir()
+    (inbox / "sub" / "ä b%20.HTML").write_text("<p>one two one")
+    (inbox / os.fsdecode(b"\xff.txt")).write_text("a name that is not UTF-8 ends nothing")
+    (inbox / "all.jsonl").write_text('{"text": "three"}\n{"text": "three", "x": 1}\n{"html": "<p>four"}\n')
+    assert ended_in(told, 3) == ["four", "one", "three"]
+    report = [json.loads(line) for line in (inbox / "reports" / "all.jsonl.report.jsonl").read_text().splitlines()]
+    assert [sorted(line) for line in report] == [["job_id", "line"], ["error", "line"], ["job_id", "line"]]
+    stack.stop()
+    stack.start()
+    (inbox / "new.txt").write_text("five")
+    assert ended_in(told, 4) == ["five", "four", "one", "three"], "after a second start only the new file is a job"
+    assert len(stack.ask("/jobs")["jobs"]) == 4
+
+
+def ended_in(told: Path, count: int) -> list[str]:
+    """The first word of each succeeded job that was told, once there are so many."""
+    until = time.monotonic() + 60
+    while len(lines := told.read_text().splitlines()) < count and time.monotonic() < until:
+        time.sleep(0.1)
+    return sorted(json.loads(line)["data"]["top"][0]["word"] for line in lines)
+
+
 def launch(**environment: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "scripts.run"]
     settings = {**os.environ, **environment}
