@@ -212,7 +212,7 @@ def body(raw: bytes) -> object:
     """The JSON of a submission's body. Refused: not UTF-8, not JSON, a name twice, too deep, too large."""
     try:
         value = submissions.decode(raw)
-        submissions.check_sizes(len(raw), value)
+        submissions.check_sizes(value)
     except submissions.Unreadable as error:
         raise Refused(error.kind, error.detail) from None
     return value

@@ -76,7 +76,7 @@ def request(event: Mapping[str, Any], submit: Submit) -> str | None:
 def _submission(sent: object) -> Submission:
     """The submission that was sent, bare or as the data of a CloudEvent."""
     fields = _data(sent) if isinstance(sent, Mapping) and "specversion" in sent else sent
-    submissions.check_sizes(len(json.dumps(fields, ensure_ascii=False).encode(errors="replace")), fields)
+    submissions.check_sizes(fields)
     return submissions.read(fields)
 
 

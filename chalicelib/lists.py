@@ -63,13 +63,17 @@ def _of_line(kind: str, line: bytes | None) -> Submission:
         limit = submissions.MAX_BODY_BYTES if kind == "jsonl" else RECORD_BYTES
         raise submissions.Unreadable("body-too-large", f"The line is longer than {limit} bytes.")
     if kind == "jsonl":
-        fields = submissions.decode(line)
-        submissions.check_sizes(len(line), fields)
-        return submissions.read(fields)
+        return _submission(submissions.decode(line))
     try:
-        return submissions.read({"url": line.decode().strip()})
+        url = line.decode().strip()
     except UnicodeDecodeError:
         raise _not_utf8() from None
+    return _submission({"url": url})
+
+
+def _submission(fields: object) -> Submission:
+    submissions.check_sizes(fields)
+    return submissions.read(fields)
 
 
 def _not_utf8() -> InvalidSubmission:
@@ -106,7 +110,7 @@ def _of_cells(columns: tuple[str, ...], cells: list[str] | InvalidSubmission) ->
     except UnicodeEncodeError:
         raise _not_utf8() from None
     options = {name: fields[name] for name in OPTIONS if fields.get(name)}
-    return submissions.read({"url": fields.get("url", ""), **options})
+    return _submission({"url": fields.get("url", ""), **options})
 
 
 def _records(raw: "_Raw") -> Iterator[tuple[int, list[str] | InvalidSubmission, int]]:

@@ -113,6 +113,15 @@ def test_a_document_in_a_line_may_be_as_long_as_by_http() -> None:
     assert "1048576 bytes" in str(found[1][1])
 
 
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [("urls", b"a.de/%s\n"), ("csv", b"url\na.de/%s\n"), ("jsonl", b'{"url": "a.de/%s"}\n')],
+)
+def test_what_is_too_long_by_http_is_so_in_every_list(kind: str, data: bytes) -> None:
+    [(_, detail)] = read(kind, data % (b"a" * 17_000))
+    assert detail == "Without text or html, a body may have 16384 bytes."
+
+
 LINES = st.lists(
     st.one_of(
         st.sampled_from(
