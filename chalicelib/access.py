@@ -4,7 +4,6 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from urllib.parse import urlsplit
 
 from .api import Refused
 
@@ -20,6 +19,7 @@ SECURITY = {
 EXPOSED = "Location, ETag, Link, Retry-After, Preference-Applied, Idempotency-Replayed, RateLimit, RateLimit-Policy"
 TAKEN = "Authorization, Content-Type, Idempotency-Key, If-None-Match, Prefer"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([0-9a-z.-]+))(?::\d*)?", re.IGNORECASE | re.ASCII)
 _BEARER = re.compile(r"bearer +([\x21-\x7e]{1,200})", re.IGNORECASE | re.ASCII)
 
 
@@ -45,10 +45,10 @@ def check_local(given: Headers, method: str, *, allow_origin: str) -> None:
 
 def _is_local(host: str) -> bool:
     """Whether a Host header holds an IP address or localhost: names that need no DNS."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-    except ValueError:
+    match = _HOST.fullmatch(host)
+    if match is None:
         return False
+    name = (match[1] or match[2]).lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:

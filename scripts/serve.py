@@ -12,11 +12,14 @@ import base64
 import io
 import ipaddress
 import os
+import re
 import signal
 import socket
 import sys
 import threading
 import time
+import uuid
+from email.errors import FirstHeaderLineIsContinuationDefect, MissingHeaderBodySeparatorDefect
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -39,6 +42,9 @@ LINGER_SECONDS = 5  # a refused body is read away for so long, so that the clien
 STOP_SECONDS = 3  # what runs when the server is stopped may end within
 CHUNK_LINE = 1024
 
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\n]*)?\r?\n")
+# What the parser of headers meets where a line is none: it takes that line and all that follow for the body.
+_NO_HEADER = (FirstHeaderLineIsContinuationDefect, MissingHeaderBodySeparatorDefect)
 _NAMES = {
     400: "invalid-request",
     408: "request-timeout",
@@ -83,6 +89,20 @@ class _Reader(io.RawIOBase):
         return self.sock.recv_into(buffer)
 
 
+class _BadLine(ValueError):
+    """A line that another reader would see otherwise."""
+
+
+class _Lines(io.BufferedReader):
+    """Reads no line with a NUL or a bare CR, which some take for a line's end and others do not."""
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        if b"\0" in line or b"\r" in line.removesuffix(b"\n").removesuffix(b"\r"):
+            raise _BadLine
+        return line
+
+
 class Handler(BaseHTTPRequestHandler):
     """One connection: requests in, answers out."""
 
@@ -94,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.reader = _Reader(self.connection)
-        self.rfile = io.BufferedReader(self.reader)
+        self.rfile = _Lines(self.reader)
 
     def handle_one_request(self) -> None:
         self.close_connection = True
@@ -102,12 +122,16 @@ class Handler(BaseHTTPRequestHandler):
         self.reader.until = time.monotonic() + IDLE_SECONDS
         try:
             self.raw_requestline = self.rfile.readline(65_537)
+            if self.raw_requestline in (b"\r\n", b"\n"):  # some send one after a body (RFC 9112, 2.2)
+                self.raw_requestline = self.rfile.readline(65_537)
             if not self.raw_requestline:
                 return
             with self.server.one_more():
                 self.reader.until = time.monotonic() + REQUEST_SECONDS
                 self._handle()
                 self.wfile.flush()
+        except _BadLine:
+            self._refuse(self._broken("A line holds a character that none may hold."))
         except TimeoutError:
             if self.command:
                 self._refuse(api.Refused("request-timeout", "The request did not arrive in time."))
@@ -123,6 +147,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.BAD_REQUEST, "The request has no version of HTTP.")
             return
         try:
+            self._check_head()
             body = self._body()
             answer = self._answer(self._target(), body)
         except api.Refused as refused:
@@ -131,13 +156,26 @@ class Handler(BaseHTTPRequestHandler):
         self.connection.settimeout(REQUEST_SECONDS)
         self._send(*answer)
 
+    def _check_head(self) -> None:
+        """Refuse what does not name one host, and headers that another reader may see otherwise (RFC 9112)."""
+        if any(isinstance(defect, _NO_HEADER) for defect in self.headers.defects):
+            raise self._broken("A header is malformed.")
+        hosts = len(self.headers.get_all("Host", []))
+        if hosts > 1 or (hosts == 0 and self.request_version != "HTTP/1.0"):
+            raise self._broken("One Host is expected.")
+
     def _target(self) -> str:
-        """Path and query; the absolute form that a proxy's client sends is understood too."""
+        """Path and query; the absolute form that a proxy's client sends is understood too, and says the host."""
         if self.path.startswith("/"):
             return self.path
-        parts = urlsplit(self.path)
+        try:
+            parts = urlsplit(self.path)
+        except ValueError:
+            raise api.Refused("invalid-request", "The request's target cannot be read.") from None
         if parts.scheme not in ("http", "https"):
             raise api.Refused("invalid-request", "The request's target is not a path.")
+        del self.headers["Host"]
+        self.headers["Host"] = parts.netloc
         return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
     def _body(self) -> bytes | None:
@@ -161,13 +199,10 @@ class Handler(BaseHTTPRequestHandler):
     def _chunks(self) -> bytes:
         body = b""
         while True:
-            line = self.rfile.readline(CHUNK_LINE)
-            try:
-                size = int(line.split(b";")[0].strip(), 16)
-            except ValueError:
-                raise self._broken("A chunk's size is not a number.") from None
-            if size < 0 or not line.endswith(b"\n"):
+            line = _CHUNK.fullmatch(self.rfile.readline(CHUNK_LINE))
+            if line is None:
                 raise self._broken("A chunk's size is not a number.")
+            size = int(line[1], 16)
             if size == 0:
                 break
             self._check_size(len(body) + size)
@@ -175,7 +210,7 @@ class Handler(BaseHTTPRequestHandler):
             if self.rfile.readline(3).strip(b"\r\n"):
                 raise self._broken("A chunk is longer than its size.")
         for _ in range(100):
-            if self.rfile.readline(65_536).strip() == b"":
+            if self.rfile.readline(65_536) in (b"\r\n", b"\n"):
                 return body
         raise self._broken("The chunked body has too many trailers.")
 
@@ -225,8 +260,10 @@ class Handler(BaseHTTPRequestHandler):
     def _refuse(self, refused: api.Refused) -> None:
         answer = api.problem(refused)
         given = CaseInsensitiveMapping(dict(getattr(self, "headers", None) or {}))
-        common = {**access.SECURITY, **access.cors(given, self.command, ALLOW_ORIGIN, METHODS)}
-        logger.info("request", extra={"method": self.command, "status": answer.status, "problem": refused.name})
+        shared = access.cors(given, self.command, ALLOW_ORIGIN, METHODS)
+        common = {**access.SECURITY, "X-Request-Id": str(uuid.uuid4()), **shared}
+        said = {"method": self.command, "status": answer.status, "problem": refused.name}
+        logger.info("request", extra={**said, "request_id": common["X-Request-Id"]})
         self._send(answer.status, {**common, **answer.headers}, answer.body)
         if self.close_connection:
             self.wfile.flush()

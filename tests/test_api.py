@@ -234,7 +234,23 @@ def test_a_compressed_answer_is_the_same_each_time() -> None:
 # --- access ---
 
 
-@pytest.mark.parametrize("host", ["evil.example", "", "[::1", "localhost@evil", "localhost.", "2130706433", "0x7f.1"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "",
+        "[::1",
+        "localhost@evil",
+        "a@localhost",
+        "localhost, evil",
+        "localhost:1, evil",
+        "localhost/",
+        "localhost\n",
+        "localhost.",
+        "2130706433",
+        "0x7f.1",
+    ],
+)
 def test_hosts_that_are_no_address_and_not_localhost_are_refused(host: str) -> None:
     with refused("misdirected"):
         access.check_local({"host": host}, "GET", allow_origin="")

@@ -66,6 +66,7 @@ class Connection:
         response = self(sent)
         assert response.getheader("Content-Type") == "application/problem+json"
         assert response.getheader("X-Content-Type-Options") == "nosniff"
+        assert response.getheader("X-Request-Id")
         return response.status, json.loads(response.content)["type"].rpartition(":")[2]  # type: ignore[attr-defined]
 
     @property
@@ -183,6 +184,13 @@ def test_a_chunked_body_is_read(port: int) -> None:
         b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
         b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"Transfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n+5\r\nhello\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n0_5\r\nhello\r\n0\r\n\r\n",
+        b"Content-Length : 29\r\n\r\n" + SUBMISSION,
+        b"nonsense\r\nContent-Length: 29\r\n\r\n" + SUBMISSION,
+        b"X: a\rContent-Length: 29\r\n\r\n" + SUBMISSION,
+        b"X: a\0b\r\n\r\n",
         b"Transfer-Encoding: chunked\r\n\r\n3\r\nhello\r\n0\r\n\r\n",
         b"Content-Length: -1\r\n\r\n",
         b"Content-Length: 5, 6\r\n\r\nhello",
@@ -226,8 +234,22 @@ def test_a_request_that_cannot_be_read_is_a_problem(port: int, sent: bytes, stat
     assert Connection(port).problem(sent)[0] == status
 
 
+@pytest.mark.parametrize(
+    "head", [b"GET /health HTTP/1.1\r\n\r\n", b"GET /health HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n"]
+)
+def test_a_request_that_does_not_name_one_host_is_400(port: int, head: bytes) -> None:
+    assert Connection(port).problem(head) == (400, "invalid-request")
+
+
+def test_an_empty_line_before_a_request_is_passed_over(port: int) -> None:
+    assert Connection(port)(b"\r\nGET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").status == 200
+
+
 def test_the_absolute_form_and_http_1_0_are_understood(port: int) -> None:
     assert Connection(port)(b"GET http://localhost/health HTTP/1.1\r\nHost: localhost\r\n\r\n").status == 200
+    foreign = b"GET http://evil.example/health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    assert Connection(port).problem(foreign) == (421, "misdirected")
+    assert Connection(port).problem(b"GET http://[ HTTP/1.1\r\nHost: localhost\r\n\r\n") == (400, "invalid-request")
     connection = Connection(port)
     assert connection(b"GET /health HTTP/1.0\r\n\r\n").status == 200
     assert connection.closed
