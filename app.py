@@ -5,7 +5,7 @@ A handler translates and decides nothing: it reads what came, calls ``jobs``, an
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aws_lambda_powertools import Logger
@@ -72,8 +72,11 @@ def _dispatch(**parameters: str) -> ChaliceResponse:
 def complete(request: Request, get_response: Callable[[Request], ChaliceResponse]) -> ChaliceResponse:
     """Turn refusals and faults into problems; add what every answer has; write one line to the log."""
     began = time.perf_counter()
-    # Chalice refuses to answer bytes to a client that says nothing about what it accepts.
-    request.headers = CaseInsensitiveMapping({"accept": "*/*", **request.headers})
+    # Chalice refuses to answer bytes to a client that says nothing about what it accepts; and of a field that comes
+    # twice it takes the last, though both are one list (RFC 9110, 5.3).
+    several = request.to_original_event().get("multiValueHeaders") or {}
+    lists = {name.lower(): ", ".join(values) for name, values in several.items()}
+    request.headers = CaseInsensitiveMapping({"accept": "*/*", **request.headers, **lists})
     try:
         response = get_response(request)
         answer = Answer(
@@ -100,13 +103,10 @@ def admit(request: Request, get_response: Callable[[Request], ChaliceResponse]) 
     if request.method not in allowed:
         raise Refused("method-not-allowed", f"Served are: {', '.join(allowed)}.", headers={"Allow": ", ".join(allowed)})
     request.context["owner"] = "anonymous"
-    limits: Mapping[str, str] = {}
     if AUTH == "token" and request.path not in PUBLIC:
         request.context["owner"] = access.bearer(request.headers, jobs.owner_of_token)
-        limits = access.within_limit(request.context["owner"], jobs.take_request)
-    response = get_response(request)
-    response.headers |= limits
-    return response
+        request.context["limits"] = access.within_limit(request.context["owner"], jobs.take_request)
+    return get_response(request)
 
 
 def _problem_of(error: BaseException) -> Answer:
@@ -126,8 +126,11 @@ def _finish(request: Request, answer: Answer) -> None:
     if request.method == "HEAD":
         answer.body = b""
     shared = access.cors(request.headers, request.method, ALLOW_ORIGIN, METHODS)
-    if vary := ", ".join(filter(None, (answer.headers.get("Vary"), shared.get("Vary")))):
+    kept = answer.headers.get("Cache-Control", "no-store") != "no-store"
+    by = (answer.headers.get("Vary"), "Accept-Encoding" if kept else None, shared.get("Vary"))
+    if vary := ", ".join(filter(None, by)):
         answer.headers["Vary"] = vary
+    shared |= request.context.get("limits", {})
     answer.headers = {**access.SECURITY, "X-Request-Id": _request_id(request), **shared, **answer.headers}
 
 
@@ -215,10 +218,7 @@ def submit_job() -> Answer:
     request = _request()
     _accept(api.JSON)
     _query(NoQuery)
-    if headers.media_type(request.headers.get("content-type")) != api.JSON:
-        raise Refused(
-            "unsupported-media-type", f"Send the submission as {api.JSON}.", headers={"Accept-Post": api.JSON}
-        )
+    api.check_content(request.headers, api.JSON)
     key = headers.idempotency_key(request.headers.get("idempotency-key"))
     submission = api.submission(api.body(request.raw_body))
     asked = jobs.Request(submission, _owner(), key=key, request_id=_request_id(request))
@@ -277,7 +277,7 @@ def read_words(job_id: str) -> Answer:
         return api.accepted(record, prefix=_prefix())
     if job.state != "succeeded":
         return api.job_problem(job)
-    about = {"ETag": api.words_etag(record, media_type), "Cache-Control": REVALIDATE, "Vary": "Accept, Accept-Encoding"}
+    about = {"ETag": api.words_etag(record, media_type), "Cache-Control": REVALIDATE, "Vary": "Accept"}
     if headers.matches(_request().headers.get("if-none-match"), about["ETag"]):
         return Answer(304, headers=about)
     answer = api.words_answer(job, words.unpack(jobs.words(record)), asked, media_type=media_type, prefix=_prefix())
@@ -292,6 +292,7 @@ def read_words(job_id: str) -> Answer:
 def describe() -> Answer:
     """The OpenAPI document."""
     _accept(api.JSON)
+    _query(NoQuery)
     return Answer(
         200,
         openapi.document(_prefix() or "/", auth=AUTH),
@@ -308,6 +309,7 @@ def health() -> Answer:
     """What was checked within the last second, and whether the service serves."""
     global _health
     _accept(api.JSON)
+    _query(NoQuery)
     with _health_lock:
         if _health is None or time.monotonic() - _health[0] > 1:
             found = jobs.health()
@@ -362,7 +364,8 @@ def submit_form() -> Answer:
 
 
 def _form(request: Any) -> tuple[dict[str, str], str | None]:
-    api.check_form(headers.media_type(request.headers.get("content-type")), request.raw_body)
+    api.check_content(request.headers, api.FORM)
+    api.check_form(request.raw_body)
     try:
         return page.read_form(request.raw_body)
     except ValueError as error:

@@ -16,7 +16,10 @@ SECURITY = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Strict-Transport-Security": "max-age=31536000",  # browsers ignore it over http
 }
-EXPOSED = "Location, ETag, Link, Retry-After, Preference-Applied, Idempotency-Replayed, RateLimit, RateLimit-Policy"
+EXPOSED = (
+    "Location, ETag, Link, Retry-After, Preference-Applied, Idempotency-Replayed, RateLimit, RateLimit-Policy, "
+    "X-Request-Id"
+)
 TAKEN = "Authorization, Content-Type, Idempotency-Key, If-None-Match, Prefer"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([0-9a-z.-]+))(?::\d*)?", re.IGNORECASE | re.ASCII)
@@ -60,10 +63,10 @@ def _is_local(host: str) -> bool:
 
 def bearer(given: Headers, owner_of: Callable[[str], str | None]) -> str:
     """The owner that the bearer token stands for; Refused with 401."""
-    sent = given.get("authorization")
-    if not sent:
+    sent = given.get("authorization", "").strip()
+    if sent.partition(" ")[0].lower() != "bearer":
         raise _unauthorized("Send a token: Authorization: Bearer …", 'Bearer realm="wordcounts"')
-    match = _BEARER.fullmatch(sent.strip())
+    match = _BEARER.fullmatch(sent)
     owner = owner_of(match[1]) if match else None
     if owner is None:
         raise _unauthorized("The token is not valid.", 'Bearer realm="wordcounts", error="invalid_token"')

@@ -36,6 +36,7 @@ from .schemas import (
 from .submissions import Fault, InvalidSubmission, Submission
 
 JSON, CSV, PROBLEM = "application/json", "text/csv", "application/problem+json"
+FORM = "application/x-www-form-urlencoded"
 MAX_ANSWER_BYTES = 4_000_000  # as base64 it stays under Lambda's 6 MB
 GZIP_FROM = 4096  # bytes; below, a packet or two carry the answer as it is
 JOB_ID = re.compile(r"[0-9a-f]{32}")
@@ -146,8 +147,9 @@ def accepted(record: Any, *, prefix: str, more: Mapping[str, str] | None = None)
 
 def job_answer(record: Any, if_none_match: str | None, *, more: Mapping[str, str]) -> Answer:
     """200 with the job, or 304 when the client has it as it is."""
-    # The version alone would do, were it not that an expired job's key may be used for another job.
-    etag = f'"{record.version}-{record.submitted_at:x}"'
+    # The version alone would do, were it not that an expired job's key may be used for another job; weak, since gzip
+    # gives other bytes for the same job.
+    etag = f'W/"{record.version}-{record.submitted_at:x}"'
     shown = {"ETag": etag, "Cache-Control": "private, no-cache", **more, **retry_after(record)}
     if headers.matches(if_none_match, etag):
         return Answer(304, headers=shown)
@@ -227,10 +229,18 @@ def submission(fields: object) -> Submission:
         raise Refused("invalid-submission", _sentence(error.faults), errors=errors) from None
 
 
-def check_form(media_type: str, raw: bytes) -> None:
-    """Refuse what is no form, or a larger one than can hold a submission."""
-    if media_type != "application/x-www-form-urlencoded":
-        raise Refused("unsupported-media-type", "A form is expected.")
+def check_content(given: Mapping[str, str], media_type: str) -> None:
+    """Refuse a body of another media type, and one that is compressed: RFC 9110, 15.5.16, has what the answer says."""
+    if headers.media_type(given.get("content-type")) != media_type:
+        said = {"Accept-Post": media_type}
+        raise Refused("unsupported-media-type", f"Send the submission as {media_type}.", headers=said)
+    if given.get("content-encoding", "").strip().lower() not in ("", "identity"):
+        said = {"Accept-Encoding": "identity"}
+        raise Refused("unsupported-media-type", "Send the submission without a Content-Encoding.", headers=said)
+
+
+def check_form(raw: bytes) -> None:
+    """Refuse a larger form than can hold a submission."""
     if len(raw) > submissions.MAX_BODY_BYTES:
         raise Refused("body-too-large", f"A form may have {submissions.MAX_BODY_BYTES} bytes.")
 

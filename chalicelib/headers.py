@@ -7,7 +7,9 @@ import re
 from collections.abc import Sequence
 
 _Q = re.compile(r"(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", re.ASCII)
-_PREFERENCE = re.compile(r'\s*([!#$%&\'*+.^_`|~\w-]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]*))?[^,]*', re.ASCII)
+_PREFERENCE = re.compile(
+    r'\s*([!#$%&\'*+.^_`|~\w-]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]*))?(?:"(?:[^"\\]|\\.)*"|[^,"])*', re.ASCII
+)
 _ETAG = re.compile(r'(?:W/)?("[^"]*")')
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 

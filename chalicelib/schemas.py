@@ -181,7 +181,10 @@ class ListQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     state: State | UnsetType = UNSET
     limit: Annotated[int, Meta(ge=1, le=100, description="Jobs in an answer.")] = 20
     cursor: (
-        Annotated[str, Meta(pattern="^[0-9a-f]{44}$", description="Where to go on: from an answer's `next`.")]
+        Annotated[
+            str,  # max_length, since Python's $ lets a newline pass
+            Meta(pattern="^[0-9a-f]{44}$", max_length=44, description="Where to go on: from an answer's `next`."),
+        ]
         | UnsetType
     ) = UNSET
 

@@ -55,6 +55,7 @@ def test_the_best_acceptable_type_is_chosen(accept: str | None, best: str | None
         ("wait=99999999999999", None),
         ("wait=1.5", None),
         ('handling="a, wait=1", wait=2', 2),
+        ('handling=a; b="c, wait=1", wait=2', 2),
     ],
 )
 def test_a_preference_to_wait_is_read_as_rfc_7240_has_it(prefer: str | None, seconds: int | None) -> None:

@@ -164,6 +164,12 @@ def test_another_content_type_is_415(door: Door, content_type: str) -> None:
     assert (got.status, got.problem) == (415, "unsupported-media-type")
 
 
+def test_a_compressed_submission_is_415_with_what_is_taken(door: Door) -> None:
+    got = door("POST", "/jobs", JSON | {"Content-Encoding": "gzip"}, gzip.compress(b'{"text":"a"}'))
+    assert (got.status, got.problem, got.headers["accept-encoding"]) == (415, "unsupported-media-type", "identity")
+    assert door("POST", "/jobs", JSON | {"Content-Encoding": "identity"}, b'{"text":"a"}').status == 202
+
+
 def test_no_content_type_is_415_since_a_strange_page_can_send_that(door: Door) -> None:
     assert door("POST", "/jobs", {}, b'{"text":"a"}').status == 415
 
@@ -402,6 +408,9 @@ def test_the_list_can_be_of_one_state(door: Door) -> None:
     [
         *("/jobs?limit=0", "/jobs?limit=101", "/jobs?limit=x", "/jobs?limit=", "/jobs?limit=1e1", "/jobs?state=done"),
         *("/jobs?cursor=xyz", "/jobs?cursor=", f"/jobs?cursor={'0' * 43}x", "/jobs?limit=1&limit=2", "/jobs?page=2"),
+        "/jobs?cursor=" + "0" * 44 + "%0A",
+        "/health?x=1",
+        "/openapi.json?x=1",
     ],
 )
 def test_a_bad_parameter_is_400_and_named(door: Door, target: str) -> None:
@@ -514,6 +523,18 @@ def test_a_large_answer_is_compressed_for_who_takes_it(door: Door) -> None:
     assert gzip.decompress(packed.body) == plain.body
     assert "accept-encoding" in packed.headers["vary"].lower()
     assert "content-encoding" not in door("GET", target, {"Accept-Encoding": "gzip;q=0"}).headers
+
+
+def test_what_may_be_kept_says_that_compression_changes_it(door: Door) -> None:
+    job_id = ended(door, url="http://127.0.0.1:1/" + "a" * 5000)
+    for target in ("/openapi.json", f"/jobs/{job_id}"):
+        packed = door("GET", target, {"Accept-Encoding": "gzip"})
+        assert packed.headers["content-encoding"] == "gzip"
+        assert "Accept-Encoding" in packed.headers["vary"]
+        assert "Accept-Encoding" in door("GET", target).headers["vary"]
+    etag = packed.headers["etag"]  # one for different bytes, so a weak one
+    assert etag.startswith("W/")
+    assert door("GET", target, {"If-None-Match": etag}).headers["vary"] == packed.headers["vary"]
 
 
 def test_a_page_of_words_stays_under_five_megabytes_and_goes_on(door: Door) -> None:

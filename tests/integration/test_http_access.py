@@ -49,7 +49,7 @@ def test_a_token_is_needed_and_checked(start: Start) -> None:
         ("", 'Bearer realm="wordcounts"'),
         ("Bearer ", 'Bearer realm="wordcounts", error="invalid_token"'),
         ("Bearer nobody's", 'Bearer realm="wordcounts", error="invalid_token"'),
-        ("Basic dGVzdGVy", 'Bearer realm="wordcounts", error="invalid_token"'),
+        ("Basic dGVzdGVy", 'Bearer realm="wordcounts"'),  # RFC 6750, 3.1: no error without a token
     ):
         for method, target in (("GET", "/jobs"), ("POST", "/jobs"), ("GET", f"/jobs/{'0' * 32}")):
             got = door(method, target, JSON | bearer(wrong), b"{}" if method == "POST" else b"")
@@ -114,6 +114,23 @@ def test_too_many_requests_a_minute_are_429_with_when_to_come_back(start: Start)
     assert got[3].headers["ratelimit"] == f'"default";r=0;t={got[3].headers["retry-after"]}'
     assert door("GET", "/jobs", bearer(f"Bearer {token('other')}")).status == 200
     assert door("GET", "/health", bearer("")).status == 200
+
+
+def test_a_refused_request_counts_and_says_what_is_left(start: Start) -> None:
+    door = start(RATE_PER_MINUTE="9")
+    got = door("GET", f"/jobs/{'0' * 32}"), door("POST", "/jobs", JSON, b"{}"), door("GET", "/jobs?limit=0")
+    assert [one.status for one in got] == [404, 422, 400]
+    assert [one.headers["ratelimit"] for one in got] == ['"default";r=8', '"default";r=7', '"default";r=6']
+    assert got[0].headers["ratelimit-policy"] == '"default";q=9;w=60'
+
+
+def test_a_field_that_comes_twice_is_one_list(start: Start) -> None:
+    door = start()
+    sent = {"Host": "api.example", "Authorization": f"Bearer {door.token}", "Accept": "text/html"}
+    event = door.gateway._event("GET", "/jobs", "", ("/jobs", {}), sent, b"", "192.0.2.1")
+    assert door.gateway.function.invoke(event)["statusCode"] == 406
+    event["multiValueHeaders"]["Accept"] = ["application/json", "text/html"]
+    assert door.gateway.function.invoke(event)["statusCode"] == 200
 
 
 def test_nothing_is_limited_while_redis_is_away(start: Start) -> None:
