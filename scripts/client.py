@@ -112,7 +112,7 @@ class Wordcounts:
         target: str | None = f"jobs/{job_id}/words"
         params: dict[str, str | int] | None = {**query, "limit": min(limit or 10_000, 10_000)}
         given = 0
-        while target:
+        while target and given != limit:
             page = self._request("GET", target, params=params).json()
             for row in page["words"]:
                 yield row
@@ -142,11 +142,21 @@ class Wordcounts:
 
     def cancel(self, job_id: str) -> Job:
         """Cancel a job; ``Problem`` of type job-ended when it is too late."""
-        return dict(self._request("POST", f"jobs/{job_id}/cancel").json())
+        try:
+            return dict(self._request("POST", f"jobs/{job_id}/cancel").json())
+        except Problem as problem:
+            # An earlier try may have canceled it, and its answer was lost.
+            if problem.type != "job-ended" or (job := self.job(job_id))["state"] != "canceled":
+                raise
+            return job
 
     def erase(self, job_id: str) -> None:
-        """Erase a job with its words."""
-        self._request("DELETE", f"jobs/{job_id}")
+        """Erase a job with its words, if it is still there."""
+        try:
+            self._request("DELETE", f"jobs/{job_id}")
+        except Problem as problem:
+            if problem.type != "gone":  # which it is, too, where the answer of an earlier try was lost
+                raise
 
     def health(self) -> dict[str, Any]:
         """What the service says of itself; asked once."""
