@@ -20,7 +20,7 @@ import msgspec
 PIECE_BYTES = 350_000  # DynamoDB's item holds 400 KB; the rest is for keys and attributes
 WORD_CHARACTERS = 16_384  # longer words are no words; at 4 bytes a character one still fits a piece
 _RAW_BYTES = 700_000  # a first guess: words compress to about half
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs a cell that begins so
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r")  # a spreadsheet runs a cell that begins so
 _TURNED = bytes([1]) + bytes(255)
 _DOTTED_I = {"tr", "az"}  # languages where I is the capital of ı, and İ that of i
 

@@ -149,14 +149,18 @@ def test_tables_of_several_pages_merge() -> None:
 
 
 def test_csv_is_rfc_4180_and_runs_no_formula() -> None:
-    counts = dict.fromkeys(["=1+1", "+1", "-1", "@x", "\tx", "\rx", 'quo"te', "com,ma", "plain", "été"], 1)
+    counts = dict.fromkeys(
+        ["=1+1", "+1", "-1", "@x", "＝x", "＋x", "－x", "＠x", "\tx", "\rx", 'quo"te', "com,ma", "plain", "été"], 1
+    )
     content = words.to_csv(packed(counts))
     rows = list(csv.reader(io.StringIO(content.decode(), newline="")))
     assert rows[0] == ["word", "count", "share", "stop_word"]
     found = {row[0] for row in rows[1:]}
-    assert found == {"'=1+1", "'+1", "'-1", "'@x", "'\tx", "'\rx", 'quo"te', "com,ma", "plain", "été"}
+    assert found == {"'=1+1", "'+1", "'-1", "'@x", "'＝x", "'＋x", "'－x", "'＠x"} | {
+        "'\tx", "'\rx", 'quo"te', "com,ma", "plain", "été"
+    }  # fmt: skip
     assert content.count(b"\r\n") == len(rows)
-    assert rows[1][1:] == ["1", "0.10000000", "false"]
+    assert rows[1][1:] == ["1", "0.07142857", "false"]
 
 
 @pytest.mark.slow
