@@ -6,7 +6,8 @@ or raises ``InvalidSubmission`` with every fault it found, each with a JSON poin
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Annotated, Literal, NoReturn
 
 import msgspec
@@ -17,6 +18,8 @@ MAX_DOCUMENT_BYTES = 1_048_576  # of a text or HTML document, as UTF-8; larger o
 MAX_OPTIONS_BYTES = 16_384  # of everything else a submission says
 MAX_BODY_BYTES = 4 * MAX_DOCUMENT_BYTES  # a document of 1 MiB, escaped as JSON may escape it
 MAX_DEPTH = 16  # of JSON; a submission has one level
+MAX_FAULTS = 20  # that are named; a body has room for so many that no answer could hold them
+MAX_NAME = 100  # characters of a field's name that a fault repeats
 
 Kind = Literal["url", "text", "html", "object"]
 
@@ -192,13 +195,12 @@ def read(fields: object) -> Submission:
     """Check decoded fields and return the submission; ``InvalidSubmission`` names each fault."""
     if not isinstance(fields, Mapping):
         raise InvalidSubmission(Fault("", "expected an object with one of url, text and html"))
-    faults = [*_unreadable(fields)]
-    if faults:
+    if faults := [*islice(_unreadable(fields), MAX_FAULTS)]:
         raise InvalidSubmission(*faults)
     try:
         request = msgspec.convert(fields, Request)
-    except msgspec.ValidationError as error:
-        raise InvalidSubmission(_fault(str(error))) from None
+    except msgspec.ValidationError:
+        raise InvalidSubmission(*islice(_unusable(fields), MAX_FAULTS)) from None
     if isinstance(request.language, str) and request.language.endswith("\n"):  # Python's $ lets one pass
         raise InvalidSubmission(Fault("/language", "is not a language tag"))
     given = {kind: value for kind in ("url", "text", "html") if isinstance(value := getattr(request, kind), str)}
@@ -227,17 +229,26 @@ def _or_none(value: str | msgspec.UnsetType) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _unreadable(fields: Mapping[object, object]) -> list[Fault]:
+def _unreadable(fields: Mapping[object, object]) -> Iterator[Fault]:
     """Lone surrogates cannot be stored, and a NUL is never part of a text that somebody meant."""
-    faults = []
     for name, value in fields.items():
         if isinstance(name, str) and not _encodes(name):
-            faults.append(Fault("", "a field's name holds half a surrogate pair"))
+            yield Fault("", "a field's name holds half a surrogate pair")
+        elif isinstance(name, str) and len(name) > MAX_NAME:
+            yield Fault("", f"the name {name[:MAX_NAME]!r}… is not a field of a submission")
         elif isinstance(value, str) and not _encodes(value):
-            faults.append(Fault(f"/{_escape(str(name))}", "holds half a surrogate pair, which is not a character"))
+            yield Fault(f"/{_escape(str(name))}", "holds half a surrogate pair, which is not a character")
         elif isinstance(value, str) and "\0" in value:
-            faults.append(Fault(f"/{_escape(str(name))}", "holds a NUL character"))
-    return faults
+            yield Fault(f"/{_escape(str(name))}", "holds a NUL character")
+
+
+def _unusable(fields: Mapping[object, object]) -> Iterator[Fault]:
+    """What is wrong with each field by itself: msgspec stops at the first."""
+    for name, value in fields.items():
+        try:
+            msgspec.convert({name: value}, Request)
+        except msgspec.ValidationError as error:
+            yield _fault(str(error))
 
 
 def _encodes(text: str) -> bool:

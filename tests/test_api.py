@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib import access, api, examples, headers, openapi, records, schemas, words
+from chalicelib import access, api, examples, headers, openapi, records, schemas, submissions, words
 from chalicelib.api import Refused
 from chalicelib.schemas import ListQuery, NoQuery, WordsQuery
 
@@ -114,6 +114,25 @@ def test_any_object_is_a_submission_or_refused_with_places(fields: dict[str, Any
     for problem in problems:
         assert problem["status"] == 422
         assert all(fault["pointer"] == "" or fault["pointer"].startswith("/") for fault in problem["errors"])
+
+
+def _faults(fields: dict[str, Any]) -> list[str]:
+    with pytest.raises(Refused) as caught:
+        api.submission(fields)
+    answer = api.problem(caught.value)
+    assert len(answer.body) < 10_000
+    return [fault["pointer"] for fault in json.loads(answer.body)["errors"]]
+
+
+def test_each_of_several_faults_has_its_place() -> None:
+    assert _faults({"text": 5, "language": "?", "color/~": 1}) == ["/text", "/language", "/color~1~0"]
+    assert _faults({"url": "a\0", "select": "\ud800", "text": 5}) == ["/url", "/select"]
+
+
+def test_a_refusal_is_small_however_much_is_wrong() -> None:
+    for value in ("\0", "\ud800", 1):
+        assert len(_faults({f"field{n}": value for n in range(5000)})) == submissions.MAX_FAULTS
+        assert _faults({"n" * 1_000_000: value}) == [""]
 
 
 def test_json_that_is_nested_too_deep_is_refused_at_every_depth() -> None:
