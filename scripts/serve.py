@@ -25,7 +25,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import FrameType
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -226,6 +226,9 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, target: str, body: bytes | None) -> tuple[int, dict[str, str], bytes]:
         """What the app answers, as status, headers and body."""
         gateway = self.server.gateway
+        path, mark, query = target.partition("?")
+        # Chalice's gateway would cut the path at a ; or a #, which are as good as any other character of an id.
+        target = quote(path, safe="/%", encoding="latin-1") + mark + query
         if target.startswith("//") or not gateway.serves(target):
             raise api.Refused("not-found", "There is no such path.")
         known = self.command in METHODS

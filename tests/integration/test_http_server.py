@@ -167,6 +167,9 @@ def test_path_parameters_are_percent_decoded(port: int) -> None:
     encoded = "".join(f"%{ord(character):02x}" for character in job_id)
     found = connection(f"GET /jobs/{encoded}/ HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     assert (found.status, content(found)["id"]) == (200, job_id)
+    for end in (b";", b";a=b", b"#a", b"%23", b"\xc3\xa9"):
+        sent = b"GET /jobs/%s%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % (job_id.encode(), end)
+        assert connection.problem(sent) == (404, "not-found"), end
 
 
 def test_a_chunked_body_is_read(port: int) -> None:
