@@ -24,6 +24,8 @@ Job = dict[str, Any]
 
 ENDED = ("succeeded", "failed", "canceled")
 LONGEST_WAIT = 20  # seconds that the service holds a request back
+# No connection, no answer in time, or one that ended in the middle.
+_MAY_PASS = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 
 
 class WordcountsError(Exception):
@@ -171,7 +173,7 @@ class Wordcounts:
             try:
                 answer = self.session.request(method, url, timeout=(5, LONGEST_WAIT + 15), **arguments)
             except requests.RequestException as error:
-                if last or not isinstance(error, requests.ConnectionError | requests.Timeout):
+                if last or not isinstance(error, _MAY_PASS):
                     raise Unreachable(f"{self.address} does not answer: {type(error).__name__}") from error
                 time.sleep(_pause(tries))
                 continue

@@ -94,6 +94,26 @@ def losing_each_first_answer(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return lost
 
 
+def test_an_answer_that_ends_in_the_middle_is_asked_for_again() -> None:
+    body = b'{"jobs":[],"next":null}'
+    head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            for sent in (head + body[:5], head + body):
+                connection, _ = listening.accept()
+                with connection:
+                    connection.recv(9000)
+                    connection.sendall(sent)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        service = client.Wordcounts(f"http://127.0.0.1:{listening.getsockname()[1]}", retries=1)
+        assert list(service.jobs()) == []
+        thread.join()
+        service.session.close()
+
+
 def test_a_service_that_is_not_there_is_said_to_be() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
