@@ -19,6 +19,7 @@ INTERACTIVE, BULK = "interactive", "bulk"
 QUEUES = (INTERACTIVE, BULK)
 
 FUNCTION = "chalicelib.pipeline.count_page"  # the one function that a queue may name
+MAX_CONNECTIONS = 1000  # of a process; redis-py stops at 100, and each waiting request holds one
 JOB_ID = re.compile(r"[0-9a-f]{32}")
 _STAMPED = re.compile(rb"([0-9a-f]{32})-(\d{13,14})")
 
@@ -187,13 +188,12 @@ def _script(_pid: int) -> Any:
 def connection() -> Any:
     """This process's Redis client, made on first use."""
     load = settings.load()
-    return _connect(load.redis_url, load.redis_secret_arn, os.getpid())
+    made_for = load.redis_url, load.redis_secret_arn, os.getpid()  # a socket must not be shared over a fork
+    # The first of several threads wins. With a cache the last would, and redis-py closes what the others then use.
+    return _clients.get(made_for) or _clients.setdefault(made_for, new_connection())
 
 
-@functools.cache
-def _connect(_url: str, _secret_arn: str, _pid: int) -> Any:
-    # By process: a socket must not be shared over a fork.
-    return new_connection()
+_clients: dict[tuple[str, str, int], Any] = {}
 
 
 def new_connection() -> Any:
@@ -210,6 +210,7 @@ def new_connection() -> Any:
         socket_timeout=2.0,
         socket_keepalive=True,
         health_check_interval=15,
+        max_connections=MAX_CONNECTIONS,
         retry=Retry(NoBackoff(), 0),
         client_name="wordcounts",
         **extra,

@@ -205,7 +205,8 @@ class Stack:
             proxy.close()
         for name in self.env:
             os.environ.pop(name, None)
-        for made in (queue._connect, queue._script, queue._rq_queue, records._open):
+        queue._clients.clear()
+        for made in (queue._script, queue._rq_queue, records._open):
             made.cache_clear()
 
     # --- what a test does ---

@@ -1,5 +1,6 @@
 """The local server as a client on a socket sees it: framing, limits, many at once, and its end."""
 
+import concurrent.futures
 import contextlib
 import http.client
 import json
@@ -17,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import jobs, pipeline
+from chalicelib import jobs, pipeline, queue
 from scripts import processes, serve, servers
 from tests import conftest
 from tests.integration.http_doors import local_door
@@ -391,6 +392,7 @@ def test_200_that_wait_do_not_keep_others_from_submitting(process: tuple[process
     assert not select.select([one.socket for one in waiting], [], [], 0)[0], "somebody did not wait"
     print(f"submitting beside 200: median {statistics.median(took):.3f} s")
     assert statistics.median(took) < 0.5
+    assert queue.depth(queue.INTERACTIVE) == 21, "those that wait kept a job from the queue"
     began = time.monotonic()
     jobs.cancel(job_id, "anonymous")
     first = select.select([one.socket for one in waiting], [], [], 5)[0]
@@ -398,6 +400,14 @@ def test_200_that_wait_do_not_keep_others_from_submitting(process: tuple[process
     assert time.monotonic() - began < 0.3 * max(1.0, os.getloadavg()[0])
     assert {content(one.read())["state"] for one in waiting} == {"canceled"}
     print(f"all 200 answered within {time.monotonic() - began:.3f} s")
+
+
+def test_threads_that_are_the_first_to_need_redis_share_one_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each would close the connections of the one that it replaced."""
+    monkeypatch.setattr(queue, "_clients", {})
+    monkeypatch.setattr(queue, "new_connection", lambda: time.sleep(0.05) or object())
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        assert len({id(client) for client in threads.map(lambda _: queue.connection(), range(8))}) == 1
 
 
 def test_sigterm_lets_a_running_request_end_and_leaves_no_port(process: tuple[processes.Child, int]) -> None:
