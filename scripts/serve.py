@@ -193,7 +193,7 @@ class Handler(BaseHTTPRequestHandler):
         self._check_size(length)
         body = self.rfile.read(length)
         if len(body) < length:
-            raise ConnectionAbortedError
+            raise self._broken("The body ended before its Content-Length.")
         return body
 
     def _chunks(self) -> bytes:

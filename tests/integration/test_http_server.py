@@ -208,6 +208,14 @@ def test_a_framing_that_can_be_read_two_ways_is_400_and_ends_the_connection(port
     assert connection.closed
 
 
+@pytest.mark.parametrize("framing", [b"Content-Length: 99\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\n9\r\n{"])
+def test_a_body_that_its_client_ends_too_soon_is_400(port: int, framing: bytes) -> None:
+    connection = Connection(port)
+    connection.socket.sendall(POST + framing)
+    connection.socket.shutdown(socket.SHUT_WR)
+    assert connection.problem(b"") == (400, "invalid-request")
+
+
 @pytest.mark.parametrize(
     "framing", [b"Content-Length: 6000000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n5b8d80\r\n"]
 )
