@@ -49,8 +49,9 @@ def extract(
 
     ``content_type`` is the HTTP header, None means HTML. Raises BadSelector and BadEncoding; never fails on markup.
     """
-    kind = _kind(content_type)
-    text, encoding = _decode(body, content_type, kind)
+    essence, charset = _content_type(content_type or "")
+    kind = _kind(essence)
+    text, encoding = _decode(body, charset, kind)
     if kind == "plain":
         return Page(text.replace("\0", ""), None, None, encoding)
     text = text.replace("\0", "")  # a browser drops them, and they would split names
@@ -71,9 +72,24 @@ def extract(
 # --- The encoding -----------------------------------------------------------------------------------------------------
 
 
-def _kind(content_type: str | None) -> str:
+def _content_type(header: str) -> tuple[str, str]:
+    """The media type and the charset of a header; of one that came several times the last counts, as in browsers."""
+    essence, charset = "", _charset(header)
+    for value in _HEADER_VALUE.findall(header):
+        name = value.partition(";")[0].strip().lower()
+        if "/" in name and name != "*/*":
+            charset = _charset(value) or (charset if name == essence else "")
+            essence = name
+    return essence, charset
+
+
+def _charset(header: str) -> str:
+    found = _HEADER_CHARSET.search(header)
+    return (found[1] or found[2] or "") if found else ""
+
+
+def _kind(essence: str) -> str:
     """html, xml or plain, by the header; what is no text was refused before it came here."""
-    essence = (content_type or "").split(";", 1)[0].strip().lower()
     if essence.endswith(("/xml", "+xml")):
         return "xml"
     if essence == "application/json" or (essence.startswith("text/") and essence != "text/html"):
@@ -83,25 +99,25 @@ def _kind(content_type: str | None) -> str:
 
 _PRESCAN_BYTES = 1024  # the standard's window
 _LATE_META_BYTES = 65536  # a browser meets a later meta while parsing, and starts again
+_HEADER_VALUE = re.compile(r"""(?:[^,"]|"[^"]*"?)+""")
 _HEADER_CHARSET = re.compile(r"""charset\s*=\s*(?:"([^"]*)"?|([^\s;"]+))""", re.I)
 _XML_ENCODING = re.compile(rb"""<\?xml[^>]*?\sencoding\s*=\s*(?:"([^">]*)"|'([^'>]*)')""")
 _ISO_2022_JP = re.compile(rb"\x1b(?:\$[@B]|\([IJ])")
 
 
-def _decode(body: bytes, content_type: str | None, kind: str) -> tuple[str, str]:
+def _decode(body: bytes, charset: str, kind: str) -> tuple[str, str]:
     """The text and the WHATWG name of its encoding; the order is DESIGN's: mark, header, meta, UTF-8, guess."""
     for mark, name in ((b"\xef\xbb\xbf", "utf-8"), (b"\xfe\xff", "utf-16be"), (b"\xff\xfe", "utf-16le")):
         if body.startswith(mark):
             return _decode_as(name, body[len(mark) :]), name
-    name = _declared(body, content_type, kind) or _sniffed(body, kind)
+    name = _declared(body, charset, kind) or _sniffed(body, kind)
     if name == "replacement":
         raise BadEncoding("the page declares an encoding that browsers refuse to read")
     return _decode_as(name, body), name
 
 
-def _declared(body: bytes, content_type: str | None, kind: str) -> str | None:
-    found = _HEADER_CHARSET.search(content_type or "")
-    if found and (encoding := webencodings.lookup(found[1] or found[2] or "")):
+def _declared(body: bytes, charset: str, kind: str) -> str | None:
+    if encoding := webencodings.lookup(charset):
         return str(encoding.name)
     if kind == "html" and (name := _prescan(body[:_PRESCAN_BYTES])):
         return name

@@ -77,6 +77,12 @@ def test_every_shared_encoding_case_is_right() -> None:
     [
         (b"caf\xe9", "text/html; charset=latin1", "windows-1252"),
         (b"caf\xe9", 'text/html;x="charset"; charset = "ISO-8859-1"', "windows-1252"),
+        (b"\xe1", "text/html, text/html; charset=koi8-r", "koi8-r"),
+        (b"\xe1", "text/html; charset=koi8-r, text/html", "koi8-r"),
+        (b"\xe1", "text/html; charset=koi8-r, text/html; charset=latin1", "windows-1252"),
+        (b"\xe1", "text/html; charset=koi8-r, text/xml", "windows-1252"),
+        (b"\xe1", 'text/html; title="a, text/xml"; charset=koi8-r, */*', "koi8-r"),
+        (b"\xe1", "html; charset=koi8-r", "koi8-r"),
         (b"\xef\xbb\xbfcaf\xc3\xa9", "text/html; charset=latin1", "utf-8"),
         (b'<meta http-equiv=content-type content="text/html; charset=koi8-r"><p>\xf0', None, "koi8-r"),
         (b"<META CONTENT=\"a;charset='koi8-r'\" HTTP-EQUIV=Content-Type><p>\xf0", None, "koi8-r"),
@@ -100,6 +106,20 @@ def test_every_shared_encoding_case_is_right() -> None:
 )
 def test_the_encoding_is_found_as_the_standard_finds_it(body: bytes, content_type: str | None, encoding: str) -> None:
     assert extract(body, content_type).encoding == encoding
+
+
+@pytest.mark.parametrize(
+    ("content_type", "text"),
+    {
+        "text/html, text/html": "word",
+        "text/plain, text/html; charset=utf-8": "word",
+        "text/html, text/plain": "<p>word</p>",
+        'text/html; title="a, text/plain"': "word",
+        "text/plain, */*": "<p>word</p>",
+    }.items(),
+)
+def test_a_content_type_that_came_twice_is_the_last(content_type: str, text: str) -> None:
+    assert extract(b"<p>word</p>", content_type).text.strip() == text
 
 
 @pytest.mark.parametrize(
