@@ -165,6 +165,8 @@ def _prescan(head: bytes) -> str | None:
         after = head[at + 1 : at + 2]
         if re.match(rb"<meta[\t\n\f\r /]", head[at : at + 6], re.I):
             attributes, at = _attributes(head, at + 5)
+            if at == len(head):  # cut off by the window's end, as its label may be
+                return None
             if name := _meta_says(attributes):
                 return name
         elif after.isalpha() or (after == b"/" and head[at + 2 : at + 3].isalpha()):
@@ -203,9 +205,9 @@ def _meta_says(attributes: dict[bytes, bytes]) -> str | None:
 def _sniffed(body: bytes, kind: str) -> str:
     """The encoding of a page that declares none in time."""
     sample = body[:4096]
-    if b"\0" in sample:  # Latin markup in UTF-16 has a NUL in every second byte, other text has none
+    if b"\0" in sample:  # in UTF-16 all that is ASCII has a NUL in every second byte, other text has none
         even, odd = sample[0::2].count(0), sample[1::2].count(0)
-        if max(even, odd) * 4 > len(sample) // 2 and min(even, odd) * 8 < max(even, odd):
+        if max(even, odd) * 20 > len(sample) // 2 and min(even, odd) * 8 < max(even, odd):
             return "utf-16be" if even > odd else "utf-16le"
     if body.isascii():
         return "iso-2022-jp" if _ISO_2022_JP.search(body) else "windows-1252"
@@ -224,10 +226,17 @@ def _is_utf8(body: bytes) -> bool:
 
 
 _MARKUP = re.compile(rb"</?[a-zA-Z][^<>]{0,1000}>")
+_WORD = re.compile(r"[^\W\d_]+")
 _SURE = 0.15  # below it, and with few bytes to judge, chardet guesses among scripts: accents in ASCII are Western
 _ENOUGH = 20
+_NOT_WESTERN = re.compile(rb"(?<![a-zA-Z])[\xc0-\xff]{3}")  # no Western word starts with three accents
 _TWINS = {"windows-1250": "iso-8859-2", "windows-1253": "iso-8859-7", "windows-1255": "iso-8859-8"}
-_OTHER_NAMES = {"CP932": "shift_jis", "CP949": "euc-kr", "CP874": "windows-874", "Big5-HKSCS": "big5"}
+# What browsers read, by Python's names; the rest of what chardet knows would only be mistaken for it.
+_GUESSES = {f"cp125{n}": f"windows-125{n}" for n in range(9)}
+_GUESSES |= {f"iso8859-{n}": f"iso-8859-{n}" for n in (2, 4, 5, 6, 7, 8, 13)}
+_GUESSES |= {"cp866": "ibm866", "cp874": "windows-874", "koi8-r": "koi8-r", "koi8-u": "koi8-u"}
+_GUESSES |= {"mac-cyrillic": "x-mac-cyrillic", "gb18030": "gb18030", "big5hkscs": "big5", "cp932": "shift_jis"}
+_GUESSES |= {"euc_jis_2004": "euc-jp", "cp949": "euc-kr", "euc_kr": "euc-kr"}
 
 
 def _guessed(body: bytes) -> str:
@@ -235,24 +244,33 @@ def _guessed(body: bytes) -> str:
     import chardet  # loaded for the few pages that need it: 50 ms and its models
 
     words = _MARKUP.sub(b" ", body[:200_000])  # tags are ASCII and say nothing
-    guess = chardet.detect(words, encoding_era=chardet.EncodingEra.MODERN_WEB)
-    label = guess["encoding"] or ""
-    encoding = webencodings.lookup(_OTHER_NAMES.get(label, label))
-    few = sum(words.count(byte) for byte in range(0x80, 0x100)) < _ENOUGH
-    unsure = few and guess["confidence"] < _SURE
-    if unsure or encoding is None or encoding.name in ("replacement", "utf-8"):
-        return "windows-1252"
-    name = next((windows for windows, iso in _TWINS.items() if encoding.name == iso), str(encoding.name))
-    return _twin(name, words) if name in _TWINS else name
+    few = sum(words.count(byte) for byte in range(0x80, 0x100)) < _ENOUGH and not _NOT_WESTERN.search(words)
+    for guess in chardet.detect_all(words, ignore_threshold=True, include_encodings=_GUESSES, compat_names=False):
+        if few and guess["confidence"] < _SURE:
+            break
+        name = _GUESSES.get(guess["encoding"] or "")
+        if name and not _mixes_scripts(_decode_as(name, words)):
+            return _twin(name, words)
+    return "windows-1252"
 
 
-def _twin(windows: str, words: bytes) -> str:
-    """The Windows code page or the ISO one that it extends: the one that reads more of the bytes as letters."""
+def _mixes_scripts(text: str) -> bool:
+    """Whether words are part ASCII, part an alphabet from Greek to Thai, as accents read in a wrong encoding are."""
+    foreign = [word for word in _WORD.findall(text) if not word.isascii()][:1000]
+    mixed = sum(bool(re.search("[A-Za-z]", word) and re.search("[\u0370-\u0e7f]", word)) for word in foreign)
+    return mixed * 2 > len(foreign)
+
+
+def _twin(name: str, words: bytes) -> str:
+    """Of a Windows code page and the ISO one that it extends, the one that reads the bytes as letters."""
+    windows = next((key for key, iso in _TWINS.items() if name in (key, iso)), "")
     foreign = bytes(byte for byte in words if byte >= 0x80)
-    if any(byte < 0xA0 for byte in foreign):  # controls in the ISO encoding
-        return windows
-    letters = {name: sum(map(str.isalpha, _decode_as(name, foreign))) for name in (windows, _TWINS[windows])}
-    return max(letters, key=lambda name: letters[name])
+    if not windows or any(byte < 0xA0 for byte in foreign):  # controls in the ISO encoding
+        return windows or name
+    ours, theirs = _decode_as(windows, foreign), _decode_as(_TWINS[windows], foreign)
+    # In a tie it is the ISO one: what it has where Windows has other letters (š and ž), Windows has below A0.
+    more = sum(map(str.isalpha, theirs)) - theirs.count("\ufffd") >= sum(map(str.isalpha, ours))
+    return _TWINS[windows] if more and theirs != ours else windows
 
 
 _CODECS = {"gbk": "gb18030", "iso-8859-8-i": "iso8859-8"}  # the standard decodes GBK as its superset

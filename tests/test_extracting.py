@@ -90,6 +90,7 @@ def test_every_shared_encoding_case_is_right() -> None:
         (b'<p title="<meta charset=koi8-r>"><meta charset=iso-8859-2>\xe9', None, "iso-8859-2"),
         (b"<meta charset=koi8-r charset=utf-8>\xe9", None, "koi8-r"),
         (b"<meta name=x content='charset=koi8-r'><meta charset=utf-8>", None, "utf-8"),
+        (b"<!--" + b"x" * 993 + b"--><meta charset=iso-8859-15>\xe9", None, "iso-8859-15"),  # not -1, where 1 KB ends
         (b"<metax charset=koi8-r><meta/charset=iso-8859-2>\xe9", None, "iso-8859-2"),
         (b"<meta charset=x-user-defined>\xe9", None, "windows-1252"),
         (b"<!--" + b"x" * 2000 + b"--><meta charset=koi8-r>\xf0", None, "koi8-r"),
@@ -106,6 +107,37 @@ def test_every_shared_encoding_case_is_right() -> None:
 )
 def test_the_encoding_is_found_as_the_standard_finds_it(body: bytes, content_type: str | None, encoding: str) -> None:
     assert extract(body, content_type).encoding == encoding
+
+
+RUSSIAN = "Сегодня утром на улице было холодно, и мы решили остаться дома; потом пришёл сосед и рассказал о горах."
+CZECH = "Dnes ráno bylo venku chladno, a tak jsme zůstali doma; soused přišel později a říkal, že sněží."
+LITHUANIAN = "Šį rytą lauke buvo šalta, todėl likome namuose; žąsis ėjo į ūkį, įsėdo į vežimą ir išvažiavo į kalnus."
+UNDECLARED = {
+    RUSSIAN: ["cp1251", "koi8-r", "iso8859-5", "cp866", "mac-cyrillic", "utf-16-le", "utf-16-be", "utf-8"],
+    "Привет, мир": ["cp1251", "koi8-r"],
+    CZECH: ["cp1250", "iso8859-2"],
+    "Hleď, toť čarovný loužičkový kůň, jejž ďábel úpěl; zbrzďte Zažďovnu! Źdźbło gęśli, żółw jaźń.": ["iso8859-2"],
+    "Ma reggel hideg volt, ezért úgy döntöttünk, hogy otthon maradunk; őszi eső, fűzfák.": ["cp1250", "iso8859-2"],
+    LITHUANIAN: ["cp1257", "iso8859-13"],
+    "Σήμερα το πρωί έκανε κρύο και αποφασίσαμε να μείνουμε στο σπίτι. Άνοιξη.": ["cp1253", "iso8859-7"],
+    "كان الجو باردا هذا الصباح ولذلك قررنا البقاء في المنزل.": ["cp1256", "iso8859-6"],
+    "Heute Morgen war es draußen kühl; später kam der Nachbar über die Straße.": ["cp1252", "iso8859-15"],
+    "เช้าวันนี้อากาศหนาวเราจึงตัดสินใจอยู่บ้าน" * 5: ["cp874", "utf-16-le", "utf-16-be"],
+    "오늘 아침에는 밖이 추워서 집에 있기로 했습니다.": ["euc-kr", "utf-16-le"],
+    "今天早上外面很冷，所以我们决定待在家里。": ["gbk", "utf-16-be"],
+    "今朝は外が寒かったので、家にいることにしました。": ["shift_jis", "euc-jp", "iso2022_jp"],
+    "© 2024 – café": ["cp1252"],
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "codec"),
+    [(text, codec) for text, codecs in UNDECLARED.items() for codec in codecs],
+    ids=lambda value: value[:12],
+)
+def test_a_page_that_declares_no_encoding_is_read_all_the_same(text: str, codec: str) -> None:
+    page = f"<!doctype html><html><head><title>t</title></head><body><p>{text}</p></body></html>"
+    assert extract(page.encode(codec)).text.strip() == text
 
 
 @pytest.mark.parametrize(
