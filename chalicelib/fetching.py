@@ -7,6 +7,7 @@ connection goes to one that was judged. One deadline and hard limits of size sta
 Session, since a Session is what brings cookies, proxies, ``.netrc`` and redirects.
 """
 
+import contextlib
 import email.utils
 import errno
 import functools
@@ -17,7 +18,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,7 +31,7 @@ from requests.structures import CaseInsensitiveDict
 from chalicelib import answers, settings, urls
 from chalicelib.answers import Deadline, FetchError, broken
 
-__all__ = ["FetchError", "Fetched", "fetch"]
+__all__ = ["FetchError", "Fetched", "fetch", "turns"]
 
 REDIRECTS = 5
 REDIRECT_STATUSES = (301, 302, 303, 307, 308)
@@ -61,6 +63,8 @@ def fetch(url: str) -> Fetched:
                 location = response.headers.get("Location")
                 if response.status_code in REDIRECT_STATUSES and location is not None:
                     url = _usable(urls.join, url, _text(location))
+                    if urls.host(url) not in adapter.resolved:
+                        _turn.get()(urls.host(url))
                 else:
                     return _page(url, response, config.fetch_max_bytes)
     except TimeoutError:
@@ -72,6 +76,19 @@ def fetch(url: str) -> Fetched:
     except OSError as error:
         raise _connection_error(error) from None
     raise FetchError("too-many-redirects", f"The address redirects more than {REDIRECTS} times.")
+
+
+_turn: ContextVar[Callable[[str], None]] = ContextVar("turn", default=lambda _: None)
+
+
+@contextlib.contextmanager
+def turns(take: Callable[[str], None]) -> Iterator[None]:
+    """Fetches within call ``take`` with each further host that redirects lead to, before it is asked for anything."""
+    before = _turn.set(take)
+    try:
+        yield
+    finally:
+        _turn.reset(before)
 
 
 def _usable(read: Callable[..., str], *texts: str) -> str:

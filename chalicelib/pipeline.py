@@ -200,10 +200,11 @@ def _source(store: Records, job: Job) -> _Source:
 
 def _fetched(job: Job) -> _Source:
     address = str(job.url)
-    if not job.host_slot:
-        _take_turn(urlsplit(address).hostname or address)
+    take: Callable[[str], None] = (lambda _: None) if job.host_slot else _take_turn  # one deferral is enough
+    take(urlsplit(address).hostname or address)
     try:
-        page = fetching.fetch(address)
+        with fetching.turns(take):  # or names without number could all redirect to one host
+            page = fetching.fetch(address)
     except fetching.FetchError as error:
         more = {} if error.status is None else {"status": error.status}
         raise _Failed(

@@ -166,6 +166,27 @@ def test_every_hostile_answer_ends_its_job_and_the_same_worker_counts_the_next_p
         assert run(server.url("/good")).state == "succeeded", name
 
 
+@pytest.mark.usefixtures("dynalite_table", "redis_url")
+def test_a_host_that_many_names_redirect_to_is_asked_in_turn(server: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FETCH_HOST_RATE", "1")
+    monkeypatch.setenv("QUEUE_NAME", "turns")
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda _, port, *__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+    )
+    server.routes["/from"] = redirect(f"http://third.test:{server.port}/good")
+    server.heads.clear()
+    found = []
+    for name in ("one.test", "two.test"):
+        job, _ = jobs.submit(jobs.Request(submissions.read({"url": server.url("/from", host=name)}), "anonymous"))
+        found.append((pipeline.count_page(job.id), job.id))
+    assert [outcome.state for outcome, _ in found] == ["succeeded", "deferred"]
+    assert server.paths() == ["/from", "/good", "/from"]
+    time.sleep(1.1)
+    assert pipeline.count_page(found[1][1]).state == "succeeded"
+    assert jobs.get(found[1][1], "anonymous").failures == 0
+    assert server.paths()[3:] == ["/from", "/good"]
+
+
 def test_the_deadline_holds_over_all_hops_together(server: Hostile) -> None:
     def slow(location: str) -> Scenario:
         return lambda sock: (time.sleep(0.6 * DEADLINE), redirect(location)(sock))[0]
