@@ -125,13 +125,21 @@ def read_head(stream: Stream) -> tuple[int, Headers]:
             break
     else:
         raise FetchError("too-large", "The server sends interim answers without end.")
+    return int(found[1]), _headers(lines)
+
+
+def _headers(lines: list[bytes]) -> Headers:
     headers: Headers = CaseInsensitiveDict()
-    for line in lines:
-        name, colon, value = line.decode("latin-1").partition(":")
-        if colon and _TOKEN.fullmatch(name):  # others, and folded lines, are passed over as browsers do
+    head = re.sub(r"\n[ \t]+", " ", b"\n".join(lines).decode("latin-1"))  # a folded line goes on with the one before
+    for line in head.split("\n"):
+        name, colon, value = line.partition(":")
+        if colon and _TOKEN.fullmatch(name):  # others are passed over as browsers do
             value = value.strip(" \t")
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return int(found[1]), headers
+            if name.lower() != "location":
+                headers[name] = f"{headers[name]}, {value}" if name in headers else value
+            elif headers.setdefault(name, value) != value:
+                raise broken("The server redirects to two places at once.")
+    return headers
 
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

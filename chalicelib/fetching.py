@@ -116,7 +116,7 @@ def _request(url: str, contact: str) -> requests.PreparedRequest:
 def _page(url: str, response: requests.Response, most: int) -> Fetched:
     """The answer as a page if it is one that can be counted, read to its end."""
     status = response.status_code
-    if not 200 <= status <= 299:
+    if not 200 <= status <= 299 or status == 206:  # a part of the page, which nobody asked for, is no page
         raise FetchError(
             "http-status",
             f"The server answered with status {status}.",

@@ -165,6 +165,11 @@ def test_a_brotli_window_counts_against_the_memory_of_a_page(monkeypatch: pytest
         "another protocol": (b"SSH-2.0-OpenSSH_9.2\r\n", "connection-failed"),
         "blank lines": (b"\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "connection-failed"),
         "upgrade": (b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + whole(), "connection-failed"),
+        "two places": (
+            b"HTTP/1.1 302 Found\r\nLocation: /a\r\nContent-Length: 0\r\nlocation: /b\r\n\r\n",
+            "connection-failed",
+        ),
+        "folded length": (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n 3\r\n\r\nhi", "connection-failed"),
         "interim flood": (b"HTTP/1.1 100 Continue\r\n\r\n" * 100 + whole(), "too-large"),
         "many headers": (b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 101 + b"\r\n", "too-large"),
         "long header": (b"HTTP/1.1 200 OK\r\na: " + b"b" * 70_000 + b"\r\n\r\n", "too-large"),
@@ -180,6 +185,11 @@ def test_an_answer_that_lies_breaks_off_or_does_not_end_is_an_error(data: bytes,
 def test_chunks_without_end_are_not_read_however_small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answers, "CHUNK_COUNT", 1000)
     assert refusal(head(Transfer_Encoding="chunked") + chunked(b"x") * 1001).kind == "too-large"
+
+
+def test_a_header_may_be_folded_or_said_twice() -> None:
+    lines = [b"A:", b"\t  b", b" c: d ", b"Location: /x, y", b"location:  /x, y", b"E: f", b"e: g", b"no name", b" h"]
+    assert dict(answers._headers(lines)) == {"A": "b c: d", "Location": "/x, y", "e": "f, g"}
 
 
 @pytest.mark.parametrize(

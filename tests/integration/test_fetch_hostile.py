@@ -83,6 +83,7 @@ ANSWERS: dict[str, tuple[str, Scenario]] = {
     "a server's error": ("http-status", forever(head("500 Oops"), b"x" * 65536)),
     "a redirect without a place": ("http-status", say(whole(status="302 Found"))),
     "choices": ("http-status", say(whole(status="300 Multiple Choices", Location="/good"))),
+    "a part of a page": ("http-status", say(whole(status="206 Partial Content", Content_Range="bytes 0-55/1000"))),
     "not modified": ("http-status", say(whole(status="304 Not Modified", Location="/good"))),
     "a picture": ("not-text", forever(head(Content_Type="image/png"), b"x" * 65536)),
     "a picture without a name": ("not-text", say(whole(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", Content_Type=""))),
