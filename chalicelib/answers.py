@@ -170,6 +170,7 @@ def read_body(stream: Stream, status: int, headers: Headers, most: int) -> bytes
         return b""
     body = bytearray()
     for piece in _decoded(_pieces(stream, headers, most), headers.get("Content-Encoding", ""), most):
+        stream.raw.deadline.left()  # a piece that was read may hold thousands of empty frames
         body += piece
         if len(body) > most:
             raise _too_large(most)

@@ -71,6 +71,10 @@ ANSWERS: dict[str, tuple[str, Scenario]] = {
         "too-large or timeout",
         forever(head(Content_Encoding="gzip"), bytes.fromhex("1f8b08000000000000ff03000000000000000000") * 3000),
     ),
+    "zstd frames to be skipped without end": (
+        "too-large or timeout",
+        forever(head(Content_Encoding="zstd"), bytes.fromhex("502a4d1800000000") * 8000),
+    ),
     "a close without a word": ("connection-failed", say()),
     "a reset without a word": ("connection-failed", then_reset(b"")),
     "a reset in the head": ("connection-failed", then_reset(b"HTTP/1.1 200 OK\r\n")),
