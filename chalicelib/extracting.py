@@ -207,7 +207,7 @@ def _sniffed(body: bytes, kind: str) -> str:
     sample = body[:4096]
     if b"\0" in sample:  # in UTF-16 all that is ASCII has a NUL in every second byte, other text has none
         even, odd = sample[0::2].count(0), sample[1::2].count(0)
-        if max(even, odd) * 20 > len(sample) // 2 and min(even, odd) * 8 < max(even, odd):
+        if max(even, odd) * 20 > len(sample) // 2 + 40 and min(even, odd) * 8 < max(even, odd):
             return "utf-16be" if even > odd else "utf-16le"
     if body.isascii():
         return "iso-2022-jp" if _ISO_2022_JP.search(body) else "windows-1252"

@@ -96,6 +96,7 @@ def test_every_shared_encoding_case_is_right() -> None:
         (b"<!--" + b"x" * 2000 + b"--><meta charset=koi8-r>\xf0", None, "koi8-r"),
         (b"<!--" + b"x" * 2000 + b"--><meta charset=koi8-r>word", None, "windows-1252"),
         ("<p>мир".encode("utf-16-le"), None, "utf-16le"),
+        (b"<meta\0charset=koi8-r><p>\xe9", None, "windows-1252"),
         ("<p>a word in plain Latin".encode("utf-16-be"), None, "utf-16be"),
         ('<?xml version="1.0"?><p>мир'.encode("utf-16-le"), None, "utf-16le"),
         ("これは日本語".encode("iso2022_jp"), None, "iso-2022-jp"),
