@@ -18,10 +18,12 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 # What pasting leaves around an address; a superset of what a browser trims, without the control characters.
 _WHITE = " \t\n\v\f\r\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
 _WHITE += "\u2028\u2029\u202f\u205f\u3000\ufeff"
+_WHITE += "\u200b\u200e\u200f\u2060\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # of no width
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):", re.ASCII)
 _HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+\.?|localhost):[0-9]*(?=[/?#]|\Z)", re.ASCII | re.I)
+_OTHER_SCHEME = re.compile(r"[^/?#\\]*:[/\\]{2}")  # in other letters, which a host's mapping would make a name of
 _LABEL = re.compile(r"[a-z0-9_-]{1,63}", re.ASCII)  # underscores are no host names, and yet good addresses have them
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*", re.ASCII)
 _PATH_ESCAPES = re.compile(r'[^\x21-\x7e]|["#<>?^`{}]')
@@ -111,7 +113,7 @@ def _split_scheme(text: str) -> tuple[str, str]:
         if not rest.startswith("//"):
             raise InvalidURL(f"After {found[1].lower()}: two slashes and a host are expected.")
         return found[1].lower(), rest[2:]
-    if found and not _HOST_AND_PORT.match(text):
+    if (found and not _HOST_AND_PORT.match(text)) or _OTHER_SCHEME.match(text):
         raise InvalidURL("Only http and https addresses are fetched.")
     if text[0] in "/\\?#":
         raise InvalidURL("The address has no host.")

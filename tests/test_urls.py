@@ -21,6 +21,7 @@ READ = {
     # white space around, as pasting leaves it
     " \t\r\nhttp://example.com/\n ": "http://example.com/",
     "\ufeffhttp://example.com/\u00a0\u3000": "http://example.com/",
+    "\u200b\u2066https://example.com\u2069\u200e": "https://example.com/",
     # case, default ports, fragments, empty parts
     "HTTP://EXAMPLE.COM:80/a#frag": "http://example.com/a",
     "https://example.com:443?q=1&q=2": "https://example.com/?q=1&q=2",
@@ -82,6 +83,8 @@ REFUSED = [
     *["file:///etc/passwd", "ftp://example.com/", "gopher://example.com:70/_x", "javascript:alert(1)", "ws://a/"],
     *["data:text/html,<p>hi</p>", "mailto:a@example.com", "blob:http://example.com/x", "view-source:http://a/"],
     *["jar:http://a!/", "dict://a:80/", "HTTPS+x://a/", "javascript:1", "data:80", "user:pass@example.com"],
+    *["ｈｔｔｐ://10.0.0.1/", "ht\u00adtp://10.0.0.1/", "http\u200b://10.0.0.1/", "bücher://a/"],
+    *["localhost://10.0.0.1/", "example.com://10.0.0.1/", "example.com:\\\\10.0.0.1/", "http\uff1a//10.0.0.1/"],
     *["http://user@example.com/", "http://@example.com/", "https://bob:secret@example.com/", "a@example.com"],
     *["http://example.com@127.0.0.1/", "http://example.com%40127.0.0.1/", "http://a:80@b:80/"],
     *["http://example.com\\@10.0.0.1/", "http://example.com\\", "http:\\/example.com"],
