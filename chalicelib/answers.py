@@ -316,6 +316,8 @@ def _brotli(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
             yield unpacked
             unpacked = b"" if stream.is_finished() else stream.process(b"", output_buffer_limit=PIECE)
         if stream.is_finished():
+            if next(pieces, b""):  # the framing has its say to its end
+                raise brotli.error
             return
         if not piece:
             raise _ended_early()

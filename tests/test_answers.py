@@ -94,6 +94,18 @@ def test_a_truncated_or_damaged_coding_is_an_error(name: str) -> None:
     assert refusal(head(Content_Encoding=coding) + b"plain text all along").kind == "connection-failed"
 
 
+@pytest.mark.parametrize("name", PACKED)
+def test_a_framing_that_lies_is_an_error_whatever_the_coding(name: str) -> None:
+    coding, pack = PACKED[name]
+    packed = pack(PAGE)
+    length = {"Content_Encoding": coding, "Content_Length": str(len(packed))}
+    assert refusal(head(**length) + packed + b"more").kind == "connection-failed"
+    assert refusal(head(**{**length, "Content_Length": str(len(packed) + 5)}) + packed).kind == "connection-failed"
+    chunks = head(Content_Encoding=coding, Transfer_Encoding="chunked") + chunked(packed)
+    assert refusal(chunks).kind == "connection-failed"
+    assert refusal(chunks + b"zz\r\n").kind == "connection-failed"
+
+
 @pytest.mark.parametrize("coding", ["gzip, gzip", "br, gzip", "compress", "gzip;q=1", "dcb", "aes128gcm", "exi"])
 def test_a_coding_that_is_nested_or_unknown_is_refused(coding: str) -> None:
     assert refusal(whole(gzip.compress(gzip.compress(PAGE)), Content_Encoding=coding)).kind == "not-text"
