@@ -229,6 +229,7 @@ _MARKUP = re.compile(rb"</?[a-zA-Z][^<>]{0,1000}>")
 _WORD = re.compile(r"[^\W\d_]+")
 _SURE = 0.15  # below it, and with few bytes to judge, chardet guesses among scripts: accents in ASCII are Western
 _ENOUGH = 20
+_RUN = re.compile(rb"[a-zA-Z\x80-\xff]+")
 _NOT_WESTERN = re.compile(rb"(?<![a-zA-Z])[\xc0-\xff]{3}")  # no Western word starts with three accents
 _TWINS = {"windows-1250": "iso-8859-2", "windows-1253": "iso-8859-7", "windows-1255": "iso-8859-8"}
 # What browsers read, by Python's names; the rest of what chardet knows would only be mistaken for it.
@@ -244,7 +245,10 @@ def _guessed(body: bytes) -> str:
     import chardet  # loaded for the few pages that need it: 50 ms and its models
 
     words = _MARKUP.sub(b" ", body[:200_000])  # tags are ASCII and say nothing
-    few = sum(words.count(byte) for byte in range(0x80, 0x100)) < _ENOUGH and not _NOT_WESTERN.search(words)
+    if all(word.isascii() for word in _WORD.findall(_decode_as("windows-1252", words))):
+        return "windows-1252"  # quotes, dashes, currencies: no word hangs on them
+    distinct = b"".join(set(_RUN.findall(words)))  # a word that comes again tells nothing new
+    few = sum(byte >= 0x80 for byte in distinct) < _ENOUGH and not _NOT_WESTERN.search(words)
     for guess in chardet.detect_all(words, ignore_threshold=True, include_encodings=_GUESSES, compat_names=False):
         if few and guess["confidence"] < _SURE:
             break
@@ -258,7 +262,7 @@ def _mixes_scripts(text: str) -> bool:
     """Whether words are part ASCII, part an alphabet from Greek to Thai, as accents read in a wrong encoding are."""
     foreign = [word for word in _WORD.findall(text) if not word.isascii()][:1000]
     mixed = sum(bool(re.search("[A-Za-z]", word) and re.search("[\u0370-\u0e7f]", word)) for word in foreign)
-    return mixed * 2 > len(foreign)
+    return mixed * 2 >= len(foreign) > 0
 
 
 def _twin(name: str, words: bytes) -> str:

@@ -128,6 +128,9 @@ UNDECLARED = {
     "今天早上外面很冷，所以我们决定待在家里。": ["gbk", "utf-16-be"],
     "今朝は外が寒かったので、家にいることにしました。": ["shift_jis", "euc-jp", "iso2022_jp"],
     "© 2024 – café": ["cp1252"],
+    "a señor, an año, a déjà vu. " * 20 + "Olé": ["cp1252"],
+    "Brand™ at £100 or €120 – “new”. " * 20 + "End": ["cp1252"],
+    "«Été»; à la plage. " * 10 + "Oui": ["cp1252"],
 }
 
 
