@@ -122,7 +122,7 @@ def _page(url: str, response: requests.Response, most: int) -> Fetched:
             f"The server answered with status {status}.",
             status=status,
             retry_after=_retry_after(response) if status in (429, 503) else None,
-            transient=status == 429 or status >= 500,
+            transient=status == 429 or 500 <= status <= 599,
         )
     content_type = response.headers.get("Content-Type")
     media_type = _media_type(content_type or "")
