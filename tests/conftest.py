@@ -3,6 +3,7 @@
 A test takes its servers as fixtures; what is missing skips the test with its reason, and fails it where CI=true.
 """
 
+import contextlib
 import mimetypes
 import os
 import shutil
@@ -141,13 +142,25 @@ def dynalite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def moto_server() -> Iterator[str]:
     """The URL of moto's server, in memory: all of AWS that the tests need besides DynamoDB."""
-    from moto.server import ThreadedMotoServer
+    from moto.moto_server.werkzeug_app import MotoRequestHandler
+    from moto.server import DomainDispatcherApplication, create_backend_app
+    from werkzeug.serving import make_server
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    application, one = DomainDispatcherApplication(create_backend_app), threading.Lock()
+
+    def atomic(environ: dict[str, Any], start_response: Any) -> Any:
+        # DynamoDB's conditional writes are atomic; moto's look and then write, so that of two at once both may succeed.
+        theirs = environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB_")
+        with one if theirs else contextlib.nullcontext():
+            return application(environ, start_response)
+
+    server = make_server("127.0.0.1", 0, atomic, threaded=True, request_handler=MotoRequestHandler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 @dataclass(frozen=True)
