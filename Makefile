@@ -50,7 +50,7 @@ install: .venv/.local .venv/.nltk node_modules/.made $(PAGE) ## make all that `m
 
 .PHONY: help install run count token servers test container faults fuzz unit screenshots check fix lock clean
 run: install ## run everything on this machine: make run PORT=8000 DATA_DIR=.local
-	@exec $(BIN)/python -m scripts.run
+	@exec $(BIN)/python -m scripts.run --parent $$PPID
 
 count: install ## count a page's words: make count URL=https://example.com/ [ARGS="--csv"]
 	@exec $(BIN)/python -m scripts.count "$$URL" $(ARGS)

@@ -73,7 +73,8 @@ class Signals:
         self._first: float | None = None
         self._again = False
         for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(signum, self._note)
+            if signum != signal.SIGHUP or signal.getsignal(signum) != signal.SIG_IGN:  # nohup wants it ignored
+                signal.signal(signum, self._note)
 
     def _note(self, _signum: int, _frame: FrameType | None) -> None:
         if self._first is None:
@@ -176,12 +177,19 @@ def sole_user(data: Path, who: str) -> Iterator[None]:
 
 
 def end_leftovers(data: Path) -> int:
-    """Kill every process that carries this folder's mark; how many. Only for the holder of the folder's lock."""
+    """Kill what a launcher started for this folder; how many. Only for the holder of the folder's lock."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and process.environ().get(MARK) == str(data):
+            if process.pid != os.getpid() and _belongs(process, data):
                 process.kill()
                 found.append(process)
     psutil.wait_procs(found, timeout=5)
     return len(found)
+
+
+def _belongs(process: psutil.Process, data: Path) -> bool:
+    # Redis writes its title over its environment, but works in its folder.
+    if process.name() in ("redis-server", "valkey-server"):
+        return Path(process.cwd()) == data / "redis"
+    return process.environ().get(MARK) == str(data)

@@ -59,7 +59,15 @@ class Stack:
 
 def say(text: str) -> None:
     """One line of the launcher's own."""
-    print(f"wordcounts | {text}", flush=True)
+    tell(f"wordcounts | {text}")
+
+
+def tell(line: str) -> None:
+    """Print for people; when they have left (a closed terminal, `| tee` after Ctrl-C), what runs goes on without."""
+    try:
+        print(line, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 # --- start ---
@@ -200,7 +208,7 @@ class Shown:
     def line(self, text: str) -> None:
         """Print one line, if it is for people."""
         if (readable := in_words(text)) is not None:
-            print(f"{self.name:10} | {readable}", flush=True)
+            tell(f"{self.name:10} | {readable}")
 
 
 def in_words(text: str) -> str | None:
@@ -256,8 +264,7 @@ def _run(stack: Stack, parent: int | None) -> int:
     except (CannotStart, servers.NoServer, node.NoNode) as error:
         problem = str(error)
     finally:
-        with contextlib.suppress(BrokenPipeError):
-            stop(stack)
+        stop(stack)
     if problem is not None and not stack.signals.stop():
         print(f"wordcounts: {problem}", file=sys.stderr)
         return 1
@@ -269,10 +276,7 @@ def _greet(stack: Stack) -> None:
     say(f"ready: {stack.url}   (data and logs in {stack.data}; Ctrl-C stops)")
     say("try it in another terminal:")
     body = json.dumps({"url": "https://example.com/"})
-    print(
-        f"\n  curl -s {stack.url}/jobs -H 'Content-Type: application/json' -H 'Prefer: wait=15' -d '{body}'\n",
-        flush=True,
-    )
+    tell(f"\n  curl -s {stack.url}/jobs -H 'Content-Type: application/json' -H 'Prefer: wait=15' -d '{body}'\n")
 
 
 def _port(text: str) -> int:

@@ -220,6 +220,45 @@ def ended_in(told: Path, count: int) -> list[str]:
     return sorted(json.loads(line)["data"]["top"][0]["word"] for line in lines)
 
 
+def test_the_stack_stops_when_make_is_killed(stack: Stack) -> None:
+    stack.make.kill()
+    _, alive = psutil.wait_procs([process for process in stack.family if process.pid != stack.make.pid], 30)
+    for process in alive:
+        process.kill()
+    assert alive == []
+
+
+def test_what_a_killed_launcher_left_is_ended_by_the_next_start(stack: Stack) -> None:
+    left = stack.family
+    for process in left:  # the HTTP server too, so that only the new one can be what answers
+        if {"scripts.run", "scripts.serve"} & set(process.cmdline()):
+            process.kill()
+    stack.make.wait(10)
+    stack.start()
+    assert [process for process in left if process.is_running()] == []
+
+
+def test_a_reader_that_goes_away_and_a_hangup_under_nohup_end_nothing(tmp_path: Path) -> None:
+    port = servers.free_port()
+    command = ["nohup", sys.executable, "-m", "scripts.run", "--port", str(port), "--data", str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as launcher:
+        assert launcher.stdout is not None
+        assert launcher.stderr is not None
+        try:
+            while b"ready" not in (line := launcher.stdout.readline()):
+                assert line, launcher.stderr.read()
+            launcher.stdout.close()
+            launcher.send_signal(signal.SIGHUP)
+            body, headers = json.dumps({"text": "one two"}).encode(), {"Content-Type": "application/json"}
+            for _ in range(3):
+                assert ask(f"http://127.0.0.1:{port}/jobs", body, {**headers, "Prefer": "wait=10"})["totals"]
+            assert (tmp_path / "http.log").read_text().count("POST") == 3
+        finally:
+            launcher.terminate()
+        errors = launcher.stderr.read().decode()
+        assert (launcher.wait(60), errors.replace("nohup: ignoring input\n", "")) == (0, "")
+
+
 def launch(**environment: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "scripts.run"]
     settings = {**os.environ, **environment}
