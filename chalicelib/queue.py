@@ -203,12 +203,15 @@ def new_connection() -> Any:
     from redis.retry import Retry
 
     load = settings.load()
-    extra = {"credential_provider": _Secret(load.redis_secret_arn)} if load.redis_secret_arn else {}
+    extra: dict[str, Any] = {}
+    if load.redis_secret_arn:
+        extra["credential_provider"] = _Secret(load.redis_secret_arn)
+    if not load.redis_url.startswith("unix:"):  # whose client knows no such option
+        extra["socket_keepalive"] = True
     return redis.Redis.from_url(
         load.redis_url,
         socket_connect_timeout=1.0,
         socket_timeout=2.0,
-        socket_keepalive=True,
         health_check_interval=15,
         max_connections=MAX_CONNECTIONS,
         retry=Retry(NoBackoff(), 0),

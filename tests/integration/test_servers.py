@@ -4,8 +4,10 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 import redis
 
+from chalicelib import queue
 from scripts import processes, servers
 from tests.conftest import Table
 
@@ -22,6 +24,16 @@ def test_redis_keeps_what_was_written_through_kill_9(tmp_path: Path, leftovers: 
     leftovers.append(servers.start_redis(tmp_path / "redis", port, os.environ, tmp_path / "redis.log"))
     with redis.Redis(port=port) as client:
         assert client.get("kept") == b"yes"
+
+
+def test_a_redis_behind_a_unix_socket_serves(
+    tmp_path: Path, leftovers: list[processes.Child], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    socket, command = tmp_path / "redis.sock", [servers.redis_program(), "--port", "0", "--save", "", "--unixsocket"]
+    leftovers.append(processes.start("redis", [*command, str(socket)], environment=os.environ, log=tmp_path / "log"))
+    assert processes.wait_for(socket.exists, *leftovers, seconds=10)
+    monkeypatch.setenv("REDIS_URL", f"unix://{socket}")
+    queue.ping()
 
 
 def test_each_test_gets_an_empty_redis_that_the_settings_name(redis_url: str) -> None:
