@@ -59,7 +59,7 @@ token: .venv/.local ## an API token: make token NAME=ann; all: make token ARGS=l
 	@exec $(BIN)/python -m scripts.tokens $(if $(NAME),make "$$NAME") $(ARGS)
 
 servers: install ## Redis and DynamoDB alone, for `chalice local` and a worker beside them
-	@exec $(BIN)/python -m scripts.servers --data $(DATA_DIR)
+	@exec $(BIN)/python -m scripts.servers --data "$$DATA_DIR"
 
 # --- test ---
 

@@ -18,8 +18,8 @@ def main() -> int:
     try:
         name = settings.load().table_name
         made = records.create_table(boto3.session.Session().client("dynamodb", config=PATIENCE), name)
-    except (settings.SettingsError, BotoCoreError, ClientError) as error:
-        print(error, file=sys.stderr)
+    except (ValueError, BotoCoreError, ClientError) as error:  # a bad setting, or an endpoint that is no address
+        print(*str(error).splitlines()[:1], file=sys.stderr)  # what is no DynamoDB may answer a whole page
         return 1
     print(f"table {name}: {'made' if made else 'already there'}")
     return 0

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from chalicelib import settings
+from chalicelib import queue, settings
 
 from . import node, processes, servers
 from .processes import Child, Signals
@@ -78,14 +78,10 @@ def start(stack: Stack) -> None:
     _start_redis(stack)
     _start_dynamodb(stack)
     _make_table(stack)
-    worker = [sys.executable, "-m", "chalicelib.worker"]
-    serve = [sys.executable, "-m", "scripts.serve", "--host", "127.0.0.1", "--port", str(stack.port)]
     stack.environment.setdefault("API_URL", stack.url)  # of the links in events
-    feed = [sys.executable, "-m", "scripts.feed", "--data", str(stack.data)]
-    for name, command in (("worker", worker), ("http", serve), ("feed", feed)):
-        shown = Shown(name)
-        child = processes.start(name, command, environment=stack.environment, log=stack.log(name), show=shown.line)
-        stack.fronts.append(child)
+    _start_workers(stack)
+    _start_front(stack, "http", "scripts.serve", "--host", "127.0.0.1", "--port", str(stack.port))
+    _start_front(stack, "feed", "scripts.feed", "--data", str(stack.data))
     (stack.data / "environment.json").write_text(json.dumps(_where(stack)))  # for scripts.tokens
     ready = processes.wait_for(
         lambda: _healthy(stack.url), *stack.backs, *stack.fronts, seconds=START_SECONDS, stop=stack.signals.stop
@@ -93,6 +89,20 @@ def start(stack: Stack) -> None:
     if not ready and not stack.signals.stop():
         ended = _ended(stack) or f"{stack.url}/health is not 200 after {START_SECONDS} s; logs are in {stack.data}"
         raise CannotStart(ended)
+
+
+def _start_workers(stack: Stack) -> None:
+    # Before the door opens: who comes first should not wait for what the workers load.
+    alive = Path(stack.environment["TMPDIR"]) / f"{settings.load().queue_name}-worker-alive"
+    alive.unlink(missing_ok=True)
+    _start_front(stack, "worker", "chalicelib.worker")
+    processes.wait_for(alive.exists, *stack.backs, *stack.fronts, seconds=START_SECONDS, stop=stack.signals.stop)
+
+
+def _start_front(stack: Stack, name: str, module: str, *arguments: str) -> None:
+    command = [sys.executable, "-m", module, *arguments]
+    show = Shown(name).line
+    stack.fronts.append(processes.start(name, command, environment=stack.environment, log=stack.log(name), show=show))
 
 
 def _where(stack: Stack) -> dict[str, str]:
@@ -106,10 +116,20 @@ def _start_redis(stack: Stack) -> None:
     given = stack.environment.get("REDIS_URL", "")
     if given:
         _await_external("Redis", "REDIS_URL", given, 6379)
+        if not processes.wait_for(lambda: not _redis_problem(), seconds=5):  # such as a wrong password
+            raise CannotStart(f"{_redis_problem()}, where REDIS_URL points")
         return
     port = servers.free_port()
     stack.backs.append(servers.start_redis(stack.data / "redis", port, stack.environment, stack.log("redis")))
     stack.environment["REDIS_URL"] = f"redis://127.0.0.1:{port}/0"
+
+
+def _redis_problem() -> str:
+    try:
+        queue.ping()
+    except queue.QueueError as error:
+        return str(error)
+    return ""
 
 
 def _start_dynamodb(stack: Stack) -> None:
@@ -246,6 +266,7 @@ def main(arguments: list[str]) -> int:
     try:
         port = _port(options.port)
         settings.load()
+        _check_folder(data)
         with processes.sole_user(data, f"the stack on http://127.0.0.1:{port}"):
             _check_free(port)
             return _run(Stack(data, port, signals, _environment(data)), options.parent)
@@ -283,6 +304,15 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 65_536):
         raise CannotStart(f"PORT: expected a number from 1 to 65535, got {text!r}")
     return int(text)
+
+
+def _check_folder(data: Path) -> None:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=data):
+            pass
+    except OSError as error:
+        raise CannotStart(f"DATA_DIR: expected a folder that can be written, got {data}: {error.strerror}") from None
 
 
 def _check_free(port: int) -> None:

@@ -282,6 +282,24 @@ def test_a_port_in_use_a_bad_setting_and_a_missing_redis_are_said_in_words(tmp_p
     assert not any("Traceback" in ran.stderr for ran in (taken, bad, alone))
 
 
+def test_servers_that_serve_something_else_and_a_folder_that_is_none_are_said_in_words(
+    tmp_path: Path, page_server: str
+) -> None:
+    port, file = str(servers.free_port()), tmp_path / "file"
+    file.touch()
+    data = {"PORT": port, "DATA_DIR": str(tmp_path / "data")}
+    page = page_server.removeprefix("http://")
+    wrong = [
+        (launch(**data, REDIS_URL=f"redis://{page}/0"), "Redis does not serve: "),
+        (launch(**data, REDIS_URL="unix:///nowhere"), "Redis does not serve: "),
+        (launch(**data, AWS_ENDPOINT_URL_DYNAMODB=page_server), "The table could not be made: An error occurred (501)"),
+        (launch(PORT=port, DATA_DIR=str(file)), f"DATA_DIR: expected a folder that can be written, got {file}"),
+    ]
+    for ran, message in wrong:
+        assert ran.returncode == 1
+        assert ran.stderr.splitlines()[-1].startswith(f"wordcounts: {message}")
+
+
 def test_servers_that_already_run_are_used_and_the_table_is_made_there(
     tmp_path: Path, redis_url: str, dynalite: str, moto_server: str
 ) -> None:
