@@ -259,6 +259,24 @@ def test_a_reader_that_goes_away_and_a_hangup_under_nohup_end_nothing(tmp_path: 
         assert (launcher.wait(60), errors.replace("nohup: ignoring input\n", "")) == (0, "")
 
 
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_a_count_that_is_stopped_takes_its_own_stack_along(tmp_path: Path, signum: int) -> None:
+    environment = {**os.environ, "PORT": str(servers.free_port()), "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-m", "scripts.count", "README.md"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as count:
+        assert count.stderr is not None
+        assert "starting one for this call" in count.stderr.readline()
+        until = time.monotonic() + 30
+        while not list(tmp_path.glob("*/lock")) and time.monotonic() < until:
+            time.sleep(0.05)
+        family = psutil.Process(count.pid).children(recursive=True)
+        assert family
+        count.send_signal(signum)
+        assert (count.wait(60), count.stderr.read()) == (130, "")
+    assert [process for process in family if process.is_running()] == []
+    assert list(tmp_path.iterdir()) == []
+
+
 def launch(**environment: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "scripts.run"]
     settings = {**os.environ, **environment}
