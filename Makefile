@@ -59,7 +59,8 @@ token: .venv/.local ## an API token: make token NAME=ann; all: make token ARGS=l
 	@exec $(BIN)/python -m scripts.tokens $(if $(NAME),make "$$NAME") $(ARGS)
 
 servers: install ## Redis and DynamoDB alone, for `chalice local` and a worker beside them
-	@exec $(BIN)/python -m scripts.servers --data "$$DATA_DIR"
+	@$(BIN)/python -m compileall -q app.py chalicelib # what is compiled later would start `chalice local` again
+	@exec $(BIN)/python -m scripts.servers $(if $(filter file,$(origin DATA_DIR)),,--data "$$DATA_DIR") $(ARGS)
 
 # --- test ---
 

