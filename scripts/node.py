@@ -56,11 +56,13 @@ def _from_wheel(path: str) -> Path | None:
     return found if found.exists() else None
 
 
-def install() -> None:
-    """Put Node and npm into this environment."""
+def install() -> bool:
+    """Put Node and npm into this environment; whether that went well."""
     print(f"Node {OLDEST} or newer is missing here: fetching {WHEEL} into the environment", flush=True)
-    subprocess.run([sys.executable, "-m", "pip", "install", "--disable-pip-version-check", WHEEL], check=True)
+    command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", WHEEL]
+    done = subprocess.run(command, check=False).returncode == 0
     importlib.invalidate_caches()
+    return done
 
 
 def main(arguments: list[str]) -> int:
@@ -70,7 +72,9 @@ def main(arguments: list[str]) -> int:
     try:
         node()
     except NoNode:
-        install()
+        if not install():
+            print(f"It could not be fetched: install nodejs, {OLDEST} or newer, and npm", file=sys.stderr)
+            return 1
     program = npm() if arguments[0] == "npm" else [node()]
     # npm's install scripts call `node` by name.
     path = os.pathsep.join([str(Path(node()).parent), os.environ.get("PATH", os.defpath)])
@@ -80,4 +84,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
