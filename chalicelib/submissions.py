@@ -267,10 +267,18 @@ def _fault(message: str) -> Fault:
     """msgspec's message as a fault: its path ``$.url`` becomes the pointer ``/url``."""
     if match := re.fullmatch(r"(?s)(.*) - at `\$(.*)`", message):
         detail, path = match.groups()
-        return Fault(path.replace(".", "/").replace("[...]", ""), _lower(detail))
+        return Fault(path.replace(".", "/").replace("[...]", ""), _in_words(detail))
     if match := re.fullmatch(r"Object contains unknown field `(.*)`", message, re.DOTALL):
         return Fault(f"/{_escape(match[1])}", "is not a field of a submission")
     return Fault("", _lower(message))
+
+
+def _in_words(detail: str) -> str:
+    if "matching regex" in detail:  # only the language has one
+        return "is not a language tag, such as en or pt-BR"
+    if match := re.fullmatch(r"Expected `str` of length <= (\d+)", detail):
+        return f"is longer than {match[1]} characters"
+    return _lower(detail)
 
 
 def _lower(sentence: str) -> str:

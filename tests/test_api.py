@@ -95,6 +95,19 @@ def test_any_body_is_json_or_refused(raw: bytes) -> None:
     assert all(problem.status in (400, 413) for problem in problems)
 
 
+@pytest.mark.parametrize(
+    ("fields", "pointer", "said"),
+    [
+        ({"url": "a.de", "language": "not a tag"}, "/language", "is not a language tag, such as en or pt-BR"),
+        ({"url": "a.de", "select": "x" * 1001}, "/select", "is longer than 1000 characters"),
+    ],
+)
+def test_a_fault_is_said_in_words_and_not_in_the_validators(fields: dict[str, str], pointer: str, said: str) -> None:
+    with pytest.raises(Refused) as caught:
+        api.submission(fields)
+    assert [(error.pointer, error.detail) for error in caught.value.errors] == [(pointer, said)]
+
+
 _json = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
