@@ -85,7 +85,7 @@ def render(
     form = form or {}
     if not form and job and job.get("kind") == "url":
         form = {"url": str(job.get("url") or "")}
-    errors = _field_errors(problem)
+    errors = _field_errors(problem, form)
     fields: dict[str, str] = {}
     for name in FIELDS:
         fields[name] = _escape(form.get(name, ""))
@@ -177,6 +177,8 @@ def _plain(
     problem: Mapping[str, Any] | None,
     prefix: str,
 ) -> str:
+    if problem and problem.get("errors"):
+        return ""  # said beside the fields
     if problem:
         return _message(problem.get("title", "That did not work"), problem.get("detail", ""))
     if not job:
@@ -213,7 +215,7 @@ def _words(job: Mapping[str, Any], words: Sequence[Mapping[str, Any]]) -> str:
             count=f"{int(word['count']):,}",
             value=int(word["count"]),
             most=most,
-            share=f"{float(word.get('share') or 0):.2%}",
+            share=_escape(_percent(float(word.get("share") or 0))),
         )
         for rank, word in enumerate(words, 1)
     )
@@ -228,6 +230,10 @@ def _words(job: Mapping[str, Any], words: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
+def _percent(share: float) -> str:
+    return "<0.01%" if 0 < share < 0.00005 else f"{share:.2%}"
+
+
 def _caption(shown: int, *, stop_list: bool) -> str:
     if not shown:
         return "No words"
@@ -235,10 +241,14 @@ def _caption(shown: int, *, stop_list: bool) -> str:
     return f"The {shown:,} most frequent words, {kind}"
 
 
-def _field_errors(problem: Mapping[str, Any] | None) -> dict[str, str]:
+def _field_errors(problem: Mapping[str, Any] | None, form: Mapping[str, str]) -> dict[str, str]:
     """Detail by field, from the problem's JSON pointers; what points nowhere we know belongs to the address."""
     found: dict[str, str] = {}
     for error in (problem or {}).get("errors") or ():
         name = str(error.get("pointer", "")).lstrip("#").strip("/").split("/")[0]
-        found.setdefault(name if name in FIELDS else "url", str(error.get("detail", "")))
+        detail = str(error.get("detail", ""))
+        if not name:  # of the whole submission, in the API's words: none or both of the form's two
+            both = form.get("url") and form.get("text")
+            detail = "Give an address or a text, not both." if both else "Type an address, or paste a text below."
+        found.setdefault(name if name in FIELDS else "url", detail[:1].upper() + detail[1:])
     return found

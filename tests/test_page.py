@@ -114,6 +114,12 @@ def test_the_words_are_a_table_with_meters():
     assert "1,234" in elements.text
 
 
+def test_a_tiny_share_is_not_said_to_be_nothing():
+    document = page.render(job(), [{**row("word"), "share": 0.00002}])
+    assert "&lt;0.01%" in document
+    assert "0.00%" in page.render(job(), [{**row("word"), "share": 0}])
+
+
 def test_a_page_without_words_says_so():
     assert "There are no words on this page." in page.render(job(), [])
 
@@ -158,8 +164,15 @@ def test_a_refused_form_keeps_what_was_typed_and_says_why_beside_it():
     fields = {field.get("name"): field for field in elements.all("input")}
     assert fields["url"]["value"] == "example.com"
     assert (fields["select"]["value"], fields["select"]["aria-invalid"]) == ("<<", "true")
-    assert 'is no "selector"' in elements.text
+    assert 'Is no "selector"' in elements.text
+    assert "Invalid" not in elements.text  # not a second time below the form
     assert elements.text.count("</textarea>") == 1
+
+
+@pytest.mark.parametrize(("form", "said"), [({}, "Type an address"), ({"url": "a", "text": "b"}, "not both")])
+def test_none_and_both_are_refused_in_the_forms_own_words(form, said):
+    problem = {"errors": [{"pointer": "", "detail": "expected exactly one of url, text and html"}]}
+    assert said in Elements(page.render(problem=problem, form=form)).text
 
 
 def test_a_fault_that_points_nowhere_stands_at_the_address():

@@ -54,10 +54,15 @@ def test_axe_finds_nothing_without_javascript(visit, counted, scheme):
     assert violations(page) == []
 
 
-@pytest.mark.parametrize("path", ["/page", "/hostile"])
-def test_nothing_is_wider_than_a_narrow_screen(counted, path):
+@pytest.mark.parametrize("path", ["/page", "/hostile", "/wide"])
+def test_nothing_is_wider_than_a_narrow_screen(counted, site, path):
+    site.pages["/wide"] = f"<title>{'A' * 500}</title>{'W' * 60} {'x' * 10_000} {'W' * 60}"  # shares of many digits
     page = counted(path, viewport={"width": 320, "height": 640})
+    for summary in page.locator("figure summary").all():
+        summary.click()
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    ends = page.locator("table").evaluate_all("tables => tables.map(one => one.getBoundingClientRect().right)")
+    assert max(ends) <= 320
     page.goto(page.url.partition("?")[0])
     page.wait_for_selector(".jobs li")
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
@@ -112,6 +117,31 @@ def test_right_to_left_and_chinese_words_are_set_as_they_are_read(counted):
     arabic = page.locator("table.words bdi", has_text=re.compile("^مرحبا$"))
     assert arabic.evaluate("element => getComputedStyle(element).direction") == "rtl"
     expect(page.locator("table.words bdi", has_text="日本語").first).to_be_visible()
+
+
+def test_a_right_to_left_word_does_not_turn_the_sentence_around(counted, site):
+    site.pages["/rtl"] = "<meta charset=utf-8><title>RTL</title>مرحبا مرحبا مرحبا word"
+    page = counted("/rtl")
+    expect(page.locator("[data-is=rank-text] bdi")).to_have_text("مرحبا")
+    page.focus("svg[aria-label*=rank]")
+    page.keyboard.press("ArrowRight")
+    readout = page.locator("[data-is=rank] .readout")
+    expect(readout).to_have_text("Rank 1: مرحبا, 3 times")
+    expect(readout.locator("bdi")).to_have_text("مرحبا")
+    page.locator("[data-is=rank-table]").evaluate("table => (table.closest('details').open = true)")
+    expect(page.locator("[data-is=rank-table] bdi").first).to_have_text("مرحبا")
+
+
+def test_a_text_with_more_space_between_its_letters_is_all_there(counted):
+    page = counted(viewport={"width": 320, "height": 640})
+    page.evaluate(
+        """() => { const sheet = new CSSStyleSheet(); document.adoptedStyleSheets = [sheet]
+        sheet.replaceSync(`* { line-height: 1.5 !important; letter-spacing: .12em !important;
+          word-spacing: .16em !important }`) }"""
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    cut = "[...document.querySelectorAll('.readout')].filter(line => line.scrollWidth > line.clientWidth).length"
+    assert page.evaluate(cut) == 0
 
 
 def test_without_javascript_the_words_come_as_a_table(visit, site):

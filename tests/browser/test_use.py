@@ -150,6 +150,18 @@ def test_the_back_button_goes_back(counted):
     page.wait_for_selector("svg[aria-label*=histogram]")
 
 
+def test_the_keyboard_goes_where_the_view_goes(counted, visit):
+    first = counted()
+    page = visit()
+    page.locator(f"a[href*='{job_of(first)}']").press("Enter")
+    expect(page.get_by_role("heading", level=2)).to_be_focused()
+    page.get_by_role("link", name="My jobs").press("Enter")
+    expect(page.locator("#jobs")).to_be_focused()
+    page = visit(f"?job={'0' * 32}")
+    page.get_by_role("link", name="Count another page").press("Enter")
+    expect(page.locator("input[name=url]")).to_be_focused()
+
+
 def test_submitting_twice_does_nothing_twice(visit, site):
     page = visit()
     keys = []
@@ -231,6 +243,19 @@ def test_the_table_finds_and_sorts(counted):
     expect(page.locator("table.words tbody")).to_have_text("No word holds that.")
 
 
+def test_the_tables_end_does_not_take_the_keyboard_away(counted, site):
+    site.pages["/thirty"] = f"<title>Thirty</title>{' '.join(f'word{n}' for n in range(30))}"
+    page = counted("/thirty")
+    following = page.get_by_role("button", name="Next")
+    following.press("Enter")
+    expect(page.locator("[data-is=place]")).to_have_text("26–30 of 30")
+    expect(page.locator("#announce")).to_have_text("26–30 of 30")
+    expect(following).to_have_attribute("aria-disabled", "true")
+    expect(following).to_be_focused()
+    following.press("Enter")
+    expect(page.locator("[data-is=place]")).to_have_text("26–30 of 30")
+
+
 def test_words_and_charts_can_be_kept(counted):
     page = counted()
 
@@ -255,6 +280,7 @@ def test_my_jobs_are_listed_and_erased(counted, visit):
     expect(mine).to_contain_text("done")
     mine.get_by_role("button").click()
     expect(mine).to_contain_text("Really?")
+    expect(mine.get_by_role("button")).to_have_accessible_name("Really? Erase A page of words")
     mine.get_by_role("button").click()
     expect(mine).to_have_count(0)
     first.reload()
@@ -264,6 +290,7 @@ def test_my_jobs_are_listed_and_erased(counted, visit):
 def test_a_page_of_no_words_says_so(submit, site):
     page = submit(f"{site.address}/empty")
     expect(page.locator("[data-is=caution]")).to_contain_text("There are no words on this page")
+    expect(page.locator("[data-is=body]")).to_be_hidden()
 
 
 def test_words_come_in_less_than_a_second(visit, site):

@@ -2,12 +2,12 @@
 // of the same figures beside it.
 import { max } from 'd3-array'
 import { scaleBand, scaleLinear, scaleLog } from 'd3-scale'
-import { make, makeSvg } from './dom.js'
+import { make, makeSvg, sentence } from './dom.js'
 import { number, plural, short } from './say.js'
 import { ranksToDraw } from './words.js'
 
-const HEIGHT = 260
-const MARGIN = { top: 22, right: 12, bottom: 52, left: 50 }
+const HEIGHT = 272
+const MARGIN = { top: 34, right: 12, bottom: 52, left: 50 }
 
 /** How many words occur once, twice, 3–4 times and so on. bins as words.histogram gives them. */
 export function drawHistogram(place, bins) {
@@ -32,14 +32,14 @@ export function drawHistogram(place, bins) {
   })
   svg.append(...bars, bottomLine(width), axisName(width, 'occurrences of a word', wide ? 0 : 13), heightName('distinct words'))
   values(svg, readout, bars, {
-    say: (index) => `${times(bins[index])}: ${plural(bins[index].words, 'word')}`,
+    say: (index) => [`${times(bins[index])}: ${plural(bins[index].words, 'word')}`],
     nearest: (at) => Math.floor((at - MARGIN.left) / x.step()),
   })
 }
 
 /** Count by rank on log axes, with the line that Zipf's law draws through the first word. counts, highest first. */
-export function drawRank(place, counts, wordAt) {
-  const { svg, width, readout } = frame(place, `Frequency by rank: ${rankSummary(counts, wordAt)}`)
+export function drawRank(place, counts, wordAt, language) {
+  const { svg, width, readout } = frame(place, `Frequency by rank: ${rankSummary(counts, wordAt).join('')}`)
   const most = counts[0] ?? 1
   const x = scaleLog([1, Math.max(counts.length, 10)], [MARGIN.left + 6, width - MARGIN.right - 6])
   const y = scaleLog([1, Math.max(most, 10)], [HEIGHT - MARGIN.bottom - 6, MARGIN.top])
@@ -58,12 +58,15 @@ export function drawRank(place, counts, wordAt) {
   const dots = ranks.map((rank) => makeSvg('circle', { class: 'dot', cx: at(rank)[0], cy: at(rank)[1], r: rank > 20 ? 1.6 : 2.6 }))
   svg.append(...dots)
   values(svg, readout, dots, {
-    say: (index) => `Rank ${number(ranks[index])}: ${wordAt(ranks[index] - 1)}, ${times({ from: counts[ranks[index] - 1], to: counts[ranks[index] - 1] }).toLowerCase()}`,
+    say: (index) => {
+      const rank = ranks[index]
+      return sentence([`Rank ${number(rank)}: `, wordAt(rank - 1), `, ${often(counts[rank - 1])}`], language)
+    },
     nearest: (px) => nearestIndex(ranks, x.invert(px)),
   })
 }
 
-/** Figures as a small table: heads, and rows of texts. */
+/** Figures as a small table: heads, and rows of texts or nodes. */
 export function figures(place, heads, rows) {
   place.replaceChildren(
     make('table', { class: 'figures' },
@@ -79,21 +82,24 @@ export function times({ from, to }) {
   return to === 2 ? 'Twice' : `${range({ from, to })} times`
 }
 
+const often = (count) => times({ from: count, to: count }).toLowerCase()
+
+/** What the histogram shows, in words. */
 export function summary(bins) {
   if (!bins.length) return 'no words'
   const total = bins.reduce((sum, bin) => sum + bin.words, 0)
-  const often = bins.at(-1)
-  const once = `${number(bins[0].words)} of ${plural(total, 'distinct word')} ${bins[0].words === 1 ? 'occurs' : 'occur'} once`
-  return often.to < 4 ? once : `${once}; ${plural(often.words, 'word')} ${range(often)} times`
+  const last = bins.at(-1)
+  const some = bins[0].words ? number(bins[0].words) : 'none'
+  const once = `${some} of ${plural(total, 'distinct word')} ${bins[0].words < 2 ? 'occurs' : 'occur'} once`
+  return last.to < 4 ? once : `${once}; ${plural(last.words, 'word')} ${range(last)} times`
 }
 
+/** What the curve shows, in words: parts, of which the second is a word of the page. */
 export function rankSummary(counts, wordAt) {
-  if (!counts.length) return 'no words'
-  const often = (count) => times({ from: count, to: count }).toLowerCase()
-  const first = `the first word, ${wordAt(0)}, occurs ${often(counts[0])}`
+  if (!counts.length) return ['No words']
   const tenth = counts.length > 10 ? `, the tenth ${often(counts[9])}` : ''
-  const last = counts.length > 1 ? `, the last of ${number(counts.length)} ${often(counts.at(-1))}` : ''
-  return `${first}${tenth}${last}`
+  const last = counts.length > 1 ? `, the last (rank ${number(counts.length)}) ${often(counts.at(-1))}` : ''
+  return ['The first word, ', wordAt(0), `, occurs ${often(counts[0])}${tenth}${last}`]
 }
 
 function frame(place, name) {
@@ -114,14 +120,18 @@ function values(svg, readout, marks, { say, nearest }) {
     marks[current]?.classList.remove('on')
     current = marks.length ? Math.max(-1, Math.min(marks.length - 1, index)) : -1
     marks[current]?.classList.add('on')
-    readout.textContent = current < 0 ? hint : say(current)
+    readout.replaceChildren(...(current < 0 ? [hint] : say(current)))
   }
   show(-1)
-  svg.addEventListener('pointermove', (event) => {
+  const point = (event) => {
     const box = svg.getBoundingClientRect()
     show(Math.max(0, nearest(((event.clientX - box.left) / box.width) * svg.viewBox.baseVal.width)))
+  }
+  svg.addEventListener('pointermove', point)
+  svg.addEventListener('pointerdown', point)
+  svg.addEventListener('pointerleave', (event) => {
+    if (event.pointerType !== 'touch') show(-1) // a finger leaves when it is lifted, to see what it pointed at
   })
-  svg.addEventListener('pointerleave', () => show(-1))
   svg.addEventListener('blur', () => show(-1))
   svg.addEventListener('keydown', (event) => {
     const steps = { ArrowRight: current + 1, ArrowLeft: Math.max(0, current - 1), Home: 0, End: marks.length - 1, Escape: -1 }

@@ -24,6 +24,9 @@ function fill(element, attributes, children) {
   return element
 }
 
+/** Parts of a sentence as nodes: every second one is a word of the page, which must not turn the rest around. */
+export const sentence = (parts, lang) => parts.map((part, index) => (index % 2 ? make('bdi', { lang }, part) : part))
+
 /** Says it to a screen reader, without moving anybody's focus. */
 export function announce(text) {
   document.getElementById('announce').textContent = text
@@ -32,10 +35,15 @@ export function announce(text) {
 /** A button that asks once more before it does what cannot be undone. */
 export function confirmed(button, question, act) {
   const label = button.textContent
+  const name = button.getAttribute('aria-label')
   let asking = false
+  const show = (text) => {
+    button.textContent = text
+    if (name) button.setAttribute('aria-label', text === label ? name : `${text} ${name}`)
+  }
   const rest = () => {
     asking = false
-    button.textContent = label
+    show(label)
     button.classList.remove('danger')
   }
   button.addEventListener('blur', rest)
@@ -46,7 +54,7 @@ export function confirmed(button, question, act) {
       return
     }
     asking = true
-    button.textContent = question
+    show(question)
     button.classList.add('danger')
     announce(question)
   })

@@ -2,7 +2,7 @@
 import { eraseJob, jobAddress, listJobs } from './api.js'
 import { announce, confirmed, fromTemplate, make } from './dom.js'
 import { titleOf } from './result.js'
-import { number, when } from './say.js'
+import { plural, when } from './say.js'
 import { ENDED } from './follow.js'
 
 const STATES = { queued: 'in the queue', running: 'counting', succeeded: 'done', failed: 'failed', canceled: 'canceled' }
@@ -12,7 +12,10 @@ export async function showJobs(place, { signal, askForToken }) {
   const { element, parts } = fromTemplate('home-view')
   place.replaceChildren(element)
   let next = null
+  let loading = false
   async function load() {
+    if (loading) return
+    loading = true
     try {
       const page = await listJobs(next)
       if (signal.aborted) return
@@ -25,8 +28,13 @@ export async function showJobs(place, { signal, askForToken }) {
       showProblem(parts.problem, error, askForToken, load)
     }
     parts.loading.hidden = true
+    loading = false
   }
-  parts.more.addEventListener('click', load)
+  parts.more.addEventListener('click', async () => {
+    const before = parts.list.children.length
+    await load()
+    parts.list.children[before]?.querySelector('a').focus()
+  })
   await load()
 }
 
@@ -48,8 +56,8 @@ function item(job, onErased) {
   parts.link.append(make('bdi', {}, titleOf(job)))
   parts.state.textContent = STATES[job.state] ?? job.state
   parts.state.dataset.state = job.state
-  const words = job.totals ? `${number(job.totals.words)} words · ` : ''
-  parts.when.textContent = `${words}${when(job.submitted_at)}`
+  const words = job.totals ? [`${plural(job.totals.words, 'word')} · `] : []
+  parts.when.append(...words, make('span', { class: 'whole' }, when(job.submitted_at)))
   parts.erase.setAttribute('aria-label', `Erase ${titleOf(job)}`)
   parts.erase.hidden = !ENDED.has(job.state)
   confirmed(parts.erase, 'Really?', async () => {

@@ -40,53 +40,59 @@ function jobInAddress() {
   return hash ? hash[1] : new URLSearchParams(location.search).get('job')
 }
 
-function route() {
+function route(options) {
   const id = jobInAddress()
-  if (!id) return showHome()
+  if (!id) return showHome(options)
   if (location.hash.startsWith('#/jobs/')) history.replaceState(null, '', jobAddress(id))
-  return showJob(id)
+  return showJob(id, options)
 }
 
+/** To another view, and the keyboard with it: what was followed or pressed is often no longer there. */
 function go(address) {
   history.pushState(null, '', address)
   if (!jobInAddress()) form.fill(null)
-  route()
+  route({ focus: true })
   window.scrollTo(0, 0)
 }
 
-async function showHome() {
+async function showHome({ focus = false } = {}) {
   const signal = enter('home')
   document.title = 'Wordcounts'
+  if (focus) document.getElementById('main').focus()
   await showJobs(view, { signal, askForToken: () => askForToken(false) })
-  if (location.hash === '#jobs' && !signal.aborted) document.getElementById('jobs').scrollIntoView()
+  if (location.hash !== '#jobs' || signal.aborted) return
+  const jobs = document.getElementById('jobs')
+  jobs.scrollIntoView()
+  jobs.focus()
 }
 
-async function showJob(id, { job = null, mine = false } = {}) {
+async function showJob(id, { job = null, mine = false, focus = mine } = {}) {
   const signal = enter('job')
   try {
     // A job that came by a link may have ended long ago: read it once before saying that anything is waited for.
     let now = job ?? (await getJob(id, { signal })).job
     if (!mine) form.fill(now)
-    if (!ENDED.has(now.state)) now = await waitFor(now, signal)
+    if (!ENDED.has(now.state)) now = await waitFor(now, signal, focus && !mine)
     if (!now) return
     form.forget()
     document.title = `${titleOf(now)} – Wordcounts`
-    if (now.state === 'succeeded') await showDone(now, signal, mine)
-    else showFailed(now, mine)
+    if (now.state === 'succeeded') await showDone(now, signal, focus)
+    else showFailed(now, { mine, focus })
   } catch (error) {
-    if (!signal.aborted) showMissing(error)
+    if (!signal.aborted) showMissing(error, focus)
   }
 }
 
-async function showDone(job, signal, mine) {
+async function showDone(job, signal, focus) {
   announce(`Done: ${job.totals?.words ?? 0} words`)
   const shown = showResult(view, job, { signal, go, fail: (error) => announce(error.message) })
-  if (mine) view.querySelector('h2')?.focus()
+  if (focus) view.querySelector('h2')?.focus()
   await shown
 }
 
 function showWaiting(signal, { what, stage, since = Date.now() }) {
   const { element, parts } = fromTemplate('waiting-view')
+  document.title = 'Counting – Wordcounts'
   showAddress(parts.what, what)
   parts.cancel.hidden = true
   const tick = () => {
@@ -101,19 +107,23 @@ function showWaiting(signal, { what, stage, since = Date.now() }) {
 }
 
 function markStage(element, current) {
+  let done = true
   for (const item of element.querySelectorAll('[data-stage]')) {
+    if (item.dataset.stage === current) done = false
     if (item.dataset.stage === current) item.setAttribute('aria-current', 'step')
     else item.removeAttribute('aria-current')
+    item.classList.toggle('done', done)
   }
 }
 
 const SAID = { queued: 'In the queue', running: 'Fetching and counting' }
 
 /** The ended job; null when the reader was told to come back later, or has gone elsewhere. */
-async function waitFor(job, signal) {
+async function waitFor(job, signal, focus) {
   const since = Math.min(Date.parse(job.submitted_at) || Date.now(), Date.now())
   const { element, parts, stop } = showWaiting(signal, { what: job.url ?? titleOf(job), stage: job.state, since })
   parts.cancel.hidden = false
+  if (focus) parts.title.focus()
   parts.cancel.addEventListener('click', () => cancel(job.id, parts))
   let said = ''
   const onChange = (now) => {
@@ -148,7 +158,7 @@ function showLate(parts, id) {
   parts.progress.hidden = true
   parts.link.href = jobAddress(id)
   parts.link.textContent = jobAddress(id)
-  parts.again.addEventListener('click', () => showJob(id))
+  parts.again.addEventListener('click', () => showJob(id, { focus: true }))
   announce('This takes longer than usual. A link to come back is on the page.')
 }
 
@@ -163,25 +173,22 @@ const ADVICE = {
   'worker-lost': 'The page may be too much for one job. You can paste a part of it as a text.',
 }
 
-function showFailed(job, mine) {
+function showFailed(job, { mine, focus }) {
   const error = job.error ?? {}
   const title = job.state === 'canceled' ? 'This job was canceled' : error.title || 'This page could not be counted'
   const kind = String(error.type ?? '').split('/').at(-1)
   const detail = job.state === 'canceled' ? 'Nothing was counted.' : error.detail
   const retry = job.kind === 'url' || mine ? form.submit : null
-  showEnded({ title, detail, what: job.url, advice: ADVICE[kind] }, { retry, focus: mine })
+  showEnded({ title, detail, what: job.url, advice: ADVICE[kind] }, { retry, focus })
 }
 
-function showMissing(error) {
+function showMissing(error, focus) {
   const gone = error instanceof Problem && [404, 410].includes(error.status)
-  showEnded(
-    {
-      title: gone ? 'There is no such job' : error.title || 'That did not work',
-      detail: error.message,
-      advice: gone ? 'It may have been erased, or its time is over. Results are kept for some weeks.' : '',
-    },
-    { retry: gone ? null : route },
-  )
+  const title = gone ? 'There is no such job' : error.title || 'That did not work'
+  document.title = `${title} – Wordcounts`
+  const detail = gone ? 'It may have been erased, or its time is over, or it is somebody else’s.' : error.message
+  const advice = gone ? 'Check the link. Results are kept for some weeks.' : ''
+  showEnded({ title, detail, advice }, { retry: gone ? null : () => route({ focus: true }), focus })
 }
 
 function showEnded({ title, detail, what, advice }, { retry, focus = false }) {
@@ -232,6 +239,7 @@ document.addEventListener('click', (event) => {
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return
   event.preventDefault()
   go(link.href)
+  if (link.dataset.is === 'home') document.getElementById('url').focus()
 })
 for (const element of document.querySelectorAll('.scripted')) element.hidden = false
 route()

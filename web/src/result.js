@@ -2,7 +2,7 @@
 import { allWords, eraseJob, homeAddress, jobAddress, MOST_WORDS } from './api.js'
 import { barsSvg, drawBars } from './bars.js'
 import { drawHistogram, drawRank, figures, range, rankSummary, summary, svgFile } from './charts.js'
-import { announce, confirmed, download, fromTemplate, make } from './dom.js'
+import { announce, confirmed, download, fromTemplate, make, sentence } from './dom.js'
 import { bytes, knownLanguage, languageName, number, plural, share, visible, when } from './say.js'
 import { makeTable } from './table.js'
 import { choose, makeLists, toCsv } from './words.js'
@@ -19,8 +19,10 @@ export async function showResult(place, job, { signal, go, fail }) {
   const shareOf = (count) => (all ? count / all : 0)
   const language = knownLanguage(job.page?.language)
   drawBars(parts.tops, (job.top ?? []).map((row) => ({ ...row, share: shareOf(row.count) })), language)
+  parts.body.hidden = !all // charts and tables of nothing say nothing
   parts.body.setAttribute('aria-busy', 'true')
   place.replaceChildren(element)
+  if (!all) return
   const words = await allWords(job.id, {
     signal,
     onProgress: (got, total) => {
@@ -42,7 +44,7 @@ function showWords(element, parts, { words, language, shareOf, name }) {
   const wordAt = (rank) => visible(chosen.list.items[chosen.indexes[rank]].word, 30)
   const charts = () => {
     drawHistogram(parts.histogram, chosen.bins)
-    drawRank(parts.rank, chosen.counts, wordAt)
+    drawRank(parts.rank, chosen.counts, wordAt, language)
   }
 
   function update() {
@@ -51,7 +53,7 @@ function showWords(element, parts, { words, language, shareOf, name }) {
     parts.shown.textContent = `${plural(chosen.indexes.length, 'distinct word')}, ${number(chosen.sum)} in all`
     drawBars(parts.tops, tops(), language)
     charts()
-    explain(parts, chosen, wordAt)
+    explain(parts, chosen, wordAt, language)
     table.update(chosen)
   }
 
@@ -78,15 +80,16 @@ function onlyWidth(draw) {
   }
 }
 
-function explain(parts, chosen, wordAt) {
+function explain(parts, chosen, wordAt, language) {
   const { bins } = chosen
-  const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`
-  parts['histogram-text'].textContent = sentence(summary(bins))
-  parts['rank-text'].textContent = `${sentence(rankSummary(chosen.counts, wordAt))} The dashed line is Zipf’s law: the first count divided by the rank.`
+  const said = summary(bins)
+  const zipf = chosen.counts.length ? ' The dashed line is Zipf’s law: the first count divided by the rank.' : ''
+  parts['histogram-text'].textContent = `${said[0].toUpperCase()}${said.slice(1)}.`
+  parts['rank-text'].replaceChildren(...sentence(rankSummary(chosen.counts, wordAt), language), `.${zipf}`)
   figures(parts['histogram-table'], ['Occurrences', 'Distinct words'], bins.map((bin) => [range(bin), number(bin.words)]))
   const ranks = [1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000].filter((rank) => rank <= chosen.counts.length)
   figures(parts['rank-table'], ['Rank', 'Word', 'Count', 'Zipf'], ranks.map((rank) => [
-    number(rank), wordAt(rank - 1), number(chosen.counts[rank - 1]), number(Math.round(chosen.counts[0] / rank)),
+    number(rank), make('bdi', { lang: language }, wordAt(rank - 1)), number(chosen.counts[rank - 1]), number(Math.round(chosen.counts[0] / rank)),
   ]))
 }
 
@@ -97,7 +100,7 @@ function showFacts(parts, job) {
   const facts = [
     ['Words', number(totals.words ?? 0)],
     ['Distinct', number(totals.distinct ?? 0)],
-    ['Stop words', totals.words ? share((totals.stop_words ?? 0) / totals.words) : '–'],
+    ['Stop words', stopShare(totals)],
     ['Language', page.language ? languageName(page.language) : 'unknown'],
     ['Encoding', page.encoding || '–'],
     ['Size', page.bytes == null ? '–' : bytes(page.bytes)],
@@ -110,6 +113,11 @@ function showFacts(parts, job) {
     caution(parts, `There is no list of stop words for ${page.language ? languageName(page.language) : 'this language'}: all words are shown.`)
   }
   if (totals.approximate) caution(parts, 'This text is unusual, and was counted in a simpler way: some counts are approximate.')
+}
+
+function stopShare({ words, stop_words: stop, stop_list: list }) {
+  if (list === false) return 'no list'
+  return words ? share((stop ?? 0) / words) : '–'
 }
 
 function caution(parts, text) {

@@ -7,7 +7,7 @@ const moment = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: '
 
 export const number = (value) => whole.format(value)
 export const short = (value) => (value < 10_000 ? whole : compact).format(value)
-export const share = (value) => percent.format(value)
+export const share = (value) => (value > 0 && value < 0.00005 ? '<0.01%' : percent.format(value))
 export const plural = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`
 export const when = (time) => (time ? moment.format(new Date(time)) : '')
 

@@ -1,5 +1,5 @@
 // All words: find, sort, pages. A page of rows is all that is ever in the document.
-import { make } from './dom.js'
+import { announce, make } from './dom.js'
 import { number, plural, share, visible } from './say.js'
 import { find } from './words.js'
 
@@ -30,8 +30,9 @@ export function makeTable(element, parts, { language, lower, shareOf }) {
     parts.rows.replaceChildren(...rows)
     parts.pages.hidden = found.length <= ROWS
     parts.place.textContent = `${number(first + 1)}–${number(Math.min(first + ROWS, found.length))} of ${number(found.length)}`
-    parts.previous.disabled = first === 0
-    parts.next.disabled = first + ROWS >= found.length
+    // Not disabled, which would lose the keyboard's place.
+    parts.previous.setAttribute('aria-disabled', first === 0)
+    parts.next.setAttribute('aria-disabled', first + ROWS >= found.length)
   }
 
   const empty = () => (state.text ? 'No word holds that.' : 'No words left to show.')
@@ -48,8 +49,11 @@ export function makeTable(element, parts, { language, lower, shareOf }) {
   }
 
   function turn(by) {
-    state.page += by
+    const page = state.page + by
+    if (page < 0 || page * ROWS >= found.length) return
+    state.page = page
     show()
+    announce(parts.place.textContent)
     element.scrollIntoView({ block: 'nearest' })
   }
 
