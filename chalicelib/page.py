@@ -95,7 +95,7 @@ def render(
         fields,
         prefix=_escape(prefix),
         title=_escape(_title(job)),
-        view="job" if job or (problem and not form) else "home",
+        view="job" if job or (problem and not errors) else "home",
         key=secrets.token_urlsafe(16),
         refresh=_refresh(job, now or datetime.now(UTC)),
         plain=_plain(job, words or [], problem, prefix) if plain else _template("token.html").substitute(),

@@ -172,7 +172,9 @@ def test_a_refused_form_keeps_what_was_typed_and_says_why_beside_it():
 @pytest.mark.parametrize(("form", "said"), [({}, "Type an address"), ({"url": "a", "text": "b"}, "not both")])
 def test_none_and_both_are_refused_in_the_forms_own_words(form, said):
     problem = {"errors": [{"pointer": "", "detail": "expected exactly one of url, text and html"}]}
-    assert said in Elements(page.render(problem=problem, form=form)).text
+    elements = Elements(page.render(problem=problem, form=form))
+    assert said in elements.text
+    assert elements.all("body")[0]["data-view"] == "home"
 
 
 def test_a_fault_that_points_nowhere_stands_at_the_address():

@@ -185,6 +185,13 @@ def test_everything_is_done_by_keyboard_alone(visit, site):
     page = visit()
     page.keyboard.press("Tab")
     expect(page.get_by_text("Skip to the words")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#view")).to_be_focused()
+    page.keyboard.press("Shift+Tab")  # back over the form's last part
+    expect(page.get_by_text("Options")).to_be_focused()
+    page.evaluate("document.activeElement.blur()")
+    page.goto(page.url.partition("#")[0])
+    page.keyboard.press("Tab")
     for _ in range(3):
         page.keyboard.press("Tab")
     page.keyboard.type(f"{site.address}/page")
@@ -271,6 +278,7 @@ def test_words_and_charts_can_be_kept(counted):
         assert svg.startswith("<?xml")
         assert "http://www.w3.org/2000/svg" in svg
         assert "class=" not in svg
+        assert len(set(re.findall(r'fill="([^"]+)"', svg))) >= 3  # paper, ink, data: it has its colours with it
 
 
 def test_my_jobs_are_listed_and_erased(counted, visit):

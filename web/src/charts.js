@@ -178,17 +178,24 @@ const heightName = (text) => makeSvg('text', { class: 'name', x: 0, y: 11 }, tex
 // What the style sheet gives an svg, written into a copy of it, so that the file looks the same alone.
 const CARRIED = ['fill', 'stroke', 'stroke-width', 'stroke-dasharray', 'font-family', 'font-size', 'font-weight', 'opacity']
 
+const BORDER = 16 // pixels of paper around a file's chart
+
 /** The svg as the text of a file of its own. */
 export function svgFile(svg) {
   const copy = svg.cloneNode(true)
   const originals = svg.querySelectorAll('*')
   copy.querySelectorAll('*').forEach((element, index) => {
     const style = getComputedStyle(originals[index])
-    for (const name of CARRIED) element.setAttribute(name, style.getPropertyValue(name))
+    for (const name of CARRIED) {
+      const value = style.getPropertyValue(name) // none where the svg was never in the document: it has its own
+      if (value) element.setAttribute(name, value)
+    }
     element.removeAttribute('class')
   })
   copy.removeAttribute('tabindex')
-  const paper = getComputedStyle(document.body).backgroundColor
-  copy.prepend(makeSvg('rect', { width: '100%', height: '100%', fill: paper }))
+  const [width, height] = ['width', 'height'].map((name) => Number(svg.getAttribute(name)) + 2 * BORDER)
+  const box = { x: -BORDER, y: -BORDER, width, height }
+  for (const [name, value] of Object.entries({ width, height, viewBox: Object.values(box).join(' ') })) copy.setAttribute(name, value)
+  copy.prepend(makeSvg('rect', { ...box, fill: getComputedStyle(document.body).backgroundColor }))
   return `<?xml version="1.0" encoding="UTF-8"?>\n${new XMLSerializer().serializeToString(copy)}\n`
 }

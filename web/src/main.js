@@ -29,7 +29,7 @@ const form = wireForm({
     showJob(job.id, { job, mine: true })
   },
   onError(error) {
-    if (error) showEnded({ title: 'That could not be sent', detail: error.message }, { retry: form.submit })
+    if (error) showUnsent(error)
     else if (jobInAddress()) route()
     else showHome()
   },
@@ -127,7 +127,7 @@ async function waitFor(job, signal, focus) {
   parts.cancel.addEventListener('click', () => cancel(job.id, parts))
   let said = ''
   const onChange = (now) => {
-    parts.note.textContent = now ? (now.attempt > 1 ? `attempt ${now.attempt}` : '') : 'The service cannot be reached; trying again'
+    parts.note.textContent = now ? (now.attempt > 1 ? `· attempt ${now.attempt}` : '') : '· The service cannot be reached; trying again'
     const state = now?.state ?? said.split(' ')[0]
     if (now && !ENDED.has(now.state)) markStage(element, now.state)
     const seconds = (Date.now() - since) / 1000
@@ -189,6 +189,12 @@ function showMissing(error, focus) {
   const detail = gone ? 'It may have been erased, or its time is over, or it is somebody else’s.' : error.message
   const advice = gone ? 'Check the link. Results are kept for some weeks.' : ''
   showEnded({ title, detail, advice }, { retry: gone ? null : () => route({ focus: true }), focus })
+}
+
+function showUnsent(error) {
+  const title = 'That could not be sent'
+  document.title = `${title} – Wordcounts`
+  showEnded({ title, detail: error.message }, { retry: form.submit })
 }
 
 function showEnded({ title, detail, what, advice }, { retry, focus = false }) {

@@ -18,7 +18,7 @@ export async function showResult(place, job, { signal, go, fail }) {
   const all = job.totals?.words || 0
   const shareOf = (count) => (all ? count / all : 0)
   const language = knownLanguage(job.page?.language)
-  drawBars(parts.tops, (job.top ?? []).map((row) => ({ ...row, share: shareOf(row.count) })), language)
+  drawBars(parts.tops, parts.legend, (job.top ?? []).map((row) => ({ ...row, share: shareOf(row.count) })), language)
   parts.body.hidden = !all // charts and tables of nothing say nothing
   parts.body.setAttribute('aria-busy', 'true')
   place.replaceChildren(element)
@@ -51,7 +51,7 @@ function showWords(element, parts, { words, language, shareOf, name }) {
     const least = Math.max(1, Math.floor(Number(parts.least.value)) || 1)
     chosen = choose(parts.fold.checked ? lists.folded : lists.kept, { stop: parts.stop.checked, least })
     parts.shown.textContent = `${plural(chosen.indexes.length, 'distinct word')}, ${number(chosen.sum)} in all`
-    drawBars(parts.tops, tops(), language)
+    drawBars(parts.tops, parts.legend, tops(), language)
     charts()
     explain(parts, chosen, wordAt, language)
     table.update(chosen)
