@@ -186,8 +186,9 @@ function showMissing(error, focus) {
   const gone = error instanceof Problem && [404, 410].includes(error.status)
   const title = gone ? 'There is no such job' : error.title || 'That did not work'
   document.title = `${title} – Wordcounts`
-  const detail = gone ? 'It may have been erased, or its time is over, or it is somebody else’s.' : error.message
-  const advice = gone ? 'Check the link. Results are kept for some weeks.' : ''
+  const unknown = gone && error.status === 404
+  const detail = unknown ? 'It may be somebody else’s, or it is gone: results are kept for some weeks.' : error.message
+  const advice = unknown ? 'Check the link.' : ''
   showEnded({ title, detail, advice }, { retry: gone ? null : () => route({ focus: true }), focus })
 }
 

@@ -3,7 +3,7 @@ import { allWords, eraseJob, homeAddress, jobAddress, MOST_WORDS } from './api.j
 import { barsSvg, drawBars } from './bars.js'
 import { drawHistogram, drawRank, figures, range, rankSummary, summary, svgFile } from './charts.js'
 import { announce, confirmed, download, fromTemplate, make, sentence } from './dom.js'
-import { bytes, knownLanguage, languageName, number, plural, share, visible, when } from './say.js'
+import { bytes, knownLanguage, languageName, number, plural, rounded, share, visible, when } from './say.js'
 import { makeTable } from './table.js'
 import { choose, makeLists, toCsv } from './words.js'
 
@@ -89,7 +89,7 @@ function explain(parts, chosen, wordAt, language) {
   figures(parts['histogram-table'], ['Occurrences', 'Distinct words'], bins.map((bin) => [range(bin), number(bin.words)]))
   const ranks = [1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000].filter((rank) => rank <= chosen.counts.length)
   figures(parts['rank-table'], ['Rank', 'Word', 'Count', 'Zipf'], ranks.map((rank) => [
-    number(rank), make('bdi', { lang: language }, wordAt(rank - 1)), number(chosen.counts[rank - 1]), number(Math.round(chosen.counts[0] / rank)),
+    number(rank), make('bdi', { lang: language }, wordAt(rank - 1)), number(chosen.counts[rank - 1]), rounded(chosen.counts[0] / rank),
   ]))
 }
 

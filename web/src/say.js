@@ -1,11 +1,13 @@
 // Numbers, times and words as a reader sees them.
 
 const whole = new Intl.NumberFormat('en')
+const decimal = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
 const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 })
 const percent = new Intl.NumberFormat('en', { style: 'percent', minimumFractionDigits: 2 })
 const moment = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' })
 
 export const number = (value) => whole.format(value)
+export const rounded = (value) => decimal.format(value)
 export const short = (value) => (value < 10_000 ? whole : compact).format(value)
 export const share = (value) => (value > 0 && value < 0.00005 ? '<0.01%' : percent.format(value))
 export const plural = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`
