@@ -1,7 +1,7 @@
 // The two charts of a page's frequencies. Each is an svg with a name, values by pointer and by arrow keys, and a table
 // of the same figures beside it.
 import { max } from 'd3-array'
-import { scaleBand, scaleLinear, scaleLog } from 'd3-scale'
+import { scaleLinear, scaleLog } from 'd3-scale'
 import { make, makeSvg, sentence } from './dom.js'
 import { number, plural, short } from './say.js'
 import { ranksToDraw } from './words.js'
@@ -13,27 +13,29 @@ const MARGIN = { top: 34, right: 12, bottom: 52, left: 50 }
 export function drawHistogram(place, bins) {
   const { svg, width, readout } = frame(place, `Word frequency histogram: ${summary(bins)}`)
   const right = Math.min(width - MARGIN.right, MARGIN.left + 90 * bins.length) // a few bins are no walls
-  const x = scaleBand(bins.map((_, index) => index), [MARGIN.left, right]).paddingInner(0.12).paddingOuter(0.06)
+  const step = (right - MARGIN.left) / bins.length
+  const bandwidth = 0.88 * step
+  const x = (index) => MARGIN.left + (index + 0.06) * step
   const y = scaleLinear([0, max(bins, (bin) => bin.words) || 1], [HEIGHT - MARGIN.bottom, MARGIN.top]).nice(4)
   const ticks = y.ticks(4).filter(Number.isInteger)
   svg.append(...ticks.map((tick) => leftTick(y(tick), short(tick), width)))
-  const wide = bins.every((bin) => range(bin).length * 7 < x.step()) // pixels of a digit
+  const wide = bins.every((bin) => range(bin).length * 7 < step) // pixels of a digit
   const bars = bins.map((bin, index) => {
     const bar = makeSvg('g', { class: 'bin' })
-    const middle = x(index) + x.bandwidth() / 2
+    const middle = x(index) + bandwidth / 2
     bar.append(
-      makeSvg('rect', { class: 'reach', x: x(index), width: x.bandwidth(), y: MARGIN.top, height: HEIGHT - MARGIN.bottom - MARGIN.top }),
-      makeSvg('rect', { class: 'bar', x: x(index), width: x.bandwidth(), y: y(bin.words), height: y(0) - y(bin.words), rx: 1 }),
+      makeSvg('rect', { class: 'reach', x: x(index), width: bandwidth, y: MARGIN.top, height: HEIGHT - MARGIN.bottom - MARGIN.top }),
+      makeSvg('rect', { class: 'bar', x: x(index), width: bandwidth, y: y(bin.words), height: y(0) - y(bin.words), rx: 1 }),
       makeSvg('text', { class: 'value', x: middle, y: y(bin.words) - 5, 'text-anchor': 'middle' }, bin.words ? short(bin.words) : ''),
     )
     if (wide || bin.from === bin.to) bar.append(bottomText(middle, range(bin)))
-    else if (x.step() > 28 || index % 2 === 0) bar.append(bottomText(middle, `${short(bin.from)}–`), bottomText(middle, short(bin.to), 13))
+    else if (step > 28 || index % 2 === 0) bar.append(bottomText(middle, `${short(bin.from)}–`), bottomText(middle, short(bin.to), 13))
     return bar
   })
   svg.append(...bars, bottomLine(width), axisName(width, 'occurrences of a word', wide ? 0 : 13), heightName('distinct words'))
   values(svg, readout, bars, {
     say: (index) => [`${times(bins[index])}: ${plural(bins[index].words, 'word')}`],
-    nearest: (at) => Math.floor((at - MARGIN.left) / x.step()),
+    nearest: (at) => Math.floor((at - MARGIN.left) / step),
   })
 }
 
