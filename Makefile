@@ -110,8 +110,8 @@ STAGE ?= staging
 package: .venv/.dev $(PAGE) ## everything that a deploy of STAGE needs, checked, in build/STAGE
 	$(BIN)/python scripts/package.py $(STAGE)
 
-deploy: package ## package, push the worker's image, show the change set, apply it
-	scripts/deploy.sh deploy $(STAGE)
+deploy: package ## package, push the worker's image, show the change set, apply it: make deploy STAGE=… [PARAMETERS="Name=value …"]
+	scripts/deploy.sh deploy $(STAGE) $(PARAMETERS)
 
 destroy: ## delete STAGE's stack; its data is kept unless DATA=delete
 	scripts/deploy.sh destroy $(STAGE)

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Deploys, or destroys, one stage by the plain AWS command line:  scripts/deploy.sh deploy|destroy staging|production
+# Deploys, or destroys, one stage by the plain AWS command line:
+#   scripts/deploy.sh deploy staging [AlarmEmail=a@example.com ...]    template parameters; they stay set at later deploys
+#   scripts/deploy.sh destroy staging
 # The region and the account are the command line's own (AWS_REGION, AWS_PROFILE). YES=1 asks nothing.
-# PARAMETERS="VpcId=vpc-1 AlarmEmail=a@example.com" sets template parameters; they stay set at the next deploy.
 set -eu
 
 action=${1:?deploy or destroy} stage=${2:?staging or production}
@@ -9,6 +10,8 @@ stack="wordcounts-$stage" bootstrap=wordcounts-bootstrap built="build/$stage"
 case "$stage" in staging | production) ;; *) echo "unknown stage: $stage" >&2; exit 2 ;; esac
 cd "$(dirname "$0")/.."
 region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region)}}
+export AWS_REGION="$region" AWS_DEFAULT_REGION="$region" # the two versions of the command line read one each
+shift 2
 
 output() { # stack, output's name
   value=$(aws cloudformation describe-stacks --stack-name "$1" --output text \
@@ -36,24 +39,23 @@ push_image() { # prints the pushed image by digest
   echo "$repository@$digest"
 }
 
-parameters() { # what is given, and the former value of what is not
-  given="WorkerImage=$1 ${PARAMETERS:-}"
-  former=$(aws cloudformation describe-stacks --stack-name "$stack" --output text \
-    --query 'Stacks[0].Parameters[].ParameterKey' 2>/dev/null || true)
-  for pair in $given; do
-    # Commas inside a list's value would end the pair for the command line.
-    printf 'ParameterKey=%s,ParameterValue=%s\n' "${pair%%=*}" "$(echo "${pair#*=}" | sed 's/,/\\,/g')"
-  done
-  for name in $former; do
-    case " $given" in
-      *" $name="*) ;;
-      *) [ "$name" = Stage ] || printf 'ParameterKey=%s,UsePreviousValue=true\n' "$name" ;;
-    esac
-  done
+status() {
+  aws cloudformation describe-stacks --stack-name "$stack" --output text --query 'Stacks[0].StackStatus' 2>/dev/null || echo NONE
 }
 
-deploy() {
+deploy() { # Name=value ...: template parameters; those that are not given keep their former value
   grep -q '"page": true' "$built/report.json" || { echo "The package has no page: run make package with node." >&2; exit 1; }
+  former=''
+  case "$(status)" in
+    NONE | REVIEW_IN_PROGRESS) kind=CREATE waited=stack-create-complete ;; # in review: only a change set was ever made
+    ROLLBACK_COMPLETE | ROLLBACK_FAILED)
+      echo "The first deploy of $stack failed; its events say why. Delete what is left, then deploy again:" >&2
+      echo "aws cloudformation delete-stack --stack-name $stack" >&2
+      exit 1 ;;
+    *) kind=UPDATE waited=stack-update-complete
+      former=$(aws cloudformation describe-stacks --stack-name "$stack" --output text \
+        --query 'Stacks[0].Parameters[].ParameterKey' | tr '\t' ' ') ;;
+  esac
   aws cloudformation deploy --stack-name "$bootstrap" --template-file infra/bootstrap.yaml --no-fail-on-empty-changeset
   bucket=$(output "$bootstrap" Packages)
   image=${IMAGE:-$(push_image)}
@@ -61,23 +63,37 @@ deploy() {
     --use-json --output-template-file "$built/deploy.json" >/dev/null
   template="templates/$stage-$(sha256sum "$built/deploy.json" | cut -c1-16).json"
   aws s3 cp --only-show-errors "$built/deploy.json" "s3://$bucket/$template"
-  kind=UPDATE
-  aws cloudformation describe-stacks --stack-name "$stack" >/dev/null 2>&1 || kind=CREATE
-  name="deploy-$(date -u +%Y%m%d-%H%M%S)"
-  # shellcheck disable=SC2046  # one word a parameter is meant
-  aws cloudformation create-change-set --stack-name "$stack" --change-set-name "$name" --change-set-type $kind \
-    --template-url "https://$bucket.s3.$region.amazonaws.com/$template" \
-    --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND --tags Key=Project,Value=wordcounts Key=Stage,Value="$stage" \
-    --parameters $(parameters "$image") >/dev/null
-  aws cloudformation wait change-set-create-complete --stack-name "$stack" --change-set-name "$name" || {
-    aws cloudformation describe-change-set --stack-name "$stack" --change-set-name "$name" --query StatusReason
+  url="https://$bucket.s3.$region.amazonaws.com/$template"
+
+  given=' Stage ' parameters=''
+  for pair in "WorkerImage=$image" "$@"; do
+    name=${pair%%=*}
+    value=$(printf '%s' "${pair#*=}" | sed 's/[\\"]/\\&/g')
+    given="$given$name " parameters="$parameters{\"ParameterKey\": \"$name\", \"ParameterValue\": \"$value\"}, "
+  done
+  for name in $(aws cloudformation get-template-summary --template-url "$url" --output text \
+    --query 'Parameters[].ParameterKey'); do
+    case "$given" in *" $name "*) continue ;; esac
+    case " $former " in *" $name "*) parameters="$parameters{\"ParameterKey\": \"$name\", \"UsePreviousValue\": true}, " ;; esac
+  done
+  change="deploy-$(date -u +%Y%m%d-%H%M%S)"
+  aws cloudformation create-change-set --stack-name "$stack" --change-set-name "$change" --change-set-type $kind \
+    --template-url "$url" --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND \
+    --tags Key=Project,Value=wordcounts Key=Stage,Value="$stage" --parameters "[${parameters%, }]" >/dev/null
+  aws cloudformation wait change-set-create-complete --stack-name "$stack" --change-set-name "$change" || {
+    reason=$(aws cloudformation describe-change-set --stack-name "$stack" --change-set-name "$change" \
+      --output text --query StatusReason)
+    aws cloudformation delete-change-set --stack-name "$stack" --change-set-name "$change"
+    case "$reason" in
+      *"didn't contain changes"* | *"No updates are to be performed"*) echo "Nothing to change."; return ;;
+    esac
+    echo "$reason" >&2
     exit 1
   }
-  aws cloudformation describe-change-set --stack-name "$stack" --change-set-name "$name" --output table \
+  aws cloudformation describe-change-set --stack-name "$stack" --change-set-name "$change" --output table \
     --query 'Changes[].ResourceChange.[Action, LogicalResourceId, ResourceType, Replacement]'
-  agree "Apply these changes to $stack?" || { echo "Left as change set $name."; exit 1; }
-  aws cloudformation execute-change-set --stack-name "$stack" --change-set-name "$name"
-  if [ $kind = CREATE ]; then waited=stack-create-complete; else waited=stack-update-complete; fi
+  agree "Apply these changes to $stack?" || { echo "Left as change set $change."; exit 1; }
+  aws cloudformation execute-change-set --stack-name "$stack" --change-set-name "$change"
   aws cloudformation wait $waited --stack-name "$stack"
   aws cloudformation describe-stacks --stack-name "$stack" --output table --query 'Stacks[0].Outputs[].[OutputKey, OutputValue]'
 }
@@ -100,13 +116,14 @@ destroy() {
     versions=$(aws s3api list-object-versions --bucket "$bucket" --max-items 500 --output json \
       --query '{Objects: [Versions, DeleteMarkers][] | [].{Key: Key, VersionId: VersionId}}')
     case "$versions" in *'"Key"'*) ;; *) break ;; esac
-    aws s3api delete-objects --bucket "$bucket" --delete "$versions" >/dev/null
+    # By standard input: long keys would be too much for an argument.
+    printf '%s' "$versions" | aws s3api delete-objects --bucket "$bucket" --delete file:///dev/stdin >/dev/null
   done
   aws s3api delete-bucket --bucket "$bucket"
 }
 
 case "$action" in
-  deploy) deploy ;;
+  deploy) deploy "$@" ;;
   destroy) destroy ;;
   *) echo "unknown action: $action" >&2; exit 2 ;;
 esac
