@@ -11,6 +11,8 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
+from chalicelib import schemas
+
 HERE = Path(__file__).parent
 STAGES = ("staging", "production")
 PARTS = ("network.yaml", "data.yaml", "events.yaml", "workers.yaml")
@@ -35,12 +37,14 @@ def template(
     functions: Sequence[str],
     table: Mapping[str, Any],
     ttl_attribute: str,
+    concurrency: Mapping[str, int],
     allow_origin: str = "",
     variables: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The template to merge: ``functions`` are Chalice's names, ``table`` is in create_table's form.
 
-    ``variables`` are the stage's plain settings, which the workers are to have as well.
+    ``concurrency`` is what is reserved for each function, ``variables`` are the stage's plain settings, which the
+    workers are to have as well.
     """
     merged: dict[str, Any] = {}
     for part in ("parameters.yaml", *PARTS):
@@ -49,7 +53,7 @@ def template(
         _merge(merged, _pool(name, values, variables or {}))
     _merge(merged, _alarms(functions))
     _merge(merged, _gateway(allow_origin))
-    _merge(merged, {"Resources": _functions(functions)})
+    _merge(merged, {"Resources": _functions(functions, concurrency)})
     for name, default in load("stages.yaml")[stage].items():
         merged["Parameters"][name]["Default"] = default
     merged["Parameters"]["Stage"] |= {"Default": stage, "AllowedValues": [stage]}
@@ -89,18 +93,21 @@ def _alarms(functions: Sequence[str]) -> Any:
 def _gateway(allow_origin: str) -> Any:
     gateway = load("gateway.yaml")
     responses = {}
-    for kind, (status, title) in gateway.pop("Problems").items():
+    for kind, (name, status, *detail) in gateway.pop("Problems").items():
         # The values in quotes are literals to API Gateway; $context.error.messageString is a JSON string already.
         headers = {"gatewayresponse.header.Content-Type": "'application/problem+json'"}
         if allow_origin:
             headers["gatewayresponse.header.Access-Control-Allow-Origin"] = f"'{allow_origin}'"
+            headers["gatewayresponse.header.Access-Control-Expose-Headers"] = "'Retry-After'"
             headers["gatewayresponse.header.Vary"] = "'Origin'"
-        if status == 429:
+        if status in (429, 504):
             headers["gatewayresponse.header.Retry-After"] = "'1'"
         if status == 401:
             headers["gatewayresponse.header.WWW-Authenticate"] = "'Bearer'"
-        problem = {"type": "about:blank", "title": title} | ({"status": status} if status else {})
-        body = json.dumps(problem)[:-1] + ', "detail": $context.error.messageString}'
+        problem = {"type": schemas.URN + name, "title": schemas.PROBLEMS[name][1]}
+        problem |= {"status": status} if status else {}
+        said = json.dumps(detail[0]) if detail else "$context.error.messageString"
+        body = f'{json.dumps(problem)[:-1]}, "detail": {said}}}'
         responses[kind] = {"responseParameters": headers, "responseTemplates": {"application/json": body}}
         if status:
             responses[kind]["statusCode"] = status
@@ -109,11 +116,11 @@ def _gateway(allow_origin: str) -> Any:
     return gateway
 
 
-def _functions(functions: Sequence[str]) -> dict[str, Any]:
+def _functions(functions: Sequence[str], concurrency: Mapping[str, int]) -> dict[str, Any]:
     """Properties and log groups of each function. Its log's name is ours, so that its role can be written before it."""
     resources: dict[str, Any] = {}
     for function in functions:
-        given = load("functions.yaml")
+        given = load("functions.yaml", {"_CONCURRENCY_": concurrency[function]})
         properties = given["Every"]
         if function in OUTSIDE:
             del properties["VpcConfig"]

@@ -6,7 +6,7 @@ Each check takes a template (Chalice's with SAM's types, or the translated one) 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# Actions that IAM cannot limit to a resource; only these may be allowed on "*".
+# Actions on what has no name, or none yet (a network interface to be made); only these may be allowed on "*".
 NAMELESS = {
     "dynamodb:ListStreams",
     "ec2:AssignPrivateIpAddresses",

@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
     translated = translate(sam)
     write_json(out / "translated.json", translated)
     found = checks.faults(sam) + checks.faults(translated) + runtime_faults(sam) + size_faults(archive)
-    found += lint([out / "package" / "sam.json", out / "translated.json"])
+    found += lint([out / "package" / "sam.json", out / "translated.json", ROOT / "infra" / "bootstrap.yaml"])
     report = describe(archive, sam, page=page)
     write_json(out / "report.json", report)
     print_report(stage, report)
@@ -98,6 +98,7 @@ def merge_template(stage: str) -> dict[str, Any]:
         functions=function_names(importlib.import_module("app").app),
         table=records.TABLE,
         ttl_attribute=records.TTL_ATTRIBUTE,
+        concurrency={name: given["reserved_concurrency"] for name, given in config["lambda_functions"].items()},
         allow_origin=variables.get("ALLOW_ORIGIN", ""),
         variables={name: value for name, value in variables.items() if name not in ("AUTH", "ALLOW_ORIGIN")},
     )

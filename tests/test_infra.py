@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import records
+from chalicelib import records, schemas
 from infra import build, checks
 
 pytestmark = pytest.mark.slow  # the template is built again for each stage
@@ -19,7 +19,13 @@ POLICIES = {name: json.loads((ROOT / ".chalice" / "policies" / f"{name}.json").r
 
 
 def template(stage: str = "production", **given: Any) -> dict[str, Any]:
-    return build.template(stage, functions=FUNCTIONS, table=records.TABLE, ttl_attribute=records.TTL_ATTRIBUTE, **given)
+    given |= {"table": records.TABLE, "ttl_attribute": records.TTL_ATTRIBUTE, "concurrency": reserved(stage)}
+    return build.template(stage, functions=FUNCTIONS, **given)
+
+
+def reserved(stage: str) -> dict[str, int]:
+    functions = CONFIG["stages"][stage]["lambda_functions"]
+    return {name: given["reserved_concurrency"] for name, given in functions.items()}
 
 
 def test_every_function_has_a_policy_a_size_and_a_concurrency_in_both_stages() -> None:
@@ -90,6 +96,22 @@ def test_the_table_comes_from_the_records() -> None:
     assert template()["Resources"]["Table"]["DeletionPolicy"] == "Retain"
 
 
+@pytest.mark.parametrize("stage", build.STAGES)
+def test_no_more_readers_of_the_queue_than_functions_that_may_run(stage: str) -> None:
+    resources = template(stage)["Resources"]
+    source = resources["Sqs"]["Properties"]["Events"]["SqsSqsEventSource"]["Properties"]
+    assert 2 <= source["ScalingConfig"]["MaximumConcurrency"] <= reserved(stage)["sqs"]
+    queue = resources["Submissions"]["Properties"]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] >= 5
+    assert queue["VisibilityTimeout"] >= 6 * CONFIG["lambda_functions"]["sqs"]["lambda_timeout"]
+
+
+def test_no_image_and_no_package_expires_under_a_stage_that_runs_it() -> None:
+    resources = build.load("bootstrap.yaml")["Resources"]
+    assert "LifecyclePolicy" not in resources["Images"]["Properties"]
+    assert "LifecycleConfiguration" not in resources["Packages"]["Properties"]
+
+
 def test_each_pool_serves_one_queue() -> None:
     resources = template()["Resources"]
     processes = {
@@ -120,9 +142,11 @@ def test_what_the_gateway_says_by_itself_is_a_problem() -> None:
         problem = json.loads(body.replace("$context.error.messageString", '"why"'))
         assert problem.get("status") == response.get("statusCode")
         assert {"type", "title", "detail"} <= set(problem)
+        assert problem["type"].removeprefix(schemas.URN) in schemas.PROBLEMS
         headers = response["responseParameters"]
         assert headers["gatewayresponse.header.Content-Type"] == "'application/problem+json'"
         assert headers["gatewayresponse.header.Access-Control-Allow-Origin"] == "'https://example.com'"
+        assert headers["gatewayresponse.header.Access-Control-Expose-Headers"] == "'Retry-After'"
 
 
 def test_without_an_allowed_origin_the_gateway_sends_no_cors_headers() -> None:
