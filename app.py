@@ -224,6 +224,7 @@ def submit_job() -> Answer:
     asked = jobs.Request(submission, _owner(), key=key, request_id=_request_id(request))
     job, created = jobs.submit(asked)
     request.context["job_id"] = job.id
+    notices.tell_submitted(job.queue, int(created))
     job, waited = _wait(job)
     replayed = {} if created else {"Idempotency-Replayed": "true"}
     return api.accepted(job, prefix=_prefix(), more={**waited, **replayed})
@@ -356,10 +357,11 @@ def submit_form() -> Answer:
     try:
         fields, key = _form(request)
         asked = jobs.Request(api.submission(fields), _owner(), key=headers.idempotency_key(key))
-        job, _ = jobs.submit(asked)
+        job, created = jobs.submit(asked)
     except (Refused, headers.InvalidHeader, jobs.KeyReused, jobs.Gone) as error:
         refused = _problem_of(error)
         return _page(refused.status, problem=api.plain(refused), form=fields)
+    notices.tell_submitted(job.queue, int(created))
     return Answer(303, headers={"Location": f"{_prefix()}/?job={job.id}", "Cache-Control": "no-store"})
 
 
@@ -400,7 +402,9 @@ def _submitter(context: Any) -> Callable[[Sequence[events.Entry]], Sequence[jobs
 
     def submit(entries: Sequence[events.Entry]) -> Sequence[jobs.Job | Exception]:
         asked = [jobs.Request(entry.submission, owner, entry.key, jobs.BULK, request_id) for entry in entries]
-        return jobs.submit_many(asked)
+        answers = jobs.submit_many(asked)
+        notices.tell_submitted(jobs.BULK, sum(not isinstance(answer, Exception) for answer in answers))
+        return answers
 
     return submit
 
@@ -432,6 +436,7 @@ def requested(event: CloudWatchEvent) -> Any:
 def sweep(_event: CloudWatchEvent) -> Any:
     """Every minute: what was lost goes on the queue again, and the autoscaler learns how much waits."""
     swept = jobs.sweep(seconds=40)
+    notices.tell_swept(len(swept.requeued), len(swept.failed))
     notices.tell_backlog(jobs.backlog())
     return {"requeued": len(swept.requeued), "failed": len(swept.failed), "complete": swept.complete}
 

@@ -1,4 +1,4 @@
-"""The way out: an ended job as a CloudEvent on the event bus, and the backlog as metrics. Knows no chalice.
+"""The way out: an ended job as a CloudEvent on the event bus, and what the doors count as metrics. Knows no chalice.
 
 An event is made from a job's record alone, by the stream of the table, so that no worker writes in two places.
 """
@@ -121,11 +121,27 @@ def _bus(_pid: int) -> Any:
 
 def tell_backlog(backlog: Mapping[str, tuple[int, float]]) -> None:
     """Write each queue's jobs that wait and seconds since the oldest was due as CloudWatch metrics, into the log."""
+    for queue, (waiting, oldest) in backlog.items():
+        _tell({"queue": queue}, {"Backlog": ("Count", waiting), "OldestDueSeconds": ("Seconds", oldest)})
+
+
+def tell_submitted(queue: str, count: int) -> None:
+    """Write how many jobs were accepted for a queue as a metric."""
+    if count:
+        _tell({"queue": queue}, {"Submitted": ("Count", count)})
+
+
+def tell_swept(requeued: int, failed: int) -> None:
+    """Write what a sweep has put on the queue again, and what it gave up, as metrics."""
+    _tell({}, {"Requeued": ("Count", requeued), "GivenUp": ("Count", failed)})
+
+
+def _tell(dimensions: Mapping[str, str], values: Mapping[str, tuple[str, float]]) -> None:
     from aws_lambda_powertools.metrics import EphemeralMetrics
 
-    for queue, (waiting, oldest) in backlog.items():
-        metrics = EphemeralMetrics(namespace="Wordcounts")
-        metrics.add_dimension(name="queue", value=queue)
-        metrics.add_metric(name="Backlog", unit="Count", value=waiting)
-        metrics.add_metric(name="OldestDueSeconds", unit="Seconds", value=oldest)
-        metrics.flush_metrics()
+    metrics = EphemeralMetrics(namespace="Wordcounts")
+    for name, value in dimensions.items():
+        metrics.add_dimension(name=name, value=value)
+    for name, (unit, number) in values.items():
+        metrics.add_metric(name=name, unit=unit, value=number)
+    metrics.flush_metrics()

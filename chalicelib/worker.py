@@ -559,6 +559,9 @@ def _ask_to_stop(_signum: int, _frame: FrameType | None) -> None:
 def _say_swept(swept: jobs.Swept) -> None:
     if swept.requeued or swept.failed:
         logger.info("swept", requeued=len(swept.requeued), failed=len(swept.failed), complete=swept.complete)
+        metrics.add_metric(name="Requeued", unit=MetricUnit.Count, value=len(swept.requeued))
+        metrics.add_metric(name="GivenUp", unit=MetricUnit.Count, value=len(swept.failed))
+        metrics.flush_metrics()
 
 
 def _alive_file() -> Path:

@@ -194,3 +194,16 @@ def test_the_backlog_leaves_as_embedded_metrics_one_for_each_queue(
     assert metrics["Namespace"] == "Wordcounts"
     assert sorted(metrics["Dimensions"][0]) == ["queue", "service"]
     assert found[1]["service"] == "wordcounts-test"
+
+
+def test_what_was_submitted_and_swept_leaves_as_embedded_metrics(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "wordcounts-test")
+    notices.tell_submitted("interactive", 0)  # a replay is no submission
+    notices.tell_submitted("bulk", 3)
+    notices.tell_swept(2, 1)
+    submitted, swept = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (submitted["queue"], submitted["Submitted"]) == ("bulk", [3.0])
+    assert (swept["Requeued"], swept["GivenUp"]) == ([2.0], [1.0])
+    assert swept["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]

@@ -417,6 +417,7 @@ def test_the_schedule_sweeps_and_tells_how_much_waits(client: Client, capsys: py
             "sweep", client.events.generate_cw_event("aws.events", "Scheduled Event", {}, [])
         )
         assert answer.payload == {"requeued": 20, "failed": 0, "complete": True}
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    swept, *lines = (json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line)
+    assert (swept["Requeued"], swept["GivenUp"]) == ([20.0], [0.0])
     assert {line["queue"]: line["Backlog"] for line in lines} == {"interactive": [0.0], "bulk": [20.0]}
     assert queue.depth("bulk") == 20

@@ -125,7 +125,7 @@ def test_the_schedule_tells_the_backlog(aws: dict[str, str]) -> None:
     named = {"POWERTOOLS_SERVICE_NAME": "wordcounts-staging"}
     with Function("app.sweep", env={**aws, **named}) as function:
         assert function.invoke(event_of("Scheduled Event", {}))["complete"] is True
-        lines = [json.loads(line) for line in function.log().splitlines() if '"_aws"' in line]
+        lines = [json.loads(line) for line in function.log().splitlines() if '"Backlog"' in line]
     assert [(line["queue"], line["service"], line["Backlog"]) for line in lines] == [
         ("interactive", "wordcounts-staging", [0.0]),
         ("bulk", "wordcounts-staging", [0.0]),

@@ -439,7 +439,9 @@ def test_the_log_has_no_query_and_no_text(process: tuple[processes.Child, int]) 
     job_id = content(connection(POST + b"Content-Length: %d\r\n\r\n%s" % (len(SUBMISSION), SUBMISSION)))["id"]
     connection(b"GET /jobs/%s/words?prefix=secret HTTP/1.1\r\nHost: localhost\r\n\r\n" % job_id.encode())
     time.sleep(0.2)
-    lines = [json.loads(line) for line in child.log.read_text().splitlines() if line.startswith("{")]
+    written = [json.loads(line) for line in child.log.read_text().splitlines() if line.startswith("{")]
+    metrics, lines = [line for line in written if "_aws" in line], [line for line in written if "_aws" not in line]
+    assert [(line["queue"], line["Submitted"]) for line in metrics] == [("interactive", [1.0])]
     assert [(line["route"], line["status"]) for line in lines] == [("/jobs", 202), ("/jobs/{job_id}/words", 202)]
     assert {line["job_id"] for line in lines} == {job_id}
     assert all(line["request_id"] for line in lines)
