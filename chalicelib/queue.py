@@ -236,11 +236,19 @@ class _Secret:
         return self._known
 
     def _read(self) -> tuple[str, ...]:
+        """The secret as it is now, or as it was known: who may not read it meets a Redis that is away, no fault."""
         import boto3
+        import redis
         from botocore.config import Config
+        from botocore.exceptions import BotoCoreError, ClientError
 
         config = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
-        secret = boto3.client("secretsmanager", config=config).get_secret_value(SecretId=self._arn)["SecretString"]
+        try:
+            secret = boto3.client("secretsmanager", config=config).get_secret_value(SecretId=self._arn)["SecretString"]
+        except (BotoCoreError, ClientError) as error:
+            if self._known:
+                return self._known
+            raise redis.ConnectionError(f"no password: {type(error).__name__}") from error
         try:
             fields = json.loads(secret)
         except ValueError:
