@@ -4,7 +4,8 @@
 
 Both have bytecode that is not checked, as the zip has. Init is CPU time from the start of the process to its first
 request for an event; the first request is the CPU time of `POST /jobs`, with everything that it has to import, against
-hello's `GET /`. The record store is moto's on loopback, Redis a real one. Rounds alternate; medians count.
+hello's `GET /`. The record store and the secret of Redis are moto's on loopback, Redis a real one. Rounds alternate;
+medians count.
 """
 
 import compileall
@@ -120,6 +121,7 @@ def stores(folder: Path) -> dict[str, str]:
     import os
 
     import boto3
+    import redis
     from moto.server import ThreadedMotoServer
 
     from chalicelib import records
@@ -133,15 +135,21 @@ def stores(folder: Path) -> dict[str, str]:
     records.create_table(client, "wordcounts")
     digest = hashlib.sha256(TOKEN.encode()).hexdigest()
     records.Records(client, "wordcounts").put_token(digest, owner="bench", name="bench")
+    secret = boto3.client("secretsmanager", endpoint_url=endpoint, **keys).create_secret(
+        Name="redis", SecretString="pw"
+    )
     port = servers.free_port()
-    redis = folder / "redis"
-    redis.mkdir()
-    servers.start_redis(redis, port, os.environ, folder / "redis.log")
+    place = folder / "redis"
+    place.mkdir()
+    servers.start_redis(place, port, os.environ, folder / "redis.log")
+    with redis.Redis(port=port) as connection:
+        connection.config_set("requirepass", "pw")
     return {
         "AUTH": "token",
         "TABLE_NAME": "wordcounts",
         "REDIS_URL": f"redis://127.0.0.1:{port}/0",
-        "AWS_ENDPOINT_URL_DYNAMODB": endpoint,
+        "REDIS_SECRET_ARN": secret["ARN"],
+        "AWS_ENDPOINT_URL": endpoint,
         "POWERTOOLS_SERVICE_NAME": "wordcounts",
         "POWERTOOLS_METRICS_NAMESPACE": "Wordcounts",
     }

@@ -3,6 +3,7 @@
 boto3 takes 0.4 s of CPU to come up, which the first caller of a new Lambda waits for, and a millisecond a call, most of
 it on building the same request anew. ``Client`` does what the records need of it. It is used where the environment says
 everything that there is to know (settings.aws); where AWS's own files have a say, boto3 is asked as ever.
+Secrets Manager speaks the same protocol, and a new Lambda's first caller waits for the password of Redis too.
 """
 
 import base64
@@ -27,6 +28,11 @@ IDLE_SECONDS = 10.0  # a connection that was not used for longer may be dead at 
 KEPT = 50  # idle connections; the local server answers many callers at once
 MOST_BYTES = 32_000_000  # of an answer; DynamoDB's end at 16 MB
 LINES = 16  # requests on their way at once, of many
+RECORDS, SECRETS = "DynamoDB_20120810", "secretsmanager"  # what an operation's name begins with
+_SERVICES = {
+    RECORDS: ("dynamodb", "1.0"),
+    SECRETS: ("secretsmanager", "1.1"),
+}  # who signs, which JSON
 _json = msgspec.json.Encoder()  # bytes become base64, as DynamoDB wants them
 
 PASSING = frozenset(
@@ -66,12 +72,14 @@ class Keys(msgspec.Struct, frozen=True):
 class Client:
     """DynamoDB at ``url``. ``keys`` is asked at each call; ``on_date`` is told each answer's ``Date``."""
 
-    def __init__(self, url: str, region: str, keys: Callable[[], Keys], ca_bundle: str | None = None) -> None:
+    def __init__(
+        self, url: str, region: str, keys: Callable[[], Keys], ca_bundle: str | None = None, *, api: str = RECORDS
+    ) -> None:
         parts = urlsplit(url)
         self._tls = _tls(ca_bundle) if parts.scheme == "https" else None
         self._address = str(parts.hostname), parts.port or (443 if self._tls else 80)
         self._host = parts.netloc
-        self._region, self._keys = region, keys
+        self._region, self._keys, self._api = region, keys, api
         self._idle: deque[tuple[float, socket.socket]] = deque(maxlen=KEPT)
         self.on_date: Callable[[str | None], None] = lambda _date: None
         self.now: Callable[[], float] = time.time  # a signature is as old as its maker's clock says
@@ -166,7 +174,7 @@ class Client:
             raise
 
     def _send(self, target: str, body: bytes, line: socket.socket) -> socket.socket:
-        headers = signed(self._host, self._region, f"DynamoDB_20120810.{target}", body, self._keys(), self.now())
+        headers = signed(self._host, self._region, f"{self._api}.{target}", body, self._keys(), self.now())
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         try:
             line.settimeout(READ_SECONDS)
@@ -284,6 +292,7 @@ def by_boto3(client: Any, operation: str, arguments: Mapping[str, Any]) -> dict[
 
 def signed(host: str, region: str, target: str, body: bytes, keys: Keys, now: float) -> dict[str, str]:
     """A request's headers, with AWS's signature version 4."""
+    service, version = _SERVICES[target.partition(".")[0]]
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     headers = {"host": host, "x-amz-date": stamp, "x-amz-target": target}
     if keys.token:
@@ -291,24 +300,25 @@ def signed(host: str, region: str, target: str, body: bytes, keys: Keys, now: fl
     names = ";".join(sorted(headers))
     lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
     request = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
-    scope = f"{stamp[:8]}/{region}/dynamodb/aws4_request"
+    scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
     text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-    signature = hmac.digest(_key(keys.secret_key, stamp[:8], region), text.encode(), "sha256").hex()
+    signature = hmac.digest(_key(keys.secret_key, stamp[:8], region, service), text.encode(), "sha256").hex()
     headers["authorization"] = (
         f"AWS4-HMAC-SHA256 Credential={keys.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
     )
-    headers["content-type"] = "application/x-amz-json-1.0"
+    headers["content-type"] = f"application/x-amz-json-{version}"
     return headers
 
 
 @functools.lru_cache(maxsize=4)
-def _key(secret: str, day: str, region: str) -> bytes:
+def _key(secret: str, day: str, region: str, service: str) -> bytes:
     key = f"AWS4{secret}".encode()
-    for part in (day, region, "dynamodb", "aws4_request"):
+    for part in (day, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
 
 
+@functools.cache  # reading everybody's certificates takes longer than a call
 def _tls(ca_bundle: str | None) -> ssl.SSLContext:
     paths = ssl.get_default_verify_paths()
     if not (ca_bundle or paths.cafile or (paths.capath and any(Path(paths.capath).iterdir()))):

@@ -105,7 +105,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 class AWS(msgspec.Struct, frozen=True):
-    """Where DynamoDB is and, if the variables hold them, with which keys it is called and whom TLS trusts."""
+    """Where a service is and, if the variables hold them, with which keys it is called and whom TLS trusts."""
 
     url: str
     region: str
@@ -113,20 +113,20 @@ class AWS(msgspec.Struct, frozen=True):
     ca_bundle: str | None = None
 
 
-def aws(environ: Mapping[str, str] | None = None) -> AWS | None:
-    """What AWS's own variables say of DynamoDB; None where its configuration files or boto3's rules have a say.
+def aws(environ: Mapping[str, str] | None = None, service: str = "dynamodb") -> AWS | None:
+    """What AWS's own variables say of a service; None where its configuration files or boto3's rules have a say.
 
     They say all in Lambda, in Fargate and where a stand-in is named, unless an option asks for more than an address.
     """
     env = os.environ if environ is None else environ
     region = env.get("AWS_DEFAULT_REGION") or env.get("AWS_REGION") or ""  # boto3 reads the first alone
-    url = env.get("AWS_ENDPOINT_URL_DYNAMODB") or env.get("AWS_ENDPOINT_URL") or ""
+    url = env.get(_ENDPOINTS[service]) or env.get("AWS_ENDPOINT_URL") or ""
     if any(env.get(name) for name in _BOTO3_ONLY) or not re.fullmatch(r"[a-z]{2}(-gov)?-[a-z]+-\d|local", region):
         return None
     if not url:
         if not env.get("AWS_EXECUTION_ENV") or region == "local":
             return None
-        url = f"https://dynamodb.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
+        url = f"https://{service}.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
     elif not re.fullmatch(r"https?://[^\s/?#@]+/?", url):
         return None
     access, secret = env.get("AWS_ACCESS_KEY_ID"), env.get("AWS_SECRET_ACCESS_KEY")
@@ -134,6 +134,7 @@ def aws(environ: Mapping[str, str] | None = None) -> AWS | None:
     return AWS(url.rstrip("/"), region, keys, env.get("AWS_CA_BUNDLE") or None)
 
 
+_ENDPOINTS = {"dynamodb": "AWS_ENDPOINT_URL_DYNAMODB", "secretsmanager": "AWS_ENDPOINT_URL_SECRETS_MANAGER"}
 _BOTO3_ONLY = (
     "AWS_PROFILE", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT",
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy",

@@ -29,21 +29,24 @@ THROTTLED = said("400 Bad Request", b'{"__type":"com.x#ThrottlingException"}')
 
 
 @pytest.mark.parametrize("token", [None, "session-token=="])
-def test_a_signature_is_botocores_own(token: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("service", "target"), [("dynamodb", "DynamoDB_20120810.PutItem"), ("secretsmanager",) * 2])
+def test_a_signature_is_botocores_own(
+    service: str, target: str, token: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     credentials = Credentials("AKID", "secret/+key", token)
     moment = datetime(2026, 3, 1, 12, 30, 5, tzinfo=UTC)
     body = '{"Item":{"pk":{"S":"ä"}}}'.encode()
     keys = dynamodb.Keys("AKID", "secret/+key", token)
-    host = "dynamodb.eu-central-1.amazonaws.com"
-    ours = dynamodb.signed(host, "eu-central-1", "DynamoDB_20120810.PutItem", body, keys, moment.timestamp())
+    host = f"{service}.eu-central-1.amazonaws.com"
+    ours = dynamodb.signed(host, "eu-central-1", target, body, keys, moment.timestamp())
     monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: moment)
     theirs = AWSRequest(
         "POST",
-        "https://dynamodb.eu-central-1.amazonaws.com/",
+        f"https://{host}/",
         headers={"x-amz-target": ours["x-amz-target"]},
         data=body,
     )
-    SigV4Auth(credentials, "dynamodb", "eu-central-1").add_auth(theirs)
+    SigV4Auth(credentials, service, "eu-central-1").add_auth(theirs)
     assert ours["authorization"] == theirs.headers["Authorization"]
     assert ours.get("x-amz-security-token") == token
 
@@ -325,3 +328,11 @@ def test_it_is_used_where_the_environment_says_everything(
     environ: dict[str, str], expected: settings.AWS | None
 ) -> None:
     assert settings.aws(environ) == expected
+
+
+def test_other_services_are_where_their_own_variable_says() -> None:
+    secrets = settings.aws(LAMBDA | KEYS, "secretsmanager")
+    assert secrets is not None
+    assert secrets.url == "https://secretsmanager.eu-west-1.amazonaws.com"
+    elsewhere = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://[::1]:1", "AWS_ENDPOINT_URL_DYNAMODB": "http://[::1]:2"}
+    assert settings.aws(LAMBDA | elsewhere, "secretsmanager") == settings.AWS("http://[::1]:1", "eu-west-1", None)

@@ -23,7 +23,7 @@ FLOORS: dict[str, set[str]] = {
     "api": {"submissions", "words"},
     "events": {"submissions", "objects", "records", "api"},
     # 2: edges
-    "queue": set(),
+    "queue": {"records"},  # its client alone, for the password of Redis
     "submissions": {"urls"},
     "objects": set(),
     "fetching": {"urls"},

@@ -11,7 +11,7 @@ from chalicelib import queue
 
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:redis"
 REFUSALS = [
-    ClientError({"Error": {"Code": "AccessDeniedException"}}, "GetSecretValue"),
+    ClientError({"Error": {"Code": "AccessDeniedException"}, "ResponseMetadata": {}}, "GetSecretValue"),
     EndpointConnectionError(endpoint_url="https://secretsmanager.eu-central-1.amazonaws.com"),
 ]
 
