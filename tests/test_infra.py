@@ -37,15 +37,6 @@ def test_every_function_has_a_policy_a_size_and_a_concurrency_in_both_stages() -
     assert CONFIG["autogen_policy"] is False
 
 
-@pytest.mark.parametrize("stage", build.STAGES)
-def test_no_more_messages_are_received_than_functions_may_take(stage: str) -> None:
-    merged = template(stage)
-    [source] = merged["Resources"]["Sqs"]["Properties"]["Events"].values()
-    assert source["Properties"]["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "MessagesMax"}}
-    reserved = CONFIG["stages"][stage]["lambda_functions"]["sqs"]["reserved_concurrency"]
-    assert merged["Parameters"]["MessagesMax"]["Default"] <= reserved
-
-
 def test_the_stage_local_sets_nothing_that_would_beat_the_shell() -> None:
     assert CONFIG["stages"]["local"] == {}
 
