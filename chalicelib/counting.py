@@ -613,15 +613,19 @@ def _segment(chunks: list[str], learned: dict[str, _Value]) -> None:
     for chunk in chunks:
         tokens.update(*_parts(learned[chunk]))
     words = _spelled(list(filter(_HAS_UNSPACED.search, tokens)))
+
+    def spelled(part: Iterable[str]) -> tuple[str, ...]:
+        # A script's digits may have fallen away with the chunk's marks, so a token need not have been among those.
+        return tuple(word for token in part for word in words.get(token, (token,)))
+
     for chunk in chunks:
         value = learned[chunk]
         if isinstance(value, str):
-            learned[chunk] = _value(words[value])
+            learned[chunk] = _value(spelled((value,)))
+        elif isinstance(value, _Ending):
+            learned[chunk] = _Ending(spelled(value.words), spelled(value.open), chunk)
         else:
-            first, *more = (
-                tuple(word for token in part for word in words.get(token, (token,))) for part in _parts(value)
-            )
-            learned[chunk] = _Ending(first, more[0], chunk) if isinstance(value, _Ending) else type(value)(first)
+            learned[chunk] = type(value)(spelled(value.words))
 
 
 def _parts(value: _Value) -> tuple[tuple[str, ...], ...]:
@@ -634,7 +638,7 @@ def _spelled(tokens: Collection[str]) -> dict[str, tuple[str, ...]]:
     What a token may hold beside them ("，apt-get的") gives words joined by ASCII marks; the scripts' own punctuation
     falls away.
     """
-    lines = "\n".join(tokens) + "\n"
+    lines = "".join(f"{token}\n" for token in tokens)
     segments = _segments("\n".join(piece[1] for piece in _PIECE.finditer(lines) if piece[1]))
     spelled: dict[str, tuple[str, ...]] = {}
     order = iter(tokens)

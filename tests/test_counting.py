@@ -22,7 +22,7 @@ SENTENCES = [
 
 
 def reference(text: str, name: str = "english") -> Counter[str]:
-    return Counter(token for token in nltk.word_tokenize(text, name) if any(c.isalpha() for c in token))
+    return Counter(word for token in nltk.word_tokenize(text, name) for word in counting._words_of(token))
 
 
 @pytest.mark.parametrize(("language", "text", "words"), SENTENCES)
@@ -74,6 +74,15 @@ def test_what_a_reader_does_not_see_neither_splits_a_word_nor_counts() -> None:
 
 def test_a_token_of_two_scripts_is_parted_between_them() -> None:
     assert counting.count("系统的apt-get命令，在PID。", "zh") == Counter("系统 的 apt-get 命令 在 PID".split())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("๓", {}), ("〇 zero ๑๒๓.", {"zero": 1}), ("๓)No", {"No": 1}), ("第๓.) x 〇、a.", {"第": 1, "x": 1, "a": 1})],
+)
+def test_digits_of_a_script_without_spaces_are_no_words(text: str, words: dict[str, int]) -> None:
+    counting.forget()
+    assert counting.count(text) == words
 
 
 @pytest.mark.slow
