@@ -515,6 +515,7 @@ def _count_in_context(
     windows = _windows(chunks, _irregular(chunks, places, values))
     covered = {place for start, end in windows for place in range(start, end)}
     pairs: Counter[tuple[_Ending, str]] = Counter()
+    most = len(memo.breaks) + _PAIR_CHARACTERS // 30  # more are beyond the budget: stop before they fill the memory
     alone: list[str] = []
     for place in places:
         value = values[place]
@@ -522,6 +523,8 @@ def _count_in_context(
             continue
         if isinstance(value, _Ending):
             pairs[value, chunks[place + 1] if place + 1 < len(chunks) else ""] += 1
+            if len(pairs) > most:
+                raise _Exceeded
         else:
             alone += _alone(value)
     found = Counter(alone)
