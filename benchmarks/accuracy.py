@@ -116,8 +116,9 @@ def main() -> None:
                 "Real pages are mostly well formed. On pages mutilated at random (tags dropped, doubled, swapped),",
                 "with the browser as judge, `make fuzz` asks for a word F1 of 0.9999; 210 such copies of real pages",
                 "had all words of the browser in its order. Known differences, each rare: display by `var()` or `all`,",
-                "CSS escapes, `<switch>` in SVG, `<maction>` in MathML, blocks within an `<option>`, the gap after the",
-                "last cell of a table that is made by styles alone.",
+                "`<switch>` in SVG, `<maction>` in MathML, HTML within MathML, blocks within an `<option>` or a",
+                "`<ruby>`, declarative shadow roots, the gap after the last cell of a table that is made by styles",
+                "alone.",
                 "",
             ]
         ),

@@ -429,6 +429,8 @@ _HIDDEN = _names(
     "area audio base basefont datalist dialog embed head iframe link meta meter noembed noframes param "
     "progress rp script style template textarea title video"
 )
+# Boxes that show no text of their own, whatever their style; a style may still give them a line of their own.
+_REPLACED = _names("audio embed iframe img input meter progress template textarea video")
 _CLOSES_P = _names(
     "address article aside blockquote center details dialog dir div dl fieldset figcaption figure footer "
     "form h1 h2 h3 h4 h5 h6 header hgroup hr listing main menu nav ol p plaintext pre search section "
@@ -462,6 +464,7 @@ _ROWS = ("table", "tbody", "thead", "tfoot", "tr")  # text directly in these is 
 _GROUPS = ("table", "tbody", "thead", "tfoot")
 _CELLS = ("td", "th")
 _RUBY = ("rp", "rt", "rb", "rtc")
+_LINES = ("legend", "option", "p")  # a browser ends lines at every one, even an inline one
 _BELONGS = {
     name: ("tr", *_GROUPS) if name in ("td", "th") else _GROUPS if name == "tr" else ("table",) for name in _PARTS
 }
@@ -476,10 +479,11 @@ _WANTED = {
     "math": frozenset(["mi", "mn", "mo", "ms", "mtd", "mtext"]),
 }
 _INTEGRATION = {"svg": frozenset(["foreignobject", "desc"]), "math": (_WANTED["math"] - {"mtd"}) | {"annotation-xml"}}
-_UNSEEN = re.compile(
-    r"""\s(?:display\s*=\s*["']?\s*none|visibility\s*=\s*["']?\s*hidden|style\s*=[^>]*display\s*:\s*none)""", re.I
-)
+_CONTAINERS = _names("a defs g svg switch symbol")  # of SVG: innerText finds the text in them even if they have no box
 _FOREIGN_HIDDEN = _names("mphantom title desc metadata script style annotation annotation-xml")
+_HTML_ANNOTATION = re.compile(r"""\sencoding\s*=\s*["']?\s*(?:text/html|application/xhtml\+xml)""", re.I)
+_HTML_FONT = re.compile(r"<font[^>]*\s(?:color|face|size)[\s=>]", re.I)
+_HIDDEN_INPUT = re.compile(r"""\stype\s*=\s*["']?\s*hidden""", re.I)
 _BREAKOUT = _names(
     "b big blockquote body br center code dd div dl dt em embed h1 h2 h3 h4 h5 h6 head hr i img li "
     "listing menu meta nobr ol p pre ruby s small span strong strike sub sup table tt u ul var"
@@ -536,6 +540,11 @@ def _read(token: str) -> _Entry:
     action, name, _ = entry
     if action in _WITH_LOOK and (look := _read_look(name, token)):
         entry = (action if action in (_PART, _DECLARE) else _START, name, look)
+    elif name in ("br", "img") and found[1][0] != "/" and (look := _read_look(name, token)):
+        if look.display == "none":
+            entry = (_SKIP, "", None)
+        elif name != "br" and _makes_line(look):
+            entry = (_BREAK, name, None)
     if len(token) <= _KNOWN_LENGTH:
         if len(_known) >= _KNOWN_TOKENS:
             _known.clear()
@@ -585,18 +594,18 @@ def _tag_attributes(token: str) -> dict[str, str]:
 
 _DISPLAYS = {
     **dict.fromkeys(("block", "list-item", "flow-root", "table", "table-caption", "-webkit-box", "inherit"), "block"),
-    **dict.fromkeys(("inline", "inline-block", "inline-table", "contents", "initial", "unset", "ruby"), "inline"),
-    **dict.fromkeys(("flex", "grid"), "flex"),
-    **dict.fromkeys(("inline-flex", "inline-grid"), "inline-flex"),
-    "none": "none",
-    "block flow": "block",
-    "block flex": "flex",
-    "block grid": "flex",
-    "inline flow-root": "inline",
-    "inline flow": "inline",
+    **dict.fromkeys(("flow", "block flow", "block flow-root", "block ruby", "block math"), "block"),
+    **dict.fromkeys(("inline", "inline-table", "initial", "unset", "ruby", "math"), "inline"),
+    **dict.fromkeys(("inline flow", "inline math"), "inline"),
+    **dict.fromkeys(("inline-block", "inline flow-root", "-webkit-inline-box"), "inline-block"),
+    **dict.fromkeys(("flex", "grid", "block flex", "block grid", "-webkit-flex"), "flex"),
+    **dict.fromkeys(("inline-flex", "inline-grid", "inline flex", "inline grid", "-webkit-inline-flex"), "inline-flex"),
+    **dict.fromkeys(("none", "table-column", "table-column-group"), "none"),
+    "contents": "contents",
     "table-row": "row",
     "table-cell": "cell",
 }
+_WITHIN_LINES = ("inline", "inline-block", "contents")
 _GAPS = {
     "block": ("\n", "\n"),
     "flex": ("\n", "\n"),
@@ -608,7 +617,8 @@ _GAPS = {
 
 def _read_look(name: str, token: str) -> _Look | None:
     lower = token.lower() if len(token) > len(name) + 2 else ""
-    if "style" not in lower and "hidden" not in lower and "popover" not in lower and name not in ("details", "dialog"):
+    aligned = name in _FLOATED and "align" in lower
+    if not (aligned or "style" in lower or "hidden" in lower or "popover" in lower or name in ("details", "dialog")):
         return None
     attributes = _tag_attributes(token)
     display = "none" if "hidden" in attributes or "popover" in attributes else None
@@ -616,36 +626,79 @@ def _read_look(name: str, token: str) -> _Look | None:
     if unrendered:
         display = None
     styles = _styles(_unescape(attributes["style"])) if "style" in attributes else {}
+    if aligned:
+        styles.setdefault("float", attributes.get("align", "none").lower())
     display = _DISPLAYS.get(styles.get("display", ""), display)
-    if styles.get("float") in ("left", "right") or styles.get("position") in ("absolute", "fixed"):
-        display = {"inline": "block", None: "block", "cell": "block", "inline-flex": "flex"}.get(display, display)
-    if unrendered or styles.get("content-visibility") == "hidden":  # which an inline element cannot have
-        inline = display in ("inline", None) and not (display is None and name in _BLOCKS)
-        display = display if inline else "none"
-    shown = {"hidden": False, "collapse": False, "visible": True}.get(styles.get("visibility", ""))
+    display = _taken_out(display, styles)
+    if display == "inline" and "position" not in styles and (name == "dialog" or "popover" in attributes):
+        display = "block"  # their default style takes them out of the line
+    if unrendered or styles.get("content-visibility") == "hidden":  # which neither an inline element nor a row can have
+        whole = name in _BLOCKS and name not in _ROWS if display is None else display not in ("inline", "contents")
+        display = "none" if whole else display
+    shown = _VISIBLE.get(styles.get("visibility", ""))
     case = styles.get("text-transform")
     opened = True if name in ("details", "dialog") and "open" in attributes else None
     look = _Look(display, shown, case, opened)
     return look if any(fact is not None for fact in look) else None
 
 
+def _taken_out(display: str | None, styles: dict[str, str]) -> str | None:
+    """The display of an element that floats or has a position of its own."""
+    floats = styles.get("float") in ("left", "right", "inline-start", "inline-end")
+    if not floats and styles.get("position") not in ("absolute", "fixed"):
+        return display
+    blocks = {None: "block", "inline": "block", "inline-block": "block", "cell": "block", "inline-flex": "flex"}
+    return blocks.get(display, display)
+
+
+def _makes_line(look: _Look | None) -> bool:
+    return look is not None and look.shown is not False and _GAPS.get(look.display or "", ("", ""))[0] == "\n"
+
+
+def _foreign_look(name: str, token: str, realm: str) -> _Look | None:
+    """What attributes change in SVG and MathML: no ``hidden``, but in SVG attributes that stand for styles."""
+    lower = token.lower()
+    if "style" not in lower and "display" not in lower and "visibility" not in lower:
+        return None
+    attributes = _tag_attributes(token)
+    named = {key: attributes[key].strip().lower() for key in ("display", "visibility") if key in attributes}
+    styles = (named if realm == "svg" else {}) | _styles(_unescape(attributes.get("style", "")))
+    shown = _VISIBLE.get(styles.get("visibility", ""))
+    display = _DISPLAYS.get(styles.get("display", ""))
+    if name == realm:
+        display = _taken_out(display, styles)
+    elif display != "none" or (realm == "svg" and name in _CONTAINERS):
+        display = None
+    return _Look(display, shown) if display or shown is not None else None
+
+
+_FLOATED = _names("embed iframe img object")  # by their align attribute
+_VISIBLE = {"hidden": False, "collapse": False, "visible": True, "initial": True}
 _VALUES = {
     "display": frozenset(_DISPLAYS),
-    "visibility": frozenset(("visible", "hidden", "collapse")),
+    "visibility": frozenset(_VISIBLE),
     "text-transform": frozenset(("uppercase", "lowercase", "capitalize", "none")),
     "content-visibility": frozenset(("visible", "hidden", "auto")),
-    "float": frozenset(("none", "left", "right")),
+    "float": frozenset(("none", "left", "right", "inline-start", "inline-end")),
     "position": frozenset(("static", "relative", "absolute", "fixed", "sticky")),
 }
+
+
+_DECLARATION = re.compile(r"""(?:[^;"'(\\]|\\.?|"(?:[^"\\]|\\.?)*+"?|'(?:[^'\\]|\\.?)*+'?|\([^)]*\)?)++""", re.S)
+_CSS_ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{1,6})\s?|(.))", re.S)
+
+
+def _css_character(found: re.Match[str]) -> str:
+    return chr(int(found[1], 16) % 0x110000) if found[1] else found[2]
 
 
 def _styles(css: str) -> dict[str, str]:
     """The declarations that concern text: the last valid one counts, an important one before others."""
     values: dict[str, str] = {}
     important: dict[str, str] = {}
-    css = re.sub(r"/\*.*?(?:\*/|\Z)", "", css, flags=re.S)
-    for declaration in re.findall(r"""(?:[^;"'(]|"[^"]*"?|'[^']*'?|\([^)]*\)?)+""", css):
-        name, _, value = declaration.partition(":")
+    css = re.sub(r"/\*.*?(?:\*/|\Z)", " ", css, flags=re.S)
+    for declaration in _DECLARATION.findall(css):
+        name, _, value = _CSS_ESCAPE.sub(_css_character, declaration).partition(":")
         name, value = name.strip().lower(), value.strip().lower()
         plain = re.sub(r"\s*!\s*important$", "", value)
         if plain in _VALUES.get(name, ()):
@@ -675,8 +728,26 @@ class _Run(list[Any]):
         return text if self.case == "none" else _CASES[self.case](text)
 
 
+def _trim(table: _Run) -> None:
+    """Within a line, a table's first row and cell begin without a gap, and its last end without."""
+    for place, piece in enumerate(table):
+        if piece == "\t":
+            del table[: place + 1]
+        if piece == "\t" or type(piece) is _Run or not (piece == "" or piece.isspace()):
+            break
+    for _row_and_group in range(2):
+        if table and table[-1] == "\n":
+            table.pop()
+
+
 def _capitalize(text: str) -> str:
-    return re.sub(r"[^\W\d_][\w'’]*", lambda word: word[0][0].upper() + word[0][1:], text)
+    """The first letter of each word, where it has a capital of one character; a digit or _ before it is a beginning."""
+
+    def capital(word: re.Match[str]) -> str:
+        title = word[0][0].title()
+        return (title if len(title) == 1 else word[0][0]) + word[0][1:]
+
+    return re.sub(r"\w[\w'’]*", capital, text)
 
 
 def _italic(text: str) -> str:
@@ -736,6 +807,8 @@ class _Walk:
         self.reopens = 20_000  # how often; more is no page but an attack
         self.quirks = False  # an old page, where a paragraph may hold a table
         self.flex = -1  # where a flex container is, if it is the current element
+        self.in_body = False  # a body's own tag was there
+        self.groups: set[str] = set()  # names of details of which one is open
         self.link = 0  # where a hidden link is open
 
     def text(self) -> str:
@@ -815,6 +888,8 @@ class _Walk:
                 append("\n")
                 continue
             if action == _SKIP:
+                if alert and name in _REPLACED and self.flex >= 0:
+                    append("\n")
                 continue
             self.carefully(action, name, look, token)
             append, alert, guard = self.out.append, self.alert, self.guard
@@ -939,9 +1014,12 @@ class _Walk:
         if base.beyond and name in base.wanted and (name != "summary" or self.stack[-1] == "details"):
             base.wanted -= {"summary"}
             base = base.beyond
-        if self.flex == index - 1 and not hidden and display is None:
-            display = "block"
-        if display is None or name == "p":  # a browser ends lines at every p, whatever its style
+        if self.flex == index - 1 and not hidden:
+            if display == "contents" and look:
+                look = look._replace(display="inline-flex")  # its children are the container's
+            elif display in (None, "inline", "inline-block"):
+                display = "block"
+        if display is None or (name in _LINES and display != "contents"):
             block = name in _BLOCKS or (self.foreign and name in _WANTED[self.foreign])
             display = "block" if block else "cell of a table" if name in ("td", "th") else "inline"
         before, after = _GAPS.get(display, ("", ""))
@@ -954,7 +1032,12 @@ class _Walk:
             if not (name == "details" and look and look.opened)
             else None
         )
-        if hidden or wanted:
+        if hidden or wanted or (name in _REPLACED and len(self.saved) < _NESTING):
+            if wanted and look and not hidden:
+                inner = _Run(base.shown if look.shown is None else look.shown, look.case or base.case)
+                base.append(inner)
+                base.leaf = False
+                base = inner
             base.append("" if hidden else before)
             self.saved.append(_Saved(index, self.out, base, None, "" if hidden else after, look))
             self.out = _Run()
@@ -1008,6 +1091,8 @@ class _Walk:
             if name in _FORMATTING and len(lost) < _TORN and not (name == by and len(stack) == index):
                 lost.append((name, held.look if held else None))
             if held:
+                if name == "table" and held.run and held.look and held.look.display in _WITHIN_LINES:
+                    _trim(held.run)
                 self.restore(held)
             elif name in _BLOCKS:
                 self.out.append("\n")
@@ -1061,10 +1146,20 @@ class _Walk:
             return
         if name == "input" and (at := self.in_scope(("select",))):
             self.cut(at)
-        if name in ("![cdata[", "input", "image"):
+        if name in ("input", "image"):
+            hidden = (look and look.display == "none") or (name == "input" and _HIDDEN_INPUT.search(token))
+            if not hidden and (_makes_line(look) or self.flex >= 0):
+                self.place().append("\n")
+            return
+        if name == "![cdata[":
+            if self.realms and self.realms[-1][0] == len(self.stack) - 1:
+                self.characters(token[9:].removesuffix("]]>"))
             return
         if name in ("svg", "math"):
-            look = _Look("none") if _UNSEEN.search(token) else None
+            look = _foreign_look(name, token, name)
+        elif name == "details" and look and look.opened and (group := _tag_attributes(token).get("name")):
+            look = look._replace(opened=None if group in self.groups else True)  # one of a group is open
+            self.groups.add(group)
         elif name in ("option", "optgroup") and self.where["select"]:
             look = None  # a browser lists them all
         if name == "li":
@@ -1087,6 +1182,8 @@ class _Walk:
         elif name == "select" and (at := self.in_scope(("select",))):
             self.cut(at)
             return
+        if name in ("button", "select") and self.out.case != "none" and not (look and look.case):
+            look = (look or _Look())._replace(case="none")  # their default style
         if name == "optgroup" and self.stack[-1] == "optgroup":
             self.cut(len(self.stack) - 1)
         if name in _CLOSES_P and not (name == "table" and self.quirks):
@@ -1094,7 +1191,8 @@ class _Walk:
         if name in _HEADINGS and self.stack[-1] in _HEADINGS:
             self.cut(len(self.stack) - 1)
         if name == "hr":
-            self.out.append("\n")
+            if not look or look.display is None or _makes_line(look):
+                self.out.append("\n")
             return
         self.push(name, look)
         if name in ("svg", "math"):
@@ -1111,9 +1209,13 @@ class _Walk:
             if self.title is None and not self.foreign and not self.is_xml:
                 self.title = " ".join(_unescape(content).split())
             return
-        if name in ("xmp", "plaintext") and not (look and look.display == "none"):
+        if name in ("xmp", "plaintext"):
             self.close_p()
-            self.characters("\n" + content + "\n")
+            if not (look and look.display == "none"):
+                before, after = _GAPS.get((look and look.display) or "block", ("", ""))
+                self.characters(before + content + after)
+        elif name in _REPLACED and (_makes_line(look) or (self.flex >= 0 and not (look and look.display == "none"))):
+            self.place().append("\n")
 
     def start_part(self, name: str, look: _Look | None) -> None:
         """A part of a table: closes what is open up to where such a part belongs; outside a table it is ignored."""
@@ -1195,8 +1297,10 @@ class _Walk:
         elif name in _FORMATTING and at >= self.scopes[-1]:
             self.stack[at] = "-"  # what it holds stays open without it
             if self.saved and self.saved[-1].place == at:
-                self.restore(self.saved.pop())
-                self.out.append("\n")
+                held = self.saved.pop()
+                self.restore(held)
+                if not (held.run and held.run.shown):
+                    self.out.append("\n")
             self.refresh()
 
     def nearest(self, name: str) -> int:
@@ -1218,7 +1322,7 @@ class _Walk:
         if name == "![cdata[":
             self.characters(token[9:].removesuffix("]]>"))
             return True
-        if name in _BREAKOUT or action == _BREAK:
+        if name in _BREAKOUT or action == _BREAK or (name == "font" and _HTML_FONT.match(token)):
             self.cut(self.realms[-1][0])
             return False
         if name in _RAW_TEXT:
@@ -1226,17 +1330,20 @@ class _Walk:
             return True
         if token.endswith("/>"):
             return True
-        look = _Look("none") if name in _FOREIGN_HIDDEN or _UNSEEN.search(token) else None
-        if name == "mi" and "normal" not in token:
-            look = _Look("block", case="italic")
+        look = _Look("none") if name in _FOREIGN_HIDDEN else _foreign_look(name, token, self.foreign)
+        if name == "mi" and "normal" not in token and not (look and look.display):
+            look = _Look("block", look and look.shown, case="italic")
         shown = name in _WANTED[self.foreign]
         self.push(name if shown else ":" + name, look)  # an svg's table is no table
-        if name in _INTEGRATION[self.foreign]:
+        if name in _INTEGRATION[self.foreign] and (name != "annotation-xml" or _HTML_ANNOTATION.search(token)):
             self.enter("html")
         return True
 
     def end_in_foreign(self, name: str) -> bool:
         """End the element if it is open in the innermost SVG or MathML."""
+        if name in ("p", "br"):
+            self.cut(self.realms[-1][0])
+            return False
         root = next(place for place, realm in reversed(self.realms) if realm != "html")
         at = max(self.nearest(name), self.nearest(":" + name))
         if at < root:
@@ -1256,16 +1363,18 @@ class _Walk:
         attributes = _tag_attributes(token)
         if name == "html":
             self.language = _language(attributes.get("lang") or attributes.get("xml:lang")) or self.language
-        elif name == "body":
+        elif name == "frameset":
+            if self.out is self.root and not self.in_body and not _flat(self.root).strip():
+                self.out = _Run()  # a page of frames shows nothing of its own
+        elif attributes.get("http-equiv", "").lower() == "content-language":
+            self.language = self.language or _language(attributes.get("content"))
+        if name == "body":
+            self.in_body = True
+        if name in ("html", "body"):
             if look and look.shown is not None:
                 self.root.shown = look.shown
             if look and look.case:
                 self.root.case = look.case
-        elif name == "frameset":
-            if self.out is self.root and not _flat(self.root).strip():
-                self.out = _Run()  # a page of frames shows nothing of its own
-        elif attributes.get("http-equiv", "").lower() == "content-language":
-            self.language = self.language or _language(attributes.get("content"))
 
 
 def _language(tag: str | None) -> str | None:
