@@ -740,6 +740,24 @@ def _trim(table: _Run) -> None:
             table.pop()
 
 
+_COLLAPSING = " \t\n\r\f"
+
+
+def _strip(run: _Run) -> None:
+    """Drop white space at both ends, but not a line's end that may be a block's, nor what an empty box holds apart."""
+    for step, strip in ((1, str.lstrip), (-1, str.rstrip)):
+        for place in range(1, len(run))[::step]:  # the first piece is the gap before
+            piece = run[place]
+            if type(piece) is _Run or piece == "":
+                break
+            edge = piece[:2] if step > 0 else piece[:-3:-1]
+            if edge[:1] == "\n" and not edge[1:].isspace():
+                break
+            run[place] = strip(piece, _COLLAPSING)
+            if run[place]:
+                break
+
+
 def _capitalize(text: str) -> str:
     """The first letter of each word, where it has a capital of one character; a digit or _ before it is a beginning."""
 
@@ -888,8 +906,8 @@ class _Walk:
                 append("\n")
                 continue
             if action == _SKIP:
-                if alert and name in _REPLACED and self.flex >= 0:
-                    append("\n")
+                if name in _REPLACED:  # a box, if an empty one: white space beside it stays
+                    append("\n" if alert and self.flex >= 0 else "")
                 continue
             self.carefully(action, name, look, token)
             append, alert, guard = self.out.append, self.alert, self.guard
@@ -1043,7 +1061,7 @@ class _Walk:
             self.out = _Run()
             if not hidden and wanted:
                 self.out.wanted, self.out.beyond = wanted, base
-        elif look or (name == "table" and len(self.saved) < _NESTING) or self.flex == index - 1:
+        elif look or (name in ("button", "table") and len(self.saved) < _NESTING) or self.flex == index - 1:
             shown = base.shown if not look or look.shown is None else look.shown
             case = base.case if not look or look.case is None else look.case
             run = _Run(shown, case)
@@ -1093,6 +1111,12 @@ class _Walk:
             if held:
                 if name == "table" and held.run and held.look and held.look.display in _WITHIN_LINES:
                     _trim(held.run)
+                elif (
+                    held.run
+                    and (name == "button" or (held.look and held.look.display == "inline-block"))
+                    and not (name == "pre" or self.where["pre"])
+                ):
+                    _strip(held.run)  # white space at its edges is not shown
                 self.restore(held)
             elif name in _BLOCKS:
                 self.out.append("\n")
@@ -1148,8 +1172,8 @@ class _Walk:
             self.cut(at)
         if name in ("input", "image"):
             hidden = (look and look.display == "none") or (name == "input" and _HIDDEN_INPUT.search(token))
-            if not hidden and (_makes_line(look) or self.flex >= 0):
-                self.place().append("\n")
+            if not hidden:
+                self.place().append("\n" if _makes_line(look) or self.flex >= 0 else "")
             return
         if name == "![cdata[":
             if self.realms and self.realms[-1][0] == len(self.stack) - 1:
