@@ -81,7 +81,7 @@ _HAS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 _LETTER = rf"(?:(?![{_UNSPACED}])\w)"
 _PIECE = re.compile(
     rf"([{_UNSPACED}][{_UNSPACED}\u200b\ufe00-\ufe0f\U000e0100-\U000e01ef]*)"
-    rf"|({_LETTER}+(?:[-.'’·/+]{_LETTER}+)*|\n)"
+    rf"|({_LETTER}++(?:[-.'’·/+]{_LETTER}++)*+|\n)"
 )
 _INVISIBLE = re.compile(rf"[\u00ad\u2060\ufeff]|(?<![{_UNSPACED}])\u200b(?![{_UNSPACED}])")
 

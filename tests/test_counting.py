@@ -2,6 +2,7 @@
 
 import json
 import random
+import resource
 import time
 from collections import Counter
 from pathlib import Path
@@ -124,6 +125,13 @@ def test_combining_marks_without_end_cost_little() -> None:
     started = time.process_time()
     assert counting.tally("e" + "\u0301\u0316" * 200_000).approximate
     assert time.process_time() - started < 2
+
+
+def test_a_long_token_of_two_scripts_takes_little_memory() -> None:
+    text = "中" + "a/" * 500_000
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert counting.count(text) == {"中": 1, text[1:-1]: 1}
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 60_000  # KB; backtracking took 140 MB
 
 
 LONG = {
