@@ -41,15 +41,18 @@ GROUND = {"settings", "urls", "words", "records", "extracting", "counting"}
 PART_OF = {
     "access": "api",
     "answers": "fetching",
+    "decoding": "extracting",
     "dynamodb": "records",
     "examples": "api",
     "headers": "api",
     "lists": "events",
+    "markup": "extracting",
     "notices": "events",
     "openapi": "api",
     "page": "api",
     "refusals": "app",
     "schemas": "api",
+    "walking": "extracting",
 }
 
 # Third-party package -> the only modules that may import it. What is in no row may be used anywhere.
