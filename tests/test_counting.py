@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nltk
 import pytest
+from nltk.tabdata import PunktDecoder
 
 from chalicelib import counting
 from tests.fuzz import texts
@@ -196,3 +197,12 @@ def test_stop_words_hold_the_clitics_and_both_halves_of_contractions() -> None:
 def test_a_language_without_a_list_says_so() -> None:
     assert counting.stop_words("ja") == frozenset()
     assert not counting.has_stop_words("ja")
+
+
+def test_punkts_tables_are_read_as_nltk_reads_them() -> None:
+    for language in ("german", "polish", "russian"):
+        file = nltk.data.find(f"tokenizers/punkt_tab/{language}/").join("ortho_context.tab")
+        with file.open(encoding="utf-8") as lines:
+            expected = {word: int(number) for word, number in (line.rstrip("\n").split("\t") for line in lines)}
+        with file.open(encoding="utf-8") as table:
+            assert counting._read_table(PunktDecoder(), table) == expected
