@@ -495,7 +495,7 @@ def main(arguments: list[str]) -> int:
             ]
         if "delay" in parts:
             base = usual(bench, 62 // part, 200)
-            runs = [base, *(ours(bench, 50 * n // part, 200, n) for n in (16, 24, 28))]
+            runs = [base, *(ours(bench, 50 * n // part, 200, n) for n in (16, 28, 40))]
             text += ["### Pages after 200 ms", "", *report.table(HEAD, [run.row(base) for run in runs]), ""]
         if "empty" in parts:
             runs = empty(bench, 4000 // part)
