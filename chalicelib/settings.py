@@ -124,7 +124,8 @@ def aws(environ: Mapping[str, str] | None = None, service: str = "dynamodb") -> 
     if any(env.get(name) for name in _BOTO3_ONLY) or not re.fullmatch(r"[a-z]{2}(-gov)?-[a-z]+-\d|local", region):
         return None
     if not url:
-        if not env.get("AWS_EXECUTION_ENV") or region == "local":
+        # Lambda and ECS name themselves so; Chalice writes a mere "AWS_Lambda" there wherever it runs.
+        if not env.get("AWS_EXECUTION_ENV", "").startswith(("AWS_Lambda_", "AWS_ECS_")) or region == "local":
             return None
         url = f"https://{service}.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
     elif not re.fullmatch(r"https?://[^\s/?#@]+/?", url):

@@ -301,6 +301,10 @@ KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
     ("environ", "expected"),
     [
         (LAMBDA, settings.AWS("https://dynamodb.eu-west-1.amazonaws.com", "eu-west-1", None)),
+        (
+            LAMBDA | {"AWS_EXECUTION_ENV": "AWS_ECS_FARGATE"},
+            settings.AWS("https://dynamodb.eu-west-1.amazonaws.com", "eu-west-1", None),
+        ),
         (LAMBDA | KEYS, settings.AWS("https://dynamodb.eu-west-1.amazonaws.com", "eu-west-1", ("a", "b", None))),
         (
             LAMBDA | {"AWS_REGION": "cn-north-1"},
@@ -320,6 +324,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
         (LAMBDA | {"HTTPS_PROXY": "http://proxy"}, None),
         (LAMBDA | {"AWS_USE_FIPS_ENDPOINT": "true"}, None),
         ({"AWS_REGION": "eu-west-1", **KEYS}, None),
+        ({"AWS_REGION": "eu-west-1", **KEYS, "AWS_EXECUTION_ENV": "AWS_Lambda aws-chalice/1.34.0"}, None),
         ({"AWS_ENDPOINT_URL_DYNAMODB": "http://x", **KEYS}, None),
         ({}, None),
     ],
