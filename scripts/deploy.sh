@@ -54,7 +54,8 @@ deploy() { # Name=value ...: template parameters; those that are not given keep 
       exit 1 ;;
     *) kind=UPDATE waited=stack-update-complete
       former=$(aws cloudformation describe-stacks --stack-name "$stack" --output text \
-        --query 'Stacks[0].Parameters[].ParameterKey' | tr '\t' ' ') ;;
+        --query 'Stacks[0].Parameters[].ParameterKey')
+      former=$(echo "$former" | tr '\t' ' ') ;; # not in the pipe above, which would hide that the answer failed
   esac
   aws cloudformation deploy --stack-name "$bootstrap" --template-file infra/bootstrap.yaml --no-fail-on-empty-changeset
   bucket=$(output "$bootstrap" Packages)
@@ -71,8 +72,8 @@ deploy() { # Name=value ...: template parameters; those that are not given keep 
     value=$(printf '%s' "${pair#*=}" | sed 's/[\\"]/\\&/g')
     given="$given$name " parameters="$parameters{\"ParameterKey\": \"$name\", \"ParameterValue\": \"$value\"}, "
   done
-  for name in $(aws cloudformation get-template-summary --template-url "$url" --output text \
-    --query 'Parameters[].ParameterKey'); do
+  known=$(aws cloudformation get-template-summary --template-url "$url" --output text --query 'Parameters[].ParameterKey')
+  for name in $known; do
     case "$given" in *" $name "*) continue ;; esac
     case " $former " in *" $name "*) parameters="$parameters{\"ParameterKey\": \"$name\", \"UsePreviousValue\": true}, " ;; esac
   done

@@ -108,6 +108,13 @@ def test_an_update_keeps_what_is_not_given_and_leaves_out_what_the_template_no_l
     assert not command.calls("describe-images"), "an image that is given is not built"
 
 
+@pytest.mark.parametrize("words", [["Parameters[].ParameterKey", "describe-stacks"], ["get-template-summary"]])
+def test_an_update_that_cannot_ask_for_the_former_parameters_resets_none(command: Command, words: list[str]) -> None:
+    run = command.run("deploy", answers=[[["StackStatus"], 0, "UPDATE_COMPLETE"], [words, 254, ""]])
+    assert run.returncode != 0
+    assert not command.calls("create-change-set")
+
+
 def test_nothing_to_change_is_no_failure(command: Command) -> None:
     answers = [
         [["StackStatus"], 0, "UPDATE_COMPLETE"],
