@@ -72,9 +72,7 @@ def submit(request: Request) -> tuple[Job, bool]:
     now = store.clock.now()
     job, pieces = _new_job(request, now=now, expires_at=_expires_at(now))
     job, created = store.submit(job, pieces)
-    if (
-        created or job.submitted_at == now
-    ):  # the latter where the answer to a first try was lost: it is new all the same
+    if created or job.submitted_at == now:  # new as well: the answer to a first try was lost
         _enqueue([job], stamp=job.submitted_at)
     return job, created
 
@@ -105,7 +103,7 @@ def submit_many(requests: Sequence[Request]) -> list[Job | Exception]:
         except (KeyReused, Gone, Unavailable) as error:
             answers[at] = error
             away = error if isinstance(error, Unavailable) else None
-    made = {job.id: job for job, created in _accepted(answers.values()) if created}
+    made = {job.id: job for job, created in _accepted(answers.values()) if created or job.submitted_at == now}
     if made:
         _enqueue(list(made.values()), stamp=now)
     ordered = (answers[at] for at in range(len(new)))

@@ -244,8 +244,7 @@ class Records:
             existing = there.get(job.id)
             try:
                 if existing is not None:
-                    # One with our own time of submission is ours: the answer to a first try was lost.
-                    answers[at] = _same(existing, job), existing.submitted_at == job.submitted_at
+                    answers[at] = _same(existing, job), False
                 elif not written:
                     answers[at] = away or self.submit(job)
             except RecordError as error:

@@ -76,18 +76,37 @@ def test_the_same_key_twice_at_once_is_one_job_on_the_queue_once(table: Table) -
     assert queue.depth("bulk") == 1
 
 
-def test_a_put_whose_answer_was_lost_still_reaches_the_queue(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("said", [False, None])  # by a second try after a lost answer; by a connection that broke
+def test_a_put_whose_answer_was_lost_still_reaches_the_queue(
+    table: Table, monkeypatch: pytest.MonkeyPatch, said: bool | None
+) -> None:
     honest = dynamodb.Client.put_many
 
     def forgetful(client: dynamodb.Client, puts: Sequence[Any]) -> list[bool | None]:
         honest(client, puts)
-        return [False for _ in puts]  # as a second try after a lost answer would say
+        return [said for _ in puts]
 
     monkeypatch.setattr(dynamodb.Client, "put_many", forgetful)
     records._open.cache_clear()
     made = jobs.submit_many([ask(f"k{n}", url="a.de") for n in range(20)])
     assert all(isinstance(one, jobs.Job) for one in made)
     assert queue.depth("bulk") == 20
+
+
+def test_a_document_whose_job_was_put_twice_still_reaches_the_queue(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = jobs.table()
+    send = store._send
+
+    def twice(operation: str, arguments: Any) -> Any:  # as the client does when an answer is lost
+        if operation == "put_item":
+            send(operation, arguments)
+        return send(operation, arguments)
+
+    monkeypatch.setattr(store, "_send", twice)
+    assert isinstance(jobs.submit_many([ask("k", text="some words")])[0], jobs.Job)
+    assert queue.depth("bulk") == 1
 
 
 def test_with_the_quick_road_closed_the_ordinary_one_serves(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
