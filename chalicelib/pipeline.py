@@ -60,8 +60,8 @@ class _OutOfTime(BaseException):
 
 
 class _NotYet(Exception):
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    def __init__(self, seconds: float, host: str) -> None:
+        self.seconds, self.host = seconds, host
 
 
 class _Failed(Exception):
@@ -94,7 +94,8 @@ def count_page(job_id: str, worker: str = "alone") -> Outcome:
             result = _result(store, job, outcome)
     except _NotYet as early:
         turn = store.now() + int(early.seconds * 1000)
-        kept = _insist(lambda: store.retry(job, not_before=turn, failed=False, host_slot=True), lease_over)
+        turns = [*job.turns, early.host]
+        kept = _insist(lambda: store.retry(job, not_before=turn, failed=False, turns=turns), lease_over)
         outcome.state, outcome.due_at = ("deferred", turn) if kept else ("refused", None)
     except _OutOfTime:
         late = _Failed("timeout", f"Not done within {lease * 0.8:.0f} seconds.", passing=True)
@@ -200,7 +201,11 @@ def _source(store: Records, job: Job) -> _Source:
 
 def _fetched(job: Job) -> _Source:
     address = str(job.url)
-    take: Callable[[str], None] = (lambda _: None) if job.host_slot else _take_turn  # one deferral is enough
+
+    def take(host: str) -> None:
+        if host not in job.turns and len(job.turns) <= fetching.REDIRECTS:  # or one could be sent around for ever
+            _take_turn(host)
+
     take(urlsplit(address).hostname or address)
     try:
         with fetching.turns(take):  # or names without number could all redirect to one host
@@ -220,7 +225,7 @@ def _take_turn(host: str) -> None:
     except queue.QueueError:
         return
     if wait > HOST_PATIENCE:
-        raise _NotYet(wait)
+        raise _NotYet(wait, host)
     time.sleep(wait)
 
 

@@ -106,7 +106,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     claim: str | None = None  # this claim's random token; a writer without it is refused
     lease_until: int | None = None
     not_before: int = 0  # a queued job may not be claimed earlier
-    host_slot: bool = False  # its turn at the host is reserved: it does not ask again
+    turns: list[str] = msgspec.field(default_factory=list)  # hosts where its turn is reserved: it does not ask again
     due_at: int | None = None
     started_at: int | None = None
     finished_at: int | None = None
@@ -120,7 +120,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str | None = None  # of the call that submitted it; travels into logs and events
 
 
-_JSON_FIELDS = frozenset({"options", "page", "totals", "top", "error"})
+_JSON_FIELDS = frozenset({"options", "turns", "page", "totals", "top", "error"})
 _JOB_FIELDS = Job.__struct_fields__
 
 
@@ -322,14 +322,14 @@ class Records:
             return seen is not None and seen.state == state and seen.claim == job.claim
         return True
 
-    def retry(self, job: Job, *, not_before: int, failed: bool = True, host_slot: bool = False) -> bool:
+    def retry(self, job: Job, *, not_before: int, failed: bool = True, turns: Sequence[str] = ()) -> bool:
         """Give a claimed job back to be claimed again from ``not_before`` on; False when the claim is not ours."""
         again = {
             "state": QUEUED,
             "not_before": not_before,
             "due_shard": _timed(job.id),
             "due_at": not_before,
-            "host_slot": host_slot,
+            "turns": turns,
         }
         try:
             self._change(job.id, again, *_held(job), add={"failures": int(failed)}, drop=_HELD)
@@ -350,7 +350,7 @@ class Records:
         if job.failures + 1 >= max_attempts:
             ended = {"state": FAILED, "finished_at": self.clock.now(), "error": error}
             return self._as_read(job, ended, add={"failures": 1}, drop=_OPEN)
-        again = {"state": QUEUED, "not_before": 0, "host_slot": False, **self._queued_now(job)}
+        again = {"state": QUEUED, "not_before": 0, "turns": [], **self._queued_now(job)}
         return self._as_read(job, again, add={"failures": 1}, drop=_HELD)
 
     def _queued_now(self, job: Job) -> dict[str, Any]:

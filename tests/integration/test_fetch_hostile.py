@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from chalicelib import fetching, jobs, pipeline, submissions
+from chalicelib import fetching, jobs, pipeline, queue, submissions
 from chalicelib.fetching import FetchError, fetch
 from tests.hostile import (
     BOMBS,
@@ -194,6 +194,29 @@ def test_a_host_that_many_names_redirect_to_is_asked_in_turn(server: Hostile, mo
     assert pipeline.count_page(found[1][1]).state == "succeeded"
     assert jobs.get(found[1][1], "anonymous").failures == 0
     assert server.paths()[3:] == ["/from", "/good"]
+
+
+@pytest.mark.usefixtures("dynalite_table", "redis_url")
+def test_a_job_that_waited_for_its_own_host_asks_the_next_one_in_turn_too(
+    server: Hostile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FETCH_HOST_RATE", "1")
+    monkeypatch.setenv("QUEUE_NAME", "turns-again")
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda _, port, *__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+    )
+    server.routes["/from"] = redirect(f"http://third.test:{server.port}/good")
+    server.heads.clear()
+    queue.host_wait("one.test")
+    job, _ = jobs.submit(jobs.Request(submissions.read({"url": server.url("/from", host="one.test")}), "anonymous"))
+    assert pipeline.count_page(job.id).state == "deferred"
+    time.sleep(1.1)
+    queue.host_wait("third.test")
+    assert pipeline.count_page(job.id).state == "deferred"
+    assert server.paths() == ["/from"]
+    time.sleep(1.1)
+    assert pipeline.count_page(job.id).state == "succeeded"
+    assert server.paths()[1:] == ["/from", "/good"]
 
 
 def test_the_deadline_holds_over_all_hops_together(server: Hostile) -> None:

@@ -201,9 +201,9 @@ def test_a_retry_waits_for_its_time(store):
 
 def test_a_deferral_counts_no_failure_and_keeps_its_turn(store):
     mine = claim(store, submitted(store))
-    assert store.retry(mine, not_before=store.now(), failed=False, host_slot=True)
+    assert store.retry(mine, not_before=store.now(), failed=False, turns=["a.de"])
     again = claim(store, mine)
-    assert (again.failures, again.host_slot, again.attempt) == (0, True, 2)
+    assert (again.failures, again.turns, again.attempt) == (0, ["a.de"], 2)
 
 
 def test_a_failure_ends_the_job_with_its_error(store):
