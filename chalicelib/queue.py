@@ -226,25 +226,27 @@ class _Secret:
     def __init__(self, arn: str) -> None:
         self._arn = arn
         self._known: tuple[str, ...] = ()
-        self._asked = float("-inf")
+        self._problem = ""
+        self._again = float("-inf")
 
     def get_credentials(self) -> tuple[str, ...]:
-        # Called for each new connection; a minute is what a rotated password may cost, and what spares the API.
-        if not self._known or time.monotonic() - self._asked > 60:
-            self._known = self._read()
-            self._asked = time.monotonic()
+        """The secret as it is now, or as it was known: who may not read it meets a Redis that is away, no fault."""
+        # Called for each new connection; a minute is what a rotated password may cost, and what spares the API. Without
+        # any it is asked for sooner, but not by each connection: where it hangs, each would hang with it.
+        if time.monotonic() >= self._again:
+            try:
+                self._known = self._read()
+            except dynamodb.Failed as error:
+                self._problem = error.code
+            self._again = time.monotonic() + (60 if self._known else 5)
+        if not self._known:
+            import redis
+
+            raise redis.ConnectionError(f"no password: {self._problem}")
         return self._known
 
     def _read(self) -> tuple[str, ...]:
-        """The secret as it is now, or as it was known: who may not read it meets a Redis that is away, no fault."""
-        try:
-            secret = _secret(self._arn)
-        except dynamodb.Failed as error:
-            if self._known:
-                return self._known
-            import redis
-
-            raise redis.ConnectionError(f"no password: {error.code}") from error
+        secret = _secret(self._arn)
         try:
             fields = json.loads(secret)
         except ValueError:

@@ -5,6 +5,7 @@ from typing import Any
 
 import boto3
 import pytest
+import redis
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from chalicelib import queue
@@ -70,6 +71,22 @@ def test_without_secrets_manager_a_known_password_stays(
     now += 61
     assert [secret.get_credentials() for _ in range(3)] == [("one",)] * 3
     assert secrets.asked == 2, "not once for each connection"
+
+
+def test_without_any_password_it_is_asked_for_every_five_seconds_not_by_each_connection(
+    secrets: Secrets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(queue.time, "monotonic", lambda: now)
+    secret = queue._Secret(ARN)
+    secrets.says = REFUSALS[1]
+    for _ in range(3):
+        with pytest.raises(redis.ConnectionError, match="NoAnswer"):
+            secret.get_credentials()
+    assert secrets.asked == 1
+    now += 6
+    secrets.says = "one"
+    assert secret.get_credentials() == ("one",)
 
 
 @pytest.mark.usefixtures("redis_url")
