@@ -132,7 +132,7 @@ def write_endings(path: Path) -> None:
             time.sleep(1)
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> None:
     """The command: until SIGTERM or Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m scripts.feed", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
@@ -151,7 +151,6 @@ def main(arguments: list[str]) -> int:
     events.touch()  # so that it can be watched before the first job ends
     threading.Thread(target=write_endings, args=(events,), daemon=True).start()
     run(inbox)
-    return 0
 
 
 def run(inbox: Inbox) -> None:
