@@ -69,7 +69,7 @@ _CLITICS = frozenset({"'s", "'m", "'d", "'ll", "'re", "'ve", "n't", "'t", "'n", 
 
 _LETTERS_TO_JUDGE = 200
 _MARGIN = 0.3  # between the best and the second guess, see docs/benchmarks.md
-_SAMPLES, _SAMPLE_CHARACTERS = 6, 110
+_SAMPLES, _SAMPLE_CHARACTERS, _SAMPLE_REACH = 6, 110, 660  # so much is looked at for each sample's letters
 _NO_LETTERS = re.compile(r"[\x00-@\[-`{-\x7f]+")
 
 # Scripts written without spaces: Thai, Lao, Burmese, Khmer, kana, Han; with U+30FC, iteration marks and Thai digits.
@@ -715,9 +715,11 @@ def _code(tag: str) -> str | None:
 
 def _detected(text: str) -> str | None:
     step = max(len(text) // _SAMPLES, _SAMPLE_CHARACTERS)  # all over the text: a menu may be in another language
-    some = " ".join(text[start : start + _SAMPLE_CHARACTERS] for start in range(0, _SAMPLES * step, step))
-    sample = _NO_LETTERS.sub(" ", some)
-    if sum(map(str.isalpha, sample)) < _LETTERS_TO_JUDGE:
+    reach = min(step, _SAMPLE_REACH)
+    places = (text[start : start + reach] for start in range(0, _SAMPLES * step, step))
+    sample = " ".join(_NO_LETTERS.sub(" ", place)[:_SAMPLE_CHARACTERS] for place in places)
+    # A sign of East Asia says as much as several letters.
+    if sum(4 if sign > "\u2e7f" else 1 for sign in sample if sign.isalpha()) < _LETTERS_TO_JUDGE:
         return None
     guesses = _detector().detect(sample, model="lite", k=2)
     scores = [guess["score"] for guess in guesses] + [0.0, 0.0]

@@ -161,7 +161,7 @@ _base = _matching(r"https?://[^\s?#]+")
 _folder = _matching(r"/.*")
 _contact = _matching(r"[!-~]*[^\s()<>]")
 _level = _matching(r"DEBUG|INFO|WARNING|ERROR|CRITICAL")
-_processes = _matching(r"\d{1,4}|interactive:\d{1,4},bulk:\d{1,4}")
+_processes = _matching(r"0{0,3}[1-9]\d{0,3}|interactive:\d{1,4},bulk:\d{1,4}(?<!interactive:0,bulk:0)")
 
 
 def _count(text: str) -> int:

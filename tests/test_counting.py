@@ -153,6 +153,12 @@ def test_a_few_words_are_not_guessed() -> None:
     assert counting.language_of("12 + 34 = 46 " * 100, "", None) == "en"
 
 
+def test_a_language_is_looked_for_where_the_letters_are() -> None:
+    sparse = "\n".join(f"{' ' * 400}{line}" for line in (LONG["ru"] * 8).split(". "))
+    assert counting.language_of(sparse, None, None) == "ru"
+    assert counting.language_of("吾輩は猫である。名前はまだ無い。" * 5, None, None) == "ja"
+
+
 @pytest.mark.parametrize(
     ("tag", "code"),
     [

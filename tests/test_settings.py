@@ -28,6 +28,8 @@ def test_values_are_read_with_their_types():
         ("AUTH", "maybe"),
         ("FETCH_ALLOW_NETWORKS", "everything"),
         ("WORKER_PROCESSES", "bulk:1"),
+        ("WORKER_PROCESSES", "0"),
+        ("WORKER_PROCESSES", "interactive:0,bulk:0"),
         ("FETCH_DEADLINE", "nan"),
         ("FETCH_DEADLINE", "inf"),
         ("FETCH_CONTACT", "a b"),

@@ -230,7 +230,7 @@ class Stack:
 
     def wait_ready(self, pool: subprocess.Popen[bytes], count: int = 4) -> None:
         """Until a pool has its workers registered."""
-        _until(lambda: len(self.children(pool)) >= count, 30, "the workers")
+        _until(lambda: len(self.children(pool)) >= count, 90, "the workers")
         client = redis.Redis(port=self.redis_port)
         _until(lambda: client.scard("rq:workers") >= count, 30, "their registration")
 
