@@ -128,6 +128,7 @@ def test_combining_marks_without_end_cost_little() -> None:
     assert time.process_time() - started < 2
 
 
+@pytest.mark.slow
 def test_a_long_token_of_two_scripts_takes_little_memory() -> None:
     text = "中" + "a/" * 500_000
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -205,6 +206,7 @@ def test_a_language_without_a_list_says_so() -> None:
     assert not counting.has_stop_words("ja")
 
 
+@pytest.mark.slow
 def test_punkts_tables_are_read_as_nltk_reads_them() -> None:
     for language in ("german", "polish", "russian"):
         file = nltk.data.find(f"tokenizers/punkt_tab/{language}/").join("ortho_context.tab")

@@ -260,6 +260,7 @@ def test_when_nothing_goes_the_rest_is_not_tried() -> None:
     assert len(seen) <= dynamodb.LINES
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_costs_one_wait_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dynamodb, "READ_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
