@@ -75,7 +75,7 @@ faults: .venv/.dev install ## break everything on purpose, minutes: make faults 
 	$(BIN)/python -m scripts.reliability --times $(or $(TIMES),1) $(ARGS)
 
 fuzz: .venv/.dev .venv/.nltk ## random input against the references, for as long as you like
-	$(BIN)/python -m pytest -rs tests/fuzz $(ARGS)
+	$(BIN)/python -m pytest -rs --hypothesis-profile=many tests/properties tests/fuzz $(ARGS)
 
 bench: .venv/.bench install ## measure it against what people would pick instead: writes docs/benchmarks.md
 	$(BIN)/python -m benchmarks.counting

@@ -664,7 +664,7 @@ def create_table(client: Any, name: str) -> bool:
         client.create_table(TableName=name, **TABLE)
     except client.exceptions.ResourceInUseException:
         return False
-    client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600})
     return True
 
 

@@ -1,12 +1,13 @@
-"""All tests that `make test` has: the slow parts beside the others, on the second core.
+"""All tests that `make test` has: the slow parts beside the others, where these leave the cores alone.
 
 usage: python -m scripts.test [pytest's arguments]
 
-What is marked `beside` (packaging, schemathesis, whole stacks, how the page looks) takes minutes of CPU and no notice
-of the time, so it runs in a process of its own that yields to the tests which do. With arguments there is one process,
+What is marked `beside` (packaging, schemathesis, whole stacks, the page in a browser) takes minutes and no notice of
+the time, so it runs in processes of its own that yield to the tests which do. With arguments there is one process,
 and they are pytest's.
 """
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 APART = ("faults", "fuzz", "container")  # with targets of their own
+BESIDE = ("tests/browser", "tests/integration")
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST = [sys.executable, "-m", "pytest", "-rs", *(f"--ignore=tests/{part}" for part in APART)]
 
@@ -22,23 +24,25 @@ def main(arguments: list[str]) -> int:
     """Run the tests; pytest's worst exit status."""
     if arguments:
         return subprocess.run([*PYTEST, *arguments], cwd=ROOT, check=False).returncode
-    with tempfile.TemporaryFile() as output:
-        beside = subprocess.Popen(
-            [*PYTEST, "-m", "beside and not long"], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT,
-            preexec_fn=lambda: os.nice(10),
-        )  # fmt: skip
-        try:
-            status = subprocess.run([*PYTEST, "-m", "not beside and not long"], cwd=ROOT, check=False).returncode
-            print("beside these: packaging, schemathesis, whole stacks, how the page looks", flush=True)
-            status_beside = beside.wait()
-        except BaseException:
-            beside.terminate()
-            beside.wait()
-            raise
-        output.seek(0)
-        sys.stdout.buffer.write(output.read())
-        sys.stdout.flush()
-    return max(status, status_beside)
+    with contextlib.ExitStack() as stack:
+        beside = []
+        for folder in BESIDE:
+            output = stack.enter_context(tempfile.TemporaryFile())
+            child = subprocess.Popen(
+                [*PYTEST, "-m", "beside and not long", folder], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT,
+                preexec_fn=lambda: os.nice(10),
+            )  # fmt: skip
+            stack.callback(child.wait)
+            stack.callback(child.terminate)
+            beside.append((folder, child, output))
+        worst = subprocess.run([*PYTEST, "-m", "not beside and not long"], cwd=ROOT, check=False).returncode
+        for folder, child, output in beside:
+            print(f"beside these, of {folder}:", flush=True)
+            worst = max(worst, child.wait())
+            output.seek(0)
+            sys.stdout.buffer.write(output.read())
+            sys.stdout.flush()
+    return worst
 
 
 if __name__ == "__main__":

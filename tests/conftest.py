@@ -4,6 +4,8 @@ A test takes its servers as fixtures; what is missing skips the test with its re
 """
 
 import contextlib
+import functools
+import gc
 import mimetypes
 import os
 import shutil
@@ -66,33 +68,46 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     )
 
 
-@pytest.fixture(autouse=True)
-def _no_network_in_unit_tests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A unit test that opens a connection or resolves a name has a bug; a test with servers reaches loopback only."""
-    if _is_unit(request.node):
-        loopback = request.node.get_closest_marker("loopback") is not None
-        for owner, name in ((socket.socket, "connect"), (socket.socket, "connect_ex"), (socket, "getaddrinfo")):
-            monkeypatch.setattr(owner, name, _guarded(getattr(owner, name), loopback=loopback))
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what was imported stays; to look at it again and again costs a tenth of the unit tests
 
 
-def _guarded(real: Callable[..., Any], *, loopback: bool) -> Callable[..., Any]:
+_is_alone = False  # whether the test that runs is a unit test
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    global _is_alone  # a hook and not a fixture, which would cost a thousand tests a tenth of their time
+    _is_alone = _is_unit(item)
+
+
+def _guarded(real: Callable[..., Any]) -> Callable[..., Any]:
     def guard(*args: Any, **named: Any) -> Any:
-        target = args[1] if isinstance(args[0], socket.socket) else args[0]
-        host = target[0] if isinstance(target, tuple) else target
-        unix = isinstance(args[0], socket.socket) and args[0].family == socket.AF_UNIX
-        if unix or (loopback and host in ("127.0.0.1", "::1", "localhost")):
-            return real(*args, **named)
-        raise AssertionError(f"a unit test wanted {host}: mark it `loopback`, or put it under tests/integration")
+        first = args[0]
+        if _is_alone and not (isinstance(first, socket.socket) and first.family == socket.AF_UNIX):
+            target = args[1] if isinstance(first, socket.socket) else first
+            raise AssertionError(f"a unit test wanted {target}: put it under tests/integration")
+        return real(*args, **named)
 
     return guard
 
 
-@pytest.fixture(autouse=True)
-def _local_aws(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in LOCAL_AWS.items():
-        monkeypatch.setenv(name, value)
+@pytest.fixture(autouse=True, scope="session")
+def _no_network_in_unit_tests() -> Iterator[None]:
+    """A unit test that opens a connection or resolves a name has a bug."""
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, name in ((socket.socket, "connect"), (socket.socket, "connect_ex"), (socket, "getaddrinfo")):
+            patch.setattr(owner, name, _guarded(getattr(owner, name)))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _local_aws() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE"):
+            patch.delenv(name, raising=False)
+        for name, value in LOCAL_AWS.items():
+            patch.setenv(name, value)
+        yield
 
 
 # --- Redis ---
@@ -173,6 +188,7 @@ class Table:
     client: Any
 
 
+@functools.cache  # a session reads boto3's model of DynamoDB anew, which would be most of the time of a small test
 def dynamodb(endpoint: str) -> Any:
     """A client of a store on this machine."""
     import boto3
@@ -192,7 +208,6 @@ def make_table(store: str, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> It
     records.create_table(client, name)
     yield Table(store, endpoint, name, client)
     client.delete_table(TableName=name)
-    client.close()
 
 
 @pytest.fixture(params=["dynalite", "moto"])

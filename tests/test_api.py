@@ -6,12 +6,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from chalicelib import access, api, examples, headers, openapi, records, schemas, submissions, words
 from chalicelib.api import Refused
-from chalicelib.schemas import ListQuery, NoQuery, WordsQuery
+from chalicelib.schemas import NoQuery, WordsQuery
 
 JOB = msgspec.convert(examples.JOB, schemas.Job)
 
@@ -70,29 +68,7 @@ def test_entity_tags_are_compared_weakly() -> None:
     assert not headers.matches(None, '"b"')
 
 
-@settings(max_examples=40)
-@given(st.text())
-def test_any_header_can_be_read(text: str) -> None:
-    headers.acceptable(text, ("application/json",))
-    headers.takes_gzip(text)
-    headers.matches(text, '"x"')
-    headers.media_type(text)
-    wait = headers.wait_preference(text)
-    assert wait is None or wait >= 0
-
-
 # --- bodies and queries ---
-
-
-@settings(max_examples=40)
-@given(st.binary(max_size=200) | st.text().map(str.encode))
-def test_any_body_is_json_or_refused(raw: bytes) -> None:
-    problems: list[api.Answer] = []
-    try:
-        api.body(raw)
-    except Refused as error:
-        problems.append(api.problem(error))
-    assert all(problem.status in (400, 413) for problem in problems)
 
 
 @pytest.mark.parametrize(
@@ -106,27 +82,6 @@ def test_a_fault_is_said_in_words_and_not_in_the_validators(fields: dict[str, st
     with pytest.raises(Refused) as caught:
         api.submission(fields)
     assert [(error.pointer, error.detail) for error in caught.value.errors] == [(pointer, said)]
-
-
-_json = st.recursive(
-    st.none() | st.booleans() | st.floats(allow_nan=False) | st.integers() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=10,
-)
-
-
-@pytest.mark.slow
-@settings(max_examples=40)
-@given(st.dictionaries(st.sampled_from(["url", "text", "html", "select", "ignore", "language", "x"]), _json))
-def test_any_object_is_a_submission_or_refused_with_places(fields: dict[str, Any]) -> None:
-    problems: list[dict[str, Any]] = []
-    try:
-        api.submission(fields)
-    except Refused as error:
-        problems.append(json.loads(api.problem(error).body))
-    for problem in problems:
-        assert problem["status"] == 422
-        assert all(fault["pointer"] == "" or fault["pointer"].startswith("/") for fault in problem["errors"])
 
 
 def _faults(fields: dict[str, Any]) -> list[str]:
@@ -165,16 +120,6 @@ def test_a_query_has_defaults_and_refuses_what_it_does_not_know() -> None:
             api.query(parameters, WordsQuery)
     with refused("invalid-parameter"):
         api.query({"limit": ["7"]}, NoQuery)
-
-
-@settings(max_examples=40)
-@given(st.integers(0, 2**44 - 1), st.text("0123456789abcdef", min_size=32, max_size=32))
-def test_a_cursor_comes_back_as_it_was(submitted_at: int, job_id: str) -> None:
-    link = api.list_link("/stage", ListQuery(state="failed"), (submitted_at, job_id))
-    assert link is not None
-    assert link.startswith("/stage/jobs?state=failed&limit=20&cursor=")
-    asked = api.query({"cursor": [link.rpartition("=")[2]]}, ListQuery)
-    assert api.read_cursor(asked.cursor) == (submitted_at, job_id)
 
 
 # --- answers ---
@@ -219,24 +164,6 @@ def test_the_entity_tag_changes_with_the_version_and_with_a_later_job_of_the_sam
 def page(asked: WordsQuery, counts: dict[str, int], media_type: str = api.JSON) -> api.Answer:
     table = words.table(counts)
     return api.words_answer(JOB, table, asked, media_type=media_type, prefix="/p")
-
-
-@pytest.mark.slow
-@settings(max_examples=40)
-@given(st.dictionaries(st.text(min_size=1, max_size=5), st.integers(1, 9), max_size=30), st.integers(1, 7))
-def test_pages_of_words_join_to_the_whole(counts: dict[str, int], limit: int) -> None:
-    whole = json.loads(page(WordsQuery(limit=1000), counts).body)
-    seen: list[Any] = []
-    offset = 0
-    while True:
-        got = json.loads(page(WordsQuery(limit=limit, offset=offset), counts).body)
-        assert got["total"] == whole["total"]
-        seen += got["words"]
-        if got["next"] is None:
-            break
-        offset = int(got["next"].rpartition("offset=")[2].partition("&")[0])
-        assert offset == len(seen)
-    assert seen == whole["words"]
 
 
 def test_an_answer_ends_where_it_would_be_too_large(monkeypatch: pytest.MonkeyPatch) -> None:

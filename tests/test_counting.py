@@ -61,6 +61,7 @@ def test_context_is_judged_as_nltk_does(text: str) -> None:
         assert counting.count(text) == reference(text)
 
 
+@pytest.mark.slow
 def test_generated_texts_have_nltks_words() -> None:
     chance = random.Random(20)
     for _ in range(60):
@@ -122,6 +123,7 @@ def test_an_ordinary_text_is_exact() -> None:
     assert not counting.tally("It is. " * 20_000).approximate
 
 
+@pytest.mark.slow
 def test_combining_marks_without_end_cost_little() -> None:
     started = time.process_time()
     assert counting.tally("e" + "\u0301\u0316" * 200_000).approximate

@@ -213,6 +213,7 @@ def test_an_empty_list_has_an_empty_report(inbox: Path) -> None:
     assert report(inbox, "a.csv") == []
 
 
+@pytest.mark.slow
 def test_batches_of_a_list_are_bounded_in_lines_and_in_bytes(inbox: Path) -> None:
     submit = Submitted()
     events.stored(drop(inbox, "a.urls", b"a.de\n" * 1201), submit, forever)
@@ -248,6 +249,7 @@ def test_a_list_whose_records_stay_away_is_an_error_so_that_it_is_delivered_agai
         events.stored(drop(inbox, "a.urls", b"a.de\n"), submit, forever)
 
 
+@pytest.mark.slow
 def test_a_long_list_is_handed_on_in_legs_that_meet(inbox: Path) -> None:
     data = b"url,note\n" + b"".join(b"a%d.de,x\n" % number for number in range(1234))
     whole, legs = Submitted(), Submitted()

@@ -60,6 +60,7 @@ def test_every_shared_page_has_the_browsers_words_in_its_order_its_title_and_its
         assert page.encoding == shown["charset"].lower(), name
 
 
+@pytest.mark.slow
 def test_every_shared_encoding_case_is_right() -> None:
     lines = shared("encoding_cases.jsonl").read_text("utf-8").splitlines()[1:]
     cases = [json.loads(line) for line in lines]
@@ -265,6 +266,7 @@ def test_no_scrap_of_markup_fails(body: bytes) -> None:
         extract(body, content_type)
 
 
+@pytest.mark.slow
 def test_no_soup_of_tags_fails() -> None:
     rules = json.loads((PAGES / "rules.json").read_text("utf-8"))
     tags = ["text", " ", "&amp;", *sorted({tag for rule in rules for tag in re.findall(r"<[^>]*>", rule)})]
@@ -278,6 +280,7 @@ def test_a_number_of_thousands_of_digits_is_no_character() -> None:
     assert read("a&#" + "9" * 5000 + ";b") == ["a\ufffdb"]
 
 
+@pytest.mark.slow
 def test_a_page_within_a_page_of_time() -> None:
     start = time.process_time()
     extract(b"<div>" * 50_000 + b"x" + b"</div>" * 50_000)

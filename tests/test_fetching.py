@@ -247,6 +247,7 @@ def end_look_ups(over: threading.Event) -> None:
             thread.join()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("thread", ["main", "another"])
 def test_a_look_up_that_hangs_ends_with_the_deadline(
     thread: str, network: Network, monkeypatch: pytest.MonkeyPatch
@@ -269,6 +270,7 @@ def test_a_look_up_that_hangs_ends_with_the_deadline(
     assert "looking up the name" in errors[0].detail
 
 
+@pytest.mark.slow
 def test_look_ups_that_hang_are_bounded_in_number(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FETCH_DEADLINE", "0.02")
     monkeypatch.setattr(fetching, "_look_ups", threading.BoundedSemaphore(3))

@@ -1,8 +1,6 @@
 import gzip
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from chalicelib import lists
 from chalicelib.lists import InvalidList, Position
@@ -120,38 +118,3 @@ def test_a_document_in_a_line_may_be_as_long_as_by_http() -> None:
 def test_what_is_too_long_by_http_is_so_in_every_list(kind: str, data: bytes) -> None:
     [(_, detail)] = read(kind, data % (b"a" * 17_000))
     assert detail == "Without text or html, a body may have 16384 bytes."
-
-
-LINES = st.lists(
-    st.one_of(
-        st.sampled_from(
-            [b"a.de", b"", b'"b.de"', b'"x', b"c.de,main", b"\xff", b'"two\nlines",p', b"  ", b"x" * 40_000]
-        ),
-        st.binary(max_size=8),
-    ),
-    max_size=12,
-)
-
-
-@pytest.mark.slow
-@given(lines=LINES, kind=st.sampled_from(["urls", "csv", "jsonl"]), size=st.integers(1, 50), ends=st.booleans())
-def test_reading_on_from_any_position_gives_the_same_lines(
-    lines: list[bytes], kind: str, size: int, ends: bool
-) -> None:
-    head = b"url,select\n" if kind == "csv" else b""
-    data = head + b"\n".join(lines) + (b"\n" if ends else b"")
-    whole = list(lists_read(kind, data, size))
-    for cut, (_, _, position) in enumerate(whole):
-        rest = [(number, found) for number, found, _ in lists_read(kind, data, size + 1, position)]
-        assert rest == [(number, found) for number, found, _ in whole[cut + 1 :]]
-
-
-def lists_read(
-    kind: str, data: bytes, size: int, position: Position = lists.START
-) -> list[tuple[int, object, Position]]:
-    data = data[position.offset :]
-    chunks = (data[at : at + size * 100] for at in range(0, len(data), size * 100))
-    try:
-        return [(line.number, said(line.submission), after) for line, after in lists.read(kind, chunks, position)]
-    except InvalidList:
-        return []

@@ -11,6 +11,8 @@ from playwright.sync_api import expect
 
 from tests.browser.axe import SCHEMES, violations
 
+pytestmark = pytest.mark.beside
+
 JOB = "0123456789abcdef0123456789abcdef"
 KEYS_AT_MOST = 100  # milliseconds of a key stroke
 

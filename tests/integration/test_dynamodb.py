@@ -85,9 +85,6 @@ def server(
     listener.close()
 
 
-pytestmark = pytest.mark.loopback
-
-
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dynamodb.time, "sleep", lambda _: None)
