@@ -15,13 +15,13 @@ import urllib.parse
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scripts import node, processes, servers
+from tests import websites
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
@@ -240,37 +240,19 @@ def pages(shared: Path) -> Path:
     return shared / "pages"
 
 
-class _PageHandler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = 65536  # one segment for headers and body: two would wait for the client's delayed ACK
-    folder: Path
-
-    def do_GET(self) -> None:
-        name = Path(urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)).name
-        path = self.folder / name
-        found = bool(name) and path.is_file()
-        body = path.read_bytes() if found else b"no such page"
-        self.send_response(200 if found else 404)
-        guessed = mimetypes.guess_type(name)[0] or "text/plain"
-        self.send_header("Content-Type", guessed if found else "text/plain")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
-
-
 @pytest.fixture(scope="session")
 def page_server(pages: Path) -> Iterator[str]:
     """The base URL, without a slash at its end, of the real pages on loopback."""
-    handler = type("Pages", (_PageHandler,), {"folder": pages})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+
+    class Pages(websites.Site):
+        def page(self, path: str) -> tuple[int, str, bytes]:
+            name = Path(urllib.parse.unquote(urllib.parse.urlsplit(path).path)).name
+            if not name or not (pages / name).is_file():
+                return 404, "text/plain", b"no such page"
+            return 200, mimetypes.guess_type(name)[0] or "text/plain", (pages / name).read_bytes()
+
+    with websites.serving(Pages) as address:
+        yield address
 
 
 # --- a browser ---

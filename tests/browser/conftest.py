@@ -4,13 +4,13 @@ import subprocess
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scripts import node, run, servers
+from tests import websites
 from tests.conftest import ROOT, require
 
 PATIENCE = 30_000  # milliseconds that playwright waits: many times what is needed on two noisy cores
@@ -32,37 +32,26 @@ class Site:
         self.seen: list[str] = []
         self.address = ""
 
-    def serve(self, handler: BaseHTTPRequestHandler) -> None:
-        path = urllib.parse.urlsplit(handler.path).path
+    def page(self, address: str) -> tuple[int, str, bytes]:
+        path = urllib.parse.urlsplit(address).path
         self.seen.append(path)
         if path.startswith("/slow"):
             self.release.wait(15)
             path = "/page"
         body = self.pages.get(path, "nothing here").encode()
-        handler.send_response(200 if path in self.pages else 404)
-        handler.send_header("Content-Type", "text/html; charset=utf-8")
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        handler.wfile.write(body)
+        return 200 if path in self.pages else 404, "text/html; charset=utf-8", body
 
 
 @pytest.fixture(scope="session")
 def _site() -> Iterator[Site]:
     site = Site()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            site.serve(self)
+    class Pages(websites.Site):
+        def page(self, path: str) -> tuple[int, str, bytes]:
+            return site.page(path)
 
-        def log_message(self, *_: object) -> None:
-            """Quiet."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        site.address = f"http://127.0.0.1:{server.server_port}"
+    with websites.serving(Pages) as site.address:
         yield site
-        server.shutdown()
 
 
 @pytest.fixture

@@ -1,9 +1,6 @@
 """The worker's image, really built and run: read-only, not root, little memory, a real Redis, a DynamoDB stand-in."""
 
-import contextlib
-import http.server
 import os
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -12,6 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from chalicelib import jobs, records, submissions
+from tests import websites
 from tests.conftest import Table, require
 from tests.container import engine
 
@@ -45,31 +43,20 @@ class Container:
         return engine.podman("inspect", "--format", "{{.State.OOMKilled}}", self.name).stdout.strip() == "true"
 
 
-class Pages(http.server.BaseHTTPRequestHandler):
+class Pages(websites.Site):
     """Any path: a page that takes half a second to come."""
 
-    def do_GET(self) -> None:
+    def page(self, path: str) -> tuple[int, str, bytes]:
         time.sleep(0.5)
-        body = f"<title>t</title><p>Word word other{self.path[1:]} <script>never</script></p>".encode()
-        with contextlib.suppress(ConnectionError):
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
+        body = f"<title>t</title><p>Word word other{path[1:]} <script>never</script></p>"
+        return 200, "text/html; charset=utf-8", body.encode()
 
 
 @pytest.fixture
 def pages() -> Iterator[str]:
     """The base address of a slow page server on loopback."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with websites.serving(Pages) as address:
+        yield address
 
 
 @pytest.fixture

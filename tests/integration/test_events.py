@@ -2,10 +2,8 @@
 
 import contextlib
 import json
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import boto3
@@ -13,6 +11,7 @@ import pytest
 from chalice.test import Client
 
 from chalicelib import events, jobs, pipeline, queue
+from tests import websites
 from tests.conftest import Table
 
 PAGES: dict[str, tuple[int, str, bytes]] = {
@@ -31,27 +30,15 @@ PAGES: dict[str, tuple[int, str, bytes]] = {
 }
 
 
-class _Pages(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        status, kind, body = PAGES[self.path]
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
+class _Pages(websites.Site):
+    def page(self, path: str) -> tuple[int, str, bytes]:
+        return PAGES[path]
 
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Pages) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with websites.serving(_Pages) as address:
+        yield address
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """A pool of one worker on a real Redis: what RQ's own monitoring says of it, and how often it asks anybody anything."""
 
-import contextlib
-import http.server
 import os
 import subprocess
 import sys
@@ -18,36 +16,26 @@ from rq.registry import StartedJobRegistry
 
 from chalicelib import dynamodb, jobs, pipeline, queue, submissions
 from scripts import processes
+from tests import websites
 from tests.conftest import ROOT
 
 
-class Pages(http.server.BaseHTTPRequestHandler):
+class Pages(websites.Site):
     """Any path: a page that takes a second to come; one below ``/held`` waits for ``release`` first."""
 
     release = threading.Event()
 
-    def do_GET(self) -> None:
-        if self.path.startswith("/held"):
+    def page(self, path: str) -> tuple[int, str, bytes]:
+        if path.startswith("/held"):
             self.release.wait(15)
         time.sleep(1.0)
-        with contextlib.suppress(ConnectionError):
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain")
-            self.send_header("Content-Length", "5")
-            self.end_headers()
-            self.wfile.write(b"to be")
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
+        return 200, "text/plain", b"to be"
 
 
 @pytest.fixture
 def slow_pages() -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+    with websites.serving(Pages) as address:
+        yield address
 
 
 @pytest.fixture
