@@ -7,7 +7,7 @@ told; ``sweep`` puts on the queue whatever should be there and is not.
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -72,7 +72,7 @@ def submit(request: Request) -> tuple[Job, bool]:
     now = store.clock.now()
     job, pieces = _new_job(request, now=now, expires_at=_expires_at(now))
     job, created = store.submit(job, pieces)
-    if created or job.submitted_at == now:  # new as well: the answer to a first try was lost
+    if created := created or _made_by(request, now, job):
         _enqueue([job], stamp=job.submitted_at)
     return job, created
 
@@ -103,15 +103,19 @@ def submit_many(requests: Sequence[Request]) -> list[Job | Exception]:
         except (KeyReused, Gone, Unavailable) as error:
             answers[at] = error
             away = error if isinstance(error, Unavailable) else None
-    made = {job.id: job for job, created in _accepted(answers.values()) if created or job.submitted_at == now}
+    ordered = [answers[at] for at in range(len(new))]
+    made = {}
+    for request, answer in zip(requests, ordered, strict=True):
+        if not isinstance(answer, Exception) and (answer[1] or _made_by(request, now, answer[0])):
+            made[answer[0].id] = answer[0]
     if made:
         _enqueue(list(made.values()), stamp=now)
-    ordered = (answers[at] for at in range(len(new)))
     return [answer if isinstance(answer, Exception) else answer[0] for answer in ordered]
 
 
-def _accepted(answers: Iterable[tuple[Job, bool] | Exception]) -> Iterator[tuple[Job, bool]]:
-    return (answer for answer in answers if not isinstance(answer, Exception))
+def _made_by(request: Request, now: int, job: Job) -> bool:
+    """Whether a job that was found is this very call's: the answer to its first try was lost."""
+    return (job.submitted_at, job.request_id) == (now, request.request_id)
 
 
 def _expires_at(now: int) -> int:
@@ -189,6 +193,8 @@ def wait(job: Job, seconds: float) -> Job:
             job = get(job.id, job.owner)
     except queue.QueueError:
         return _poll(job, until)
+    except Unavailable:
+        return job  # which was accepted or read all the same: "try again" would be the wrong answer to that
     finally:
         ending.close()
     return job
@@ -199,7 +205,10 @@ def _poll(job: Job, until: float) -> Job:
     while job.state not in records.TERMINAL and (left := until - time.monotonic()) > 0:
         time.sleep(min(pause, left))
         pause = min(pause * 1.5, 1.0)
-        job = get(job.id, job.owner)
+        try:
+            job = get(job.id, job.owner)
+        except Unavailable:
+            return job
     return job
 
 
@@ -243,12 +252,20 @@ def cancel(job_id: str, owner: str) -> Job:
 def erase(job_id: str, owner: str) -> None:
     """Delete a job's record, words and input; ``StillRuns`` while a worker has it."""
     store = table()
-    job = get(job_id, owner)
-    while not store.erase(job_id, owner, expires_at=job.expires_at):
-        # It ran when it was written, and may have ended since; at most MAX_ATTEMPTS times.
-        job = get(job_id, owner)
-        if job.state == records.RUNNING:
-            raise StillRuns(job_id)
+    found = False
+    try:
+        while True:  # again where it changed meanwhile: at most MAX_ATTEMPTS times
+            job = get(job_id, owner)
+            found = True
+            if job.state == records.RUNNING:
+                raise StillRuns(job_id)
+            if store.erase(job_id, owner, expires_at=job.expires_at):
+                return
+    except Gone:
+        # An earlier try did it, in this call or in another, and may have come no further than the record.
+        store.delete_pieces(job_id)
+        if not found:
+            raise
 
 
 def _tell(job_id: str) -> None:
@@ -319,18 +336,20 @@ def requeue(job_ids: Sequence[str]) -> Swept:
 
 def _mend(store: Records, job_ids: Sequence[str], swept: Swept) -> None:
     now = store.now()
-    again = []
-    for job in store.get_many(job_ids).values():
-        # The index may lag behind the record, so the record itself says whether it is due.
-        if job.state in records.TERMINAL or job.due_at is None or job.due_at > now + 500:
-            continue
-        if job.state == records.QUEUED and store.requeue(job):
-            again.append(job)
-        elif job.state == records.RUNNING:
-            _take_back(store, job, again, swept)
-    if again:
-        _enqueue(again, stamp=now)
-        swept.requeued += [job.id for job in again]
+    again: list[Job] = []
+    try:
+        for job in store.get_many(job_ids).values():
+            # The index may lag behind the record, so the record itself says whether it is due.
+            if job.state in records.TERMINAL or job.due_at is None or job.due_at > now + 500:
+                continue
+            if job.state == records.QUEUED and store.requeue(job):
+                again.append(job)
+            elif job.state == records.RUNNING:
+                _take_back(store, job, again, swept)
+    finally:  # where the store fails in the middle too: those that it noted would wait for a later sweep
+        if again:
+            _enqueue(again, stamp=now)
+            swept.requeued += [job.id for job in again]
 
 
 def _take_back(store: Records, job: Job, again: list[Job], swept: Swept) -> None:

@@ -305,7 +305,11 @@ class Records:
         for number, piece in enumerate(words):
             self._put_piece(job.id, f"words#{job.claim}", number, piece, job.expires_at)
         done = {"page": page, "totals": totals, "top": top, "words_claim": job.claim, "words_pieces": len(words)}
-        return self._end(job, SUCCEEDED, done)
+        if self._end(job, SUCCEEDED, done):
+            return True
+        for number in range(len(words)):  # nobody reads them, and the job may have been canceled and erased
+            self._call("delete_item", Key=_key(_pk(job.id), f"words#{job.claim}#{number:04}"))
+        return False
 
     def fail(self, job: Job, error: dict[str, Any], *, page: dict[str, Any] | None = None) -> bool:
         """End a claimed job with its error; False when the claim is not ours any more."""
@@ -372,16 +376,19 @@ class Records:
 
     def cancel(self, job_id: str, owner: str) -> Job | None:
         """End a job that has not ended; the job, or None when it has ended, is unknown or is another's."""
+        now, token = self.clock.now(), new_token()
         try:
             return self._change(
                 job_id,
-                {"state": CANCELED, "finished_at": self.clock.now()},
+                {"state": CANCELED, "finished_at": now, "claim": token},
                 "#owner = :owner AND #state IN (:queued, :running) AND #expires_at > :now",
-                {":owner": owner, ":queued": QUEUED, ":running": RUNNING, ":now": self.clock.now() // 1000},
+                {":owner": owner, ":queued": QUEUED, ":running": RUNNING, ":now": now // 1000},
                 drop=_OPEN,
             )
         except _ConditionFailed:
-            return None
+            # A try whose answer was lost may have been the one that did it.
+            seen = self.get(job_id, gone=False)
+            return seen if seen is not None and seen.claim == token else None
 
     def erase(self, job_id: str, owner: str, *, expires_at: int) -> bool:
         """Leave a tombstone in the job's place and delete its words and input; False while it runs or is not there."""

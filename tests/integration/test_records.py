@@ -326,3 +326,21 @@ def test_the_clock_is_the_stores_when_ours_is_wrong():
 
     right.observe(formatdate(usegmt=True))
     assert right._offset == 0, "a second's rounding is no difference"
+
+
+def test_a_cancel_whose_answer_was_lost_is_known_for_ours(store, monkeypatch):
+    job = submitted(store)
+    with monkeypatch.context() as lossy:
+        sent_twice(store, lossy)
+        assert store.cancel(job.id, "anna").state == "canceled"
+    assert store.get(job.id).version == 2
+    assert store.cancel(job.id, "anna") is None
+
+
+def test_a_worker_that_comes_too_late_leaves_no_words(store, table):
+    mine = claim(store, submitted(store))
+    store.cancel(mine.id, "anna")
+    assert store.erase(mine.id, "anna", expires_at=mine.expires_at)
+    assert not store.finish(mine, [b"one", b"two"], **RESULT)
+    items = table.client.scan(TableName=table.name)["Items"]
+    assert [sorted(item) for item in items] == [["expires_at", "owner", "pk", "sk"]]
