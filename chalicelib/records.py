@@ -653,10 +653,15 @@ def _session() -> Any:
 
 def _keys() -> Any:
     """The credentials as they are now, by boto3's rules: a container's role, for one."""
-    found = _session().get_credentials()
-    if found is None:
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        found = _session().get_credentials()
+        frozen = found and found.get_frozen_credentials()
+    except BotoCoreError as error:  # who gives them does not answer
+        raise dynamodb.Failed("NoCredentials", type(error).__name__, passing=True) from error
+    if frozen is None:
         raise dynamodb.Failed("NoCredentials", passing=True)
-    frozen = found.get_frozen_credentials()
     return dynamodb.Keys(frozen.access_key, frozen.secret_key, frozen.token)
 
 

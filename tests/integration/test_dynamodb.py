@@ -12,11 +12,12 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.exceptions import MetadataRetrievalError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from chalicelib import dynamodb, settings
+from chalicelib import dynamodb, records, settings
 
 
 def said(status: str, body: bytes, header: str = "Content-Length") -> bytes:
@@ -339,3 +340,32 @@ def test_other_services_are_where_their_own_variable_says() -> None:
     assert secrets.url == "https://secretsmanager.eu-west-1.amazonaws.com"
     elsewhere = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://[::1]:1", "AWS_ENDPOINT_URL_DYNAMODB": "http://[::1]:2"}
     assert settings.aws(LAMBDA | elsewhere, "secretsmanager") == settings.AWS("http://[::1]:1", "eu-west-1", None)
+
+
+def test_a_wrong_clock_costs_a_try_and_no_more() -> None:
+    wrong_time = said("400 Bad Request", b'{"__type":"com.x#InvalidSignatureException"}')
+    dated = wrong_time.replace(b"\r\n", b"\r\nDate: Mon, 23 Nov 2026 23:00:00 GMT\r\n", 1)
+
+    def answer(_: int, request: bytes) -> bytes:
+        return WRITTEN if b"x-amz-date: 20261123T2300" in request else dated
+
+    with server(answer) as (client, seen):
+        store = records.Records(client, "table")
+        client.now = lambda: store.clock.now() / 1000
+        store.ping()
+    assert len(seen) == 2
+
+
+def test_keys_that_cannot_be_had_now_are_a_failure_that_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Session:
+        def get_credentials(self) -> None:
+            raise MetadataRetrievalError(error_msg="time-out")
+
+    monkeypatch.setattr(records, "_session", Session)
+    with server(lambda *_: WRITTEN) as (client, seen):
+        client._keys = records._keys
+        with pytest.raises(dynamodb.Failed, match="NoCredentials: MetadataRetrievalError") as caught:
+            client.call("put_item", {})
+        assert client.put_many([{}] * 100) == [None] * 100
+    assert caught.value.passing
+    assert seen == []
