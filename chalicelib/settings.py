@@ -46,6 +46,11 @@ class Settings(msgspec.Struct, frozen=True):
     inbox_dir: str = ""  # a folder that stands for a bucket on one machine; empty: no local files are read
     log_level: str = "INFO"
 
+    @property
+    def alive_file(self) -> str:
+        """The file of the temporary folder that a pool's parent touches while it lives."""
+        return f"{self.queue_name}-worker-alive"
+
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read and check every setting; an empty value means the default."""

@@ -433,7 +433,7 @@ class Parent:
 
     def _sleep(self, seconds: float) -> None:
         """Until ``seconds`` are over, a signal came or the next job's time has."""
-        if self.upcoming:
+        if self.upcoming and self.stopping_since is None:  # who stops leaves them to others
             seconds = min(seconds, max(0.0, (self.upcoming[0][0] - jobs.table().clock.now()) / 1000))
         ready, _, _ = select.select([self._awake, self._heard], [], [], seconds)
         if self._awake in ready:
@@ -565,7 +565,7 @@ def _say_swept(swept: jobs.Swept) -> None:
 
 
 def _alive_file() -> Path:
-    return Path(tempfile.gettempdir()) / f"{settings.load().queue_name}-worker-alive"
+    return Path(tempfile.gettempdir()) / settings.load().alive_file
 
 
 def sizes(text: str, cores: int, memory: int) -> dict[str, int]:

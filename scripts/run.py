@@ -93,7 +93,7 @@ def start(stack: Stack) -> None:
 
 def _start_workers(stack: Stack) -> None:
     # Before the door opens: who comes first should not wait for what the workers load.
-    alive = Path(stack.environment["TMPDIR"]) / f"{settings.load().queue_name}-worker-alive"
+    alive = Path(stack.environment["TMPDIR"]) / settings.load().alive_file
     alive.unlink(missing_ok=True)
     _start_front(stack, "worker", "chalicelib.worker")
     processes.wait_for(alive.exists, *stack.backs, *stack.fronts, seconds=START_SECONDS, stop=stack.signals.stop)

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from chalicelib import worker
@@ -25,3 +27,11 @@ def test_a_pool_is_as_large_as_said_or_as_cores_and_memory_bear(
 
 def test_a_machine_has_memory() -> None:
     assert worker._memory() > 100_000_000
+
+
+def test_a_pool_that_stops_sleeps_although_a_jobs_time_has_come() -> None:
+    parent = worker.Parent({"interactive": 1, "bulk": 0})
+    parent.upcoming = [(0, "0" * 32)]
+    parent.stopping_since = began = time.monotonic()
+    parent._sleep(0.1)
+    assert time.monotonic() - began >= 0.1
