@@ -60,8 +60,8 @@ class _OutOfTime(BaseException):
 
 
 class _NotYet(Exception):
-    def __init__(self, seconds: float, host: str) -> None:
-        self.seconds, self.host = seconds, host
+    def __init__(self, seconds: float, *hosts: str) -> None:
+        self.seconds, self.hosts = seconds, hosts
 
 
 class _Failed(Exception):
@@ -94,7 +94,7 @@ def count_page(job_id: str, worker: str = "alone") -> Outcome:
             result = _result(store, job, outcome)
     except _NotYet as early:
         turn = store.now() + int(early.seconds * 1000)
-        turns = [*job.turns, early.host]
+        turns = [*job.turns, *early.hosts]
         kept = _insist(lambda: store.retry(job, not_before=turn, failed=False, turns=turns), lease_over)
         outcome.state, outcome.due_at = ("deferred", turn) if kept else ("refused", None)
     except _OutOfTime:
@@ -196,7 +196,10 @@ def _source(store: Records, job: Job) -> _Source:
             raise _Failed(error.kind, str(error), passing=error.passing) from None
         return _Source(found.body, found.content_type, url=job.url)
     content_type = "text/plain; charset=utf-8" if job.kind == "text" else "text/html; charset=utf-8"
-    return _Source(store.document(job), content_type)
+    try:
+        return _Source(store.document(job), content_type)
+    except Unavailable:
+        raise _NotYet(_pause(1, None)) from None  # that is no failure of the job
 
 
 def _fetched(job: Job) -> _Source:

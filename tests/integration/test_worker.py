@@ -243,3 +243,18 @@ def test_a_sweep_that_is_cut_off_has_put_on_the_queue_what_it_noted(
     with pytest.raises(jobs.Unavailable):
         jobs.requeue(made)
     assert queue.depth(queue.INTERACTIVE) == 2
+
+
+def test_a_document_that_cannot_be_read_just_now_costs_no_try(
+    lossy: Callable[[str, int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, _ = a_text()
+    store = jobs.table()
+    monkeypatch.setattr(pipeline, "BACKOFF_SECONDS", 0.0)
+    for _ in range(4):
+        lossy("GetItem", dynamodb.TRIES)
+        assert pipeline.count_page(job.id).state == "deferred"
+    assert pipeline.count_page(job.id).state == "succeeded"
+    ended = store.get(job.id)
+    assert ended is not None
+    assert (ended.attempt, ended.failures) == (5, 0)
