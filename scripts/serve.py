@@ -119,6 +119,7 @@ class Handler(BaseHTTPRequestHandler):
     def handle_one_request(self) -> None:
         self.close_connection = True
         self.command, self.requestline, self.request_version = "", "", self.protocol_version
+        self.answered = False
         self.reader.until = time.monotonic() + IDLE_SECONDS
         try:
             self.raw_requestline = self.rfile.readline(65_537)
@@ -133,9 +134,9 @@ class Handler(BaseHTTPRequestHandler):
         except _BadLine:
             self._refuse(self._broken("A line holds a character that none may hold."))
         except TimeoutError:
-            if self.command:
-                self._refuse(api.Refused("request-timeout", "The request did not arrive in time."))
             self.close_connection = True
+            if self.command and not self.answered:
+                self._refuse(api.Refused("request-timeout", "The request did not arrive in time."))
 
     def _handle(self) -> None:
         if len(self.raw_requestline) > 65_536:
@@ -197,7 +198,7 @@ class Handler(BaseHTTPRequestHandler):
         return body
 
     def _chunks(self) -> bytes:
-        body = b""
+        body = bytearray()
         while True:
             line = _CHUNK.fullmatch(self.rfile.readline(CHUNK_LINE))
             if line is None:
@@ -211,7 +212,7 @@ class Handler(BaseHTTPRequestHandler):
                 raise self._broken("A chunk is longer than its size.")
         for _ in range(100):
             if self.rfile.readline(65_536) in (b"\r\n", b"\n"):
-                return body
+                return bytes(body)
         raise self._broken("The chunked body has too many trailers.")
 
     def _check_size(self, length: int) -> None:
@@ -246,6 +247,7 @@ class Handler(BaseHTTPRequestHandler):
         return returned["statusCode"], headers, raw
 
     def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.answered = True
         self.send_response_only(status)
         self.send_header("Date", self.date_time_string())
         if status in (204, 304):

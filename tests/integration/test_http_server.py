@@ -275,9 +275,21 @@ def test_a_client_that_trickles_is_cut_off(port: int, monkeypatch: pytest.Monkey
         time.sleep(0.05)
         connection.socket.sendall(b" ")
     began = time.monotonic()
-    assert connection.problem(b" ") == (408, "request-timeout")
+    answer = connection(b" ")
+    assert (answer.status, answer.headers["Connection"]) == (408, "close")
+    assert content(answer)["type"] == "urn:wordcounts:problem:request-timeout"
     assert time.monotonic() - began < 3
     assert connection.closed
+
+
+def test_a_refused_client_that_stays_is_answered_once(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused, problem = [], serve.api.problem
+    monkeypatch.setattr(serve, "LINGER_SECONDS", 0.2)
+    monkeypatch.setattr(serve.api, "problem", lambda one: refused.append(one.name) or problem(one))
+    connection = Connection(port)
+    assert connection.problem(POST + b"Content-Length: 99999999\r\n\r\n{") == (413, "body-too-large")
+    time.sleep(0.5)
+    assert refused == ["body-too-large"]
 
 
 def test_a_header_that_comes_twice_is_one_list(port: int) -> None:
