@@ -135,6 +135,7 @@ def _page(url: str, response: requests.Response, most: int) -> Fetched:
     return Fetched(url, status, content_type, body)
 
 
+_HEADER_VALUE = re.compile(r"""(?:[^,"]|"[^"]*"?)+""")  # a comma within quotes parts nothing
 _MEDIA_TYPE = re.compile(r"[!#$&^_.+*a-z0-9-]+/[!#$&^_.+*a-z0-9-]+")
 _TEXT_TYPES = re.compile(r"text/(?:html|plain|xml)|application/(?:[^/]+\+)?xml")
 _UNKNOWN_TYPES = ("*/*", "unknown/unknown", "application/unknown")  # the WHATWG's list of what servers say for nothing
@@ -142,7 +143,7 @@ _UNKNOWN_TYPES = ("*/*", "unknown/unknown", "application/unknown")  # the WHATWG
 
 def _media_type(content_type: str) -> str:
     """The last media type that a header names, without its parameters; empty if it names none."""
-    named = [part.partition(";")[0].strip().lower() for part in content_type.split(",")]
+    named = [value.partition(";")[0].strip().lower() for value in _HEADER_VALUE.findall(content_type)]
     valid = [name for name in named if _MEDIA_TYPE.fullmatch(name) and name not in _UNKNOWN_TYPES]
     return valid[-1] if valid else ""
 

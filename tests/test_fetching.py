@@ -352,6 +352,7 @@ def test_retry_after_as_a_date_counts_from_now() -> None:
         "text/html": "text/html",
         "TEXT/HTML; charset=utf-8": "text/html",
         'text/html; charset="a,b"': "text/html",
+        'text/html; title="a, application/pdf, b"': "text/html",
         "text/plain, text/html": "text/html",
         "text/html, text/html": "text/html",
         "": "",
