@@ -330,7 +330,7 @@ def show_page() -> Answer:
     if job_id and AUTH == "none":
         try:
             found = _plain_view(_read(job_id))
-        except (jobs.NotFound, jobs.Gone) as error:
+        except (jobs.NotFound, jobs.Gone, jobs.Unavailable) as error:
             refused = _problem_of(error)
             return _page(refused.status, problem=api.plain(refused))
     return _page(200, **found)
@@ -358,7 +358,7 @@ def submit_form() -> Answer:
         fields, key = _form(request)
         asked = jobs.Request(api.submission(fields), _owner(), key=headers.idempotency_key(key))
         job, created = jobs.submit(asked)
-    except (Refused, headers.InvalidHeader, jobs.KeyReused, jobs.Gone) as error:
+    except (Refused, headers.InvalidHeader, jobs.KeyReused, jobs.Gone, jobs.Unavailable) as error:
         refused = _problem_of(error)
         return _page(refused.status, problem=api.plain(refused), form=fields)
     notices.tell_submitted(job.queue, int(created))

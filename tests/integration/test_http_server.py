@@ -368,6 +368,25 @@ def test_an_unknown_job_is_said_on_the_page(port: int) -> None:
     assert (response.status, response.getheader("Content-Type")) == (404, "text/html; charset=utf-8")
 
 
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [("submit", b"POST"), ("get", b"GET /?job=%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"0" * 32))],
+    ids=["submit", "read"],
+)
+def test_records_that_are_away_are_said_on_the_page(
+    port: int, monkeypatch: pytest.MonkeyPatch, name: str, sent: bytes
+) -> None:
+    built()
+
+    def away(*_: object) -> None:
+        raise jobs.Unavailable("away")
+
+    monkeypatch.setattr(jobs, name, away)
+    response = Connection(port)(form("text=cat&key=k3") if sent == b"POST" else sent)
+    assert (response.status, response.getheader("Content-Type")) == (503, "text/html; charset=utf-8")
+    assert b"The same request may be made again" in response.content  # type: ignore[attr-defined]
+
+
 def test_the_pages_files_may_be_kept_and_no_others_are_served(port: int) -> None:
     built()
     from chalicelib import page
