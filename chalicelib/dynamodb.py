@@ -10,6 +10,7 @@ import base64
 import functools
 import hashlib
 import hmac
+import io
 import random
 import socket
 import ssl
@@ -187,7 +188,7 @@ class Client:
 
     def _receive(self, line: socket.socket) -> tuple[int, bytes]:
         try:
-            with line.makefile("rb") as stream:
+            with io.BufferedReader(_Answer(line)) as stream:
                 status, headers = _head(stream)
                 body = _body(stream, headers)
         except BaseException:
@@ -204,6 +205,24 @@ class Client:
         """Close the connections that are kept."""
         while (line := self._connection()) is not None:
             line.close()
+
+
+class _Answer(io.RawIOBase):
+    """What a connection brings within its time-out, all together: an answer that trickles is none."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+        self._until = time.monotonic() + (line.gettimeout() or 0.0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._line.settimeout(left)
+        return self._line.recv_into(buffer)
 
 
 def _head(stream: BinaryIO) -> tuple[int, dict[str, str]]:
