@@ -257,6 +257,7 @@ class LeanWorker(rq.SimpleWorker):
         except jobs.Unavailable as error:
             logger.error("the record store is away", job_id=job.args[0], detail=str(error))
             outcome = pipeline.Outcome()
+        _limit_cpu(None)  # else an idle worker's own seconds would add up, and end it after days
         with self.connection.pipeline(transaction=False) as pipe:
             self._note_end(job, execution, outcome, pipe)
             if more := not _State.stop:  # the next one comes along
@@ -324,11 +325,11 @@ def _report(job_id: str, outcome: pipeline.Outcome) -> None:
     metrics.flush_metrics()
 
 
-def _limit_cpu(seconds: int) -> None:
+def _limit_cpu(seconds: int | None) -> None:
     """Let the kernel end this process after so much more CPU time: C code does not hear Python's alarm."""
     used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used) + seconds + 1, hard))
+    resource.setrlimit(resource.RLIMIT_CPU, (hard if seconds is None else int(used) + seconds + 1, hard))
 
 
 def _limit_memory(more: int) -> None:

@@ -1,6 +1,7 @@
 """A pool of one worker on a real Redis: what RQ's own monitoring says of it, and how often it asks anybody anything."""
 
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -258,3 +259,11 @@ def test_a_document_that_cannot_be_read_just_now_costs_no_try(
     ended = store.get(job.id)
     assert ended is not None
     assert (ended.attempt, ended.failures) == (5, 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at another process's limits, which Linux alone shows")
+def test_a_job_leaves_no_bound_on_the_idle_workers_cpu(pool: Any) -> None:
+    [worker] = workers(pool)
+    job, _ = a_text()
+    until(lambda: jobs.get(job.id, "anonymous").state == "succeeded" and workers(pool)[0].get_state() == "idle")
+    assert resource.prlimit(worker.pid, resource.RLIMIT_CPU)[0] == resource.RLIM_INFINITY
