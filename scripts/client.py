@@ -76,11 +76,11 @@ class Wordcounts:
         """
         headers = {"Idempotency-Key": key or uuid.uuid4().hex, **_prefer(wait)}
         given = {name: value for name, value in submission.items() if value is not None}
-        return dict(self._request("POST", "jobs", json=given, headers=headers).json())
+        return self._read("POST", "jobs", json=given, headers=headers)
 
     def job(self, job_id: str, *, wait: float = 0) -> Job:
         """The job as it is, or as soon as it has ended, ``wait`` seconds (20 at most) from now at the latest."""
-        return dict(self._request("GET", f"jobs/{job_id}", headers=_prefer(wait)).json())
+        return self._read("GET", f"jobs/{job_id}", headers=_prefer(wait))
 
     def wait(self, job: Job, *, timeout: float | None = None, changed: Callable[[Job], None] | None = None) -> Job:
         """The job once it has ended, or as it is after ``timeout`` seconds; ``changed`` is told of each new version."""
@@ -115,7 +115,7 @@ class Wordcounts:
         params: dict[str, str | int] | None = {**query, "limit": min(limit or 10_000, 10_000)}
         given = 0
         while target and given != limit:
-            page = self._request("GET", target, params=params).json()
+            page = self._read("GET", target, params=params)
             for row in page["words"]:
                 yield row
                 given += 1
@@ -138,14 +138,14 @@ class Wordcounts:
         target: str | None = "jobs"
         params = {"state": state} if state else None
         while target:
-            page = self._request("GET", target, params=params).json()
+            page = self._read("GET", target, params=params)
             yield from page["jobs"]
             target, params = page["next"], None
 
     def cancel(self, job_id: str) -> Job:
         """Cancel a job; ``Problem`` of type job-ended when it is too late."""
         try:
-            return dict(self._request("POST", f"jobs/{job_id}/cancel").json())
+            return self._read("POST", f"jobs/{job_id}/cancel")
         except Problem as problem:
             # An earlier try may have canceled it, and its answer was lost.
             if problem.type != "job-ended" or (job := self.job(job_id))["state"] != "canceled":
@@ -164,6 +164,12 @@ class Wordcounts:
         """What the service says of itself; asked once."""
         answer = self.session.get(urljoin(self.address, "health"), timeout=10)
         return dict(answer.json())
+
+    def _read(self, method: str, target: str, **arguments: Any) -> dict[str, Any]:
+        found = _body(self._request(method, target, **arguments))
+        if not found:
+            raise Unreachable(f"{self.address} is another service: its answer is no JSON")
+        return found
 
     def _request(self, method: str, target: str, **arguments: Any) -> requests.Response:
         """One request, repeated where that can help: ``Problem`` or ``Unreachable`` where it does not."""

@@ -167,3 +167,19 @@ def test_standard_input_is_counted_and_faults_are_said(door: LocalDoor) -> None:
 def test_a_word_keeps_its_line_in_the_table() -> None:
     assert count._visible("a\n\x1b[2Jb\u202e") == "a��[2Jb�"
     assert threading.active_count() < 50
+
+
+def test_another_service_at_the_address_is_said_to_be_one() -> None:
+    def answer(listener: socket.socket) -> None:
+        with listener.accept()[0] as connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=answer, args=(listener,))
+        thread.start()
+        service = client.Wordcounts(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(client.Unreachable, match="another service"):
+            service.job("0" * 32)
+        thread.join()
+        service.session.close()
