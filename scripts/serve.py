@@ -9,6 +9,7 @@ cut off; SIGTERM lets running requests end.
 
 import argparse
 import base64
+import contextlib
 import io
 import ipaddress
 import os
@@ -19,6 +20,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Iterator
 from email.errors import FirstHeaderLineIsContinuationDefect, MissingHeaderBodySeparatorDefect
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -313,13 +315,16 @@ class Server(ThreadingHTTPServer):
         self._lock = threading.Lock()
         super().__init__(address, Handler)
 
-    def one_more(self) -> "_Counted":
+    @contextlib.contextmanager
+    def one_more(self) -> Iterator[None]:
         """A context in which a request counts as running."""
-        return _Counted(self)
-
-    def count(self, step: int) -> None:
         with self._lock:
-            self._running += step
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
 
     def finish(self) -> None:
         """Wait a little for what runs."""
@@ -331,17 +336,6 @@ class Server(ThreadingHTTPServer):
         """A client that went away is no fault."""
         if not isinstance(sys.exception(), OSError):
             logger.exception("a connection failed")
-
-
-class _Counted:
-    def __init__(self, server: Server) -> None:
-        self.server = server
-
-    def __enter__(self) -> None:
-        self.server.count(1)
-
-    def __exit__(self, *_: object) -> None:
-        self.server.count(-1)
 
 
 def make_server(host: str, port: int) -> Server:
