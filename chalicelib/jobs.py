@@ -338,7 +338,10 @@ def _mend(store: Records, job_ids: Sequence[str], swept: Swept) -> None:
     now = store.now()
     again: list[Job] = []
     try:
-        for job in store.get_many(job_ids).values():
+        found = store.get_many(job_ids)
+        for job_id in set(job_ids) - found.keys():
+            store.pass_over(job_id)  # a thousand that nothing takes away would hide those behind them
+        for job in found.values():
             # The index may lag behind the record, so the record itself says whether it is due.
             if job.state in records.TERMINAL or job.due_at is None or job.due_at > now + 500:
                 continue

@@ -8,6 +8,7 @@ All times are DynamoDB's, in milliseconds since 1970 (``expires_at`` in seconds,
 """
 
 import atexit
+import contextlib
 import functools
 import json
 import os
@@ -390,6 +391,11 @@ class Records:
             seen = self.get(job_id, gone=False)
             return seen if seen is not None and seen.claim == token else None
 
+    def pass_over(self, job_id: str) -> None:
+        """Take a job that expired without having ended out of the index of what is due, before its TTL does."""
+        with contextlib.suppress(_ConditionFailed):  # it is not there any more, or is there anew
+            self._change(job_id, {}, "#expires_at <= :now", {":now": self.clock.now() // 1000}, drop=_DUE)
+
     def erase(self, job_id: str, owner: str, *, expires_at: int) -> bool:
         """Leave a tombstone in the job's place and delete its words and input; False while it runs or is not there."""
         item = {**_key(_pk(job_id), "job"), **_values({"owner": owner, "expires_at": expires_at})}
@@ -685,7 +691,8 @@ class _ConditionFailed(Exception):
 
 
 TIMED = "timed"  # the lane of the due index for jobs that hold a lease or wait for their time
-_OPEN = ("due_shard", "due_at", "lease_until", "worker")  # what a job that ended has no more: it leaves the due index
+_DUE = ("due_shard", "due_at")
+_OPEN = (*_DUE, "lease_until", "worker")  # what a job that ended has no more: it leaves the due index
 _HELD = ("lease_until", "worker", "claim")  # what a claim holds and a retry gives back
 
 

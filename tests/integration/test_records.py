@@ -103,6 +103,18 @@ def test_an_expired_job_makes_room_for_its_id(store):
     assert store.submit(msgspec.structs.replace(job, expires_at=job.expires_at + 1000))[1]
 
 
+def test_an_expired_job_leaves_the_due_index_and_one_that_is_not_stays(store):
+    expired, waits = submitted(store, expires_at=store.now() // 1000 + 10), submitted(store)
+    store.clock.ms += 20_000
+    unknown = records.new_id()
+    for job_id in (expired.id, waits.id, unknown):
+        store.pass_over(job_id)
+    later = store.now() + records.GRACE_MS
+    found = [store.due("interactive", shard, before=later, limit=5) for shard in range(records.SHARDS)]
+    assert [job_id for entries in found for _, job_id in entries] == [waits.id]
+    assert store.owner_of(unknown) is None
+
+
 def test_a_claim_takes_the_job_and_a_second_is_refused_while_the_lease_lives(store):
     job = submitted(store)
     mine = claim(store, job, "w1")
