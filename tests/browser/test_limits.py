@@ -9,7 +9,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.axe import SCHEMES, violations
+from tests.browser.axe import violations
 
 pytestmark = pytest.mark.beside
 
@@ -166,9 +166,8 @@ def test_a_job_that_does_not_end_leaves_a_link_to_come_back(play):
     page.wait_for_selector(".progress:not([hidden])")
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_axe_finds_nothing_when_a_job_does_not_end(play, scheme):
-    page = play(lambda *_: (200, job("queued"), {}), clock=True, color_scheme=scheme)
+def test_axe_finds_nothing_when_a_job_does_not_end(play):
+    page = play(lambda *_: (200, job("queued"), {}), clock=True)
     page.wait_for_selector(".waiting")
     page.clock.fast_forward(100_000)
     page.clock.run_for(2_000)
@@ -177,14 +176,13 @@ def test_axe_finds_nothing_when_a_job_does_not_end(play, scheme):
     assert violations(page) == []
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_axe_finds_nothing_when_a_job_failed_or_a_token_is_asked_for(play, scheme):
+def test_axe_finds_nothing_when_a_job_failed_or_a_token_is_asked_for(play):
     error = {"type": "timeout", "title": "The page took too long", "detail": "It did not end within 20 seconds."}
-    page = play(lambda *_: (200, {**job("failed"), "error": error}, {}), color_scheme=scheme)
+    page = play(lambda *_: (200, {**job("failed"), "error": error}, {}))
     expect(page.locator("[data-is=detail]")).to_be_visible()
     assert violations(page) == []
     no = {"title": "A valid token is needed", "status": 401, "detail": "Send a token."}
-    page = play(lambda *_: (401, no, {}), path="", color_scheme=scheme)
+    page = play(lambda *_: (401, no, {}), path="")
     page.get_by_role("button", name="Enter a token").click()
     expect(page.get_by_label("Access token")).to_be_visible()
     assert violations(page) == []

@@ -5,15 +5,14 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.axe import SCHEMES, violations
+from tests.browser.axe import violations
 
 pytestmark = pytest.mark.beside
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_axe_finds_nothing_on_the_first_page(visit, counted, scheme):
+def test_axe_finds_nothing_on_the_first_page(visit, counted):
     counted()
-    page = visit(color_scheme=scheme)
+    page = visit()
     page.wait_for_selector(".jobs li")
     page.get_by_text("Paste a text instead").click()
     page.get_by_text("Options").click()
@@ -21,9 +20,8 @@ def test_axe_finds_nothing_on_the_first_page(visit, counted, scheme):
     assert violations(page) == []
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_axe_finds_nothing_while_a_job_runs_and_when_it_failed(submit, site, scheme):
-    page = submit(f"{site.address}/slow-{scheme}", color_scheme=scheme, reduced_motion="reduce")
+def test_axe_finds_nothing_while_a_job_runs_and_when_it_failed(submit, site):
+    page = submit(f"{site.address}/slow", reduced_motion="reduce")
     expect(page.locator("[aria-current=step]")).to_have_text("Fetching and counting")
     assert violations(page) == []
     page.get_by_role("button", name="Cancel").click()
@@ -31,23 +29,22 @@ def test_axe_finds_nothing_while_a_job_runs_and_when_it_failed(submit, site, sch
     assert violations(page) == []
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("width", [320, 1280])
-def test_axe_finds_nothing_on_the_words(counted, scheme, width):
-    page = counted("/hostile", color_scheme=scheme, viewport={"width": width, "height": 800})
+def test_axe_finds_nothing_on_the_words(counted):
+    page = counted("/hostile")
     page.get_by_label("Stop words").check()
     for summary in page.locator("figure summary").all():
         summary.click()
     page.focus("svg[aria-label*=rank]")
     page.keyboard.press("ArrowRight")
     assert violations(page) == []
+    page.set_viewport_size({"width": 320, "height": 800})
+    assert violations(page) == []
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_axe_finds_nothing_without_javascript(visit, counted, scheme):
+def test_axe_finds_nothing_without_javascript(visit, counted):
     """axe itself is a script: the plain view is taken out of its noscript and looked at in a page with scripts."""
     job = counted().url.partition("?")[2]
-    page = visit(f"?{job}", color_scheme=scheme)
+    page = visit(f"?{job}")
     page.wait_for_selector("svg[aria-label*=histogram]")
     page.evaluate("document.getElementById('view').innerHTML = document.querySelector('main > noscript').textContent")
     expect(page.locator("meter").first).to_be_visible()
