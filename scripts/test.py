@@ -15,7 +15,8 @@ import tempfile
 from pathlib import Path
 
 APART = ("faults", "fuzz", "container")  # with targets of their own
-BESIDE = ("tests/browser", "tests/integration")
+SCHEMATHESIS = "tests/integration/test_schemathesis.py"
+BESIDE = (["tests/browser", SCHEMATHESIS], ["tests/integration", f"--ignore={SCHEMATHESIS}"])  # about as long each
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST = [sys.executable, "-m", "pytest", "-rs", *(f"--ignore=tests/{part}" for part in APART)]
 
@@ -26,18 +27,18 @@ def main(arguments: list[str]) -> int:
         return subprocess.run([*PYTEST, *arguments], cwd=ROOT, check=False).returncode
     with contextlib.ExitStack() as stack:
         beside = []
-        for folder in BESIDE:
+        for part in BESIDE:
             output = stack.enter_context(tempfile.TemporaryFile())
             child = subprocess.Popen(
-                [*PYTEST, "-m", "beside and not long", folder], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT,
+                [*PYTEST, "-m", "beside and not long", *part], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT,
                 preexec_fn=lambda: os.nice(10),
             )  # fmt: skip
             stack.callback(child.wait)
             stack.callback(child.terminate)
-            beside.append((folder, child, output))
+            beside.append((" ".join(part), child, output))
         worst = subprocess.run([*PYTEST, "-m", "not beside and not long"], cwd=ROOT, check=False).returncode
-        for folder, child, output in beside:
-            print(f"beside these, of {folder}:", flush=True)
+        for what, child, output in beside:
+            print(f"beside these: {what}", flush=True)
             worst = max(worst, child.wait())
             output.seek(0)
             sys.stdout.buffer.write(output.read())
