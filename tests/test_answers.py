@@ -16,6 +16,7 @@ from chalicelib.answers import Deadline, FetchError
 from tests.hostile import PAGE, chunked, head, whole
 
 MOST = 1_000_000
+AT_ONCE = 50_000  # bytes that a socket takes with nobody reading: no thread is needed
 TEXT = random.Random(7).randbytes(70_000) + b"a" * 130_000  # takes several pieces both packed and unpacked
 
 ZSTD = zstandard.ZstdCompressor(write_checksum=True)
@@ -48,14 +49,18 @@ def read(data: bytes, most: int = MOST, seconds: float = 5) -> tuple[int, bytes]
                 return
 
     server = threading.Thread(target=serve)
-    server.start()
+    if len(data) < AT_ONCE:
+        serve()
+    else:
+        server.start()
     with answers.reader(ours, Deadline(seconds), most) as stream:
         try:
             status, headers = answers.read_head(stream)
             return status, answers.read_body(stream, status, headers, most)
         finally:
             ours.close()
-            server.join()
+            if server.ident is not None:
+                server.join()
 
 
 def refusal(data: bytes, most: int = MOST) -> FetchError:

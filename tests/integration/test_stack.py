@@ -303,6 +303,7 @@ def test_a_port_in_use_a_bad_setting_and_a_missing_redis_are_said_in_words(tmp_p
     assert not any("Traceback" in ran.stderr for ran in (taken, bad, alone))
 
 
+@pytest.mark.long
 def test_servers_that_serve_something_else_and_a_folder_that_is_none_are_said_in_words(
     tmp_path: Path, page_server: str
 ) -> None:
