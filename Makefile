@@ -85,7 +85,8 @@ bench: .venv/.bench install ## measure it against what people would pick instead
 	$(BIN)/python -m benchmarks.coldstart
 
 unit: .venv/.dev .venv/.nltk ## the unit tests alone: seconds, no servers, no network
-	$(BIN)/python -m pytest -m "not slow" $(filter-out tests/test_floors.py tests/test_lean_imports.py,$(wildcard tests/test_*.py)) $(ARGS)
+	@# without Hypothesis' plugin, which loads all of it to say nothing at the end
+	$(BIN)/python -m pytest -m "not slow" -p no:hypothesispytest $(filter-out tests/test_floors.py tests/test_lean_imports.py,$(wildcard tests/test_*.py)) $(ARGS)
 
 screenshots: .venv/.dev install ## the pictures of the README, into docs/screenshots
 	$(BIN)/python -m scripts.screenshots $(ARGS)
