@@ -188,7 +188,8 @@ class Client:
 
     def _receive(self, line: socket.socket) -> tuple[int, bytes]:
         try:
-            with io.BufferedReader(_Answer(line)) as stream:
+            until = time.monotonic() + (line.gettimeout() or 0.0)
+            with io.BufferedReader(TimedReader(line, until)) as stream:
                 status, headers = _head(stream)
                 body = _body(stream, headers)
         except BaseException:
@@ -207,22 +208,21 @@ class Client:
             line.close()
 
 
-class _Answer(io.RawIOBase):
-    """What a connection brings within its time-out, all together: an answer that trickles is none."""
+class TimedReader(io.RawIOBase):
+    """A socket to read from until a time of ``time.monotonic``, whatever trickles in; then it raises TimeoutError."""
 
-    def __init__(self, line: socket.socket) -> None:
-        self._line = line
-        self._until = time.monotonic() + (line.gettimeout() or 0.0)
+    def __init__(self, sock: socket.socket, until: float) -> None:
+        self.sock, self.until = sock, until
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        left = self._until - time.monotonic()
+        left = self.until - time.monotonic()
         if left <= 0:
             raise TimeoutError
-        self._line.settimeout(left)
-        return self._line.recv_into(buffer)
+        self.sock.settimeout(left)
+        return self.sock.recv_into(buffer)
 
 
 def _head(stream: BinaryIO) -> tuple[int, dict[str, str]]:

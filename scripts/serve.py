@@ -37,6 +37,7 @@ from chalice.local import CustomLocalChalice, LocalChalice, LocalGateway
 
 from app import ALLOW_ORIGIN, AUTH, METHODS, app, logger
 from chalicelib import access, api, submissions
+from chalicelib.dynamodb import TimedReader
 
 IDLE_SECONDS = 75  # a kept connection may say nothing for so long
 REQUEST_SECONDS = 30  # a request's headers and body must have arrived
@@ -73,24 +74,6 @@ class Gateway(LocalGateway):
         return True
 
 
-class _Reader(io.RawIOBase):
-    """A socket to read from until a time, whatever trickles in."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self.until = 0.0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        left = self.until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self.sock.settimeout(left)
-        return self.sock.recv_into(buffer)
-
-
 class _BadLine(ValueError):
     """A line that another reader would see otherwise."""
 
@@ -115,7 +98,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self.reader = _Reader(self.connection)
+        self.reader = TimedReader(self.connection, 0.0)
         self.rfile = _Lines(self.reader)
 
     def handle_one_request(self) -> None:
