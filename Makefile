@@ -86,7 +86,7 @@ bench: .venv/.bench install ## measure it against what people would pick instead
 
 unit: .venv/.dev .venv/.nltk ## the unit tests alone: seconds, no servers, no network
 	@# without Hypothesis' plugin, which loads all of it to say nothing at the end
-	$(BIN)/python -m pytest -m "not slow" -p no:hypothesispytest $(filter-out tests/test_floors.py tests/test_lean_imports.py,$(wildcard tests/test_*.py)) $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" -p no:hypothesispytest $(filter-out tests/test_lean_imports.py,$(wildcard tests/test_*.py)) $(ARGS)
 
 screenshots: .venv/.dev install ## the pictures of the README, into docs/screenshots
 	$(BIN)/python -m scripts.screenshots $(ARGS)
@@ -95,7 +95,8 @@ check: .venv/.dev .venv/.nltk ## lint, format, types, and who may import whom
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/test_floors.py tests/test_lean_imports.py
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/test_lean_imports.py
 
 fix: .venv/.dev ## let ruff mend what it can
 	$(BIN)/ruff check --fix .

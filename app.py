@@ -21,9 +21,12 @@ from chalice.app import (
 )
 from chalice.app import Response as ChaliceResponse
 
-from chalicelib import access, api, events, headers, jobs, notices, openapi, page, refusals, settings, words
-from chalicelib.api import Answer, Refused
-from chalicelib.schemas import Health, Jobs, ListQuery, NoQuery, WordsQuery
+from chalicelib import jobs, settings
+from chalicelib.analysis import words
+from chalicelib.events import inbound, publisher
+from chalicelib.http import access, negotiation, openapi, page, refusals, responses
+from chalicelib.http.responses import Answer, Refused
+from chalicelib.http.schemas import Health, Jobs, ListQuery, NoQuery, WordsQuery
 
 AUTH, ALLOW_ORIGIN = settings.load().auth, settings.load().allow_origin
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -113,16 +116,16 @@ def _problem_of(error: BaseException) -> Answer:
     refused = refusals.of(error)
     if refused is None:
         logger.error("internal error", exc_info=error)
-        return api.problem(Refused("internal", "The fault is ours and has been logged."))
+        return responses.problem(Refused("internal", "The fault is ours and has been logged."))
     if refused.name == "unavailable":
         logger.warning("unavailable", extra={"reason": str(error)})
-    return api.problem(refused)
+    return responses.problem(refused)
 
 
 def _finish(request: Request, answer: Answer) -> None:
     """Compress, drop what HEAD must not have, and add the headers that every answer has."""
-    if len(answer.body) >= api.GZIP_FROM and headers.takes_gzip(request.headers.get("accept-encoding")):
-        api.compressed(answer)
+    if len(answer.body) >= responses.GZIP_FROM and negotiation.takes_gzip(request.headers.get("accept-encoding")):
+        responses.compressed(answer)
     if request.method == "HEAD":
         answer.body = b""
     shared = access.cors(request.headers, request.method, ALLOW_ORIGIN, METHODS)
@@ -169,7 +172,7 @@ def _prefix() -> str:
 
 
 def _query(kind: Any) -> Any:
-    return api.query(dict(_parameters()), kind)
+    return responses.query(dict(_parameters()), kind)
 
 
 def _parameters() -> list[tuple[str, list[str]]]:
@@ -178,7 +181,7 @@ def _parameters() -> list[tuple[str, list[str]]]:
 
 
 def _accept(*offered: str) -> str:
-    best = headers.acceptable(_request().headers.get("accept"), offered)
+    best = negotiation.acceptable(_request().headers.get("accept"), offered)
     if best is None:
         raise Refused("not-acceptable", f"Available: {', '.join(offered)}.")
     return best
@@ -186,7 +189,7 @@ def _accept(*offered: str) -> str:
 
 def _checked(job_id: str) -> str:
     """The id; what cannot be one costs no look at the records."""
-    if not api.JOB_ID.fullmatch(job_id):
+    if not responses.JOB_ID.fullmatch(job_id):
         raise jobs.NotFound(job_id)
     return job_id
 
@@ -198,7 +201,7 @@ def _read(job_id: str) -> jobs.Job:
 def _wait(job: jobs.Job) -> tuple[jobs.Job, dict[str, str]]:
     """The job once it has ended, if the client prefers to wait and a seat is free; and what to say of that."""
     request = _request()
-    wanted = headers.wait_preference(request.headers.get("prefer"))
+    wanted = negotiation.wait_preference(request.headers.get("prefer"))
     if wanted is None or not _seats.acquire(blocking=False):
         return job, {}
     left = request.lambda_context.get_remaining_time_in_millis() / 1000 - 3
@@ -216,39 +219,39 @@ def _wait(job: jobs.Job) -> tuple[jobs.Job, dict[str, str]]:
 def submit_job() -> Answer:
     """Accept a submission."""
     request = _request()
-    _accept(api.JSON)
+    _accept(responses.JSON)
     _query(NoQuery)
-    api.check_content(request.headers, api.JSON)
-    key = headers.idempotency_key(request.headers.get("idempotency-key"))
-    submission = api.submission(api.body(request.raw_body))
+    responses.check_content(request.headers, responses.JSON)
+    key = negotiation.idempotency_key(request.headers.get("idempotency-key"))
+    submission = responses.submission(responses.body(request.raw_body))
     asked = jobs.Request(submission, _owner(), key=key, request_id=_request_id(request))
     job, created = jobs.submit(asked)
     request.context["job_id"] = job.id
-    notices.tell_submitted(job.queue, int(created))
+    publisher.tell_submitted(job.queue, int(created))
     job, waited = _wait(job)
     replayed = {} if created else {"Idempotency-Replayed": "true"}
-    return api.accepted(job, prefix=_prefix(), more={**waited, **replayed})
+    return responses.accepted(job, prefix=_prefix(), more={**waited, **replayed})
 
 
 @serve("GET", "/jobs")
 def list_jobs() -> Answer:
     """Some of the caller's jobs."""
-    _accept(api.JSON)
+    _accept(responses.JSON)
     asked = _query(ListQuery)
     found, after = jobs.owned(
-        _owner(), limit=asked.limit, after=api.read_cursor(asked.cursor), state=asked.state or None
+        _owner(), limit=asked.limit, after=responses.read_cursor(asked.cursor), state=asked.state or None
     )
-    answer = Jobs(jobs=[api.job(job) for job in found], next=api.list_link(_prefix(), asked, after))
-    return api.answer(200, answer, {"Cache-Control": "no-store", **api.link(answer.next)})
+    answer = Jobs(jobs=[responses.job(job) for job in found], next=responses.list_link(_prefix(), asked, after))
+    return responses.answer(200, answer, {"Cache-Control": "no-store", **responses.link(answer.next)})
 
 
 @serve("GET", "/jobs/{job_id}")
 def read_job(job_id: str) -> Answer:
     """One job, at once or when it has ended."""
-    _accept(api.JSON)
+    _accept(responses.JSON)
     _query(NoQuery)
     job, waited = _wait(_read(job_id))
-    return api.job_answer(job, _request().headers.get("if-none-match"), more=waited)
+    return responses.job_answer(job, _request().headers.get("if-none-match"), more=waited)
 
 
 @serve("DELETE", "/jobs/{job_id}")
@@ -262,26 +265,28 @@ def erase_job(job_id: str) -> Answer:
 @serve("POST", "/jobs/{job_id}/cancel")
 def cancel_job(job_id: str) -> Answer:
     """End a job that waits or runs."""
-    _accept(api.JSON)
+    _accept(responses.JSON)
     _query(NoQuery)
-    return api.answer(200, api.job(jobs.cancel(_checked(job_id), _owner())), {"Cache-Control": "no-store"})
+    return responses.answer(200, responses.job(jobs.cancel(_checked(job_id), _owner())), {"Cache-Control": "no-store"})
 
 
 @serve("GET", "/jobs/{job_id}/words")
 def read_words(job_id: str) -> Answer:
     """The words of a job, as JSON or CSV."""
-    media_type = _accept(api.JSON, api.CSV)
+    media_type = _accept(responses.JSON, responses.CSV)
     asked = _query(WordsQuery)
     record = _read(job_id)
-    job = api.job(record)
-    if job.state not in api.ENDED:
-        return api.accepted(record, prefix=_prefix())
+    job = responses.job(record)
+    if job.state not in responses.ENDED:
+        return responses.accepted(record, prefix=_prefix())
     if job.state != "succeeded":
-        return api.job_problem(job)
-    about = {"ETag": api.words_etag(record, media_type), "Cache-Control": REVALIDATE, "Vary": "Accept"}
-    if headers.matches(_request().headers.get("if-none-match"), about["ETag"]):
+        return responses.job_problem(job)
+    about = {"ETag": responses.words_etag(record, media_type), "Cache-Control": REVALIDATE, "Vary": "Accept"}
+    if negotiation.matches(_request().headers.get("if-none-match"), about["ETag"]):
         return Answer(304, headers=about)
-    answer = api.words_answer(job, words.unpack(jobs.words(record)), asked, media_type=media_type, prefix=_prefix())
+    answer = responses.words_answer(
+        job, words.unpack(jobs.words(record)), asked, media_type=media_type, prefix=_prefix()
+    )
     answer.headers |= about
     return answer
 
@@ -292,12 +297,12 @@ def read_words(job_id: str) -> Answer:
 @serve("GET", "/openapi.json")
 def describe() -> Answer:
     """The OpenAPI document."""
-    _accept(api.JSON)
+    _accept(responses.JSON)
     _query(NoQuery)
     return Answer(
         200,
         openapi.document(_prefix() or "/", auth=AUTH),
-        {"Content-Type": api.JSON, "Cache-Control": "public, max-age=300"},
+        {"Content-Type": responses.JSON, "Cache-Control": "public, max-age=300"},
     )
 
 
@@ -309,14 +314,14 @@ _health: tuple[float, Health] | None = None
 def health() -> Answer:
     """What was checked within the last second, and whether the service serves."""
     global _health
-    _accept(api.JSON)
+    _accept(responses.JSON)
     _query(NoQuery)
     with _health_lock:
         if _health is None or time.monotonic() - _health[0] > 1:
             found = jobs.health()
             _health = time.monotonic(), Health(status=found["status"], checks=found["checks"])
     status = 503 if _health[1].status == "unavailable" else 200
-    return api.answer(status, _health[1], {"Cache-Control": "no-store"})
+    return responses.answer(status, _health[1], {"Cache-Control": "no-store"})
 
 
 # --- the page ---
@@ -332,17 +337,19 @@ def show_page() -> Answer:
             found = _plain_view(_read(job_id))
         except (jobs.NotFound, jobs.Gone, jobs.Unavailable) as error:
             refused = _problem_of(error)
-            return _page(refused.status, problem=api.plain(refused))
+            return _page(refused.status, problem=responses.plain(refused))
     return _page(200, **found)
 
 
 def _plain_view(record: jobs.Job) -> dict[str, Any]:
-    job = api.job(record)
+    job = responses.job(record)
     if job.state != "succeeded":
-        return {"job": api.plain(job)}
+        return {"job": responses.plain(job)}
     asked = WordsQuery()
-    answer = api.words_answer(job, words.unpack(jobs.words(record)), asked, media_type=api.JSON, prefix=_prefix())
-    return {"job": api.plain(job), "words": api.plain(answer)["words"]}
+    answer = responses.words_answer(
+        job, words.unpack(jobs.words(record)), asked, media_type=responses.JSON, prefix=_prefix()
+    )
+    return {"job": responses.plain(job), "words": responses.plain(answer)["words"]}
 
 
 @serve("POST", "/")
@@ -356,18 +363,18 @@ def submit_form() -> Answer:
     fields: dict[str, str] = {}
     try:
         fields, key = _form(request)
-        asked = jobs.Request(api.submission(fields), _owner(), key=headers.idempotency_key(key))
+        asked = jobs.Request(responses.submission(fields), _owner(), key=negotiation.idempotency_key(key))
         job, created = jobs.submit(asked)
-    except (Refused, headers.InvalidHeader, jobs.KeyReused, jobs.Gone, jobs.Unavailable) as error:
+    except (Refused, negotiation.InvalidHeader, jobs.KeyReused, jobs.Gone, jobs.Unavailable) as error:
         refused = _problem_of(error)
-        return _page(refused.status, problem=api.plain(refused), form=fields)
-    notices.tell_submitted(job.queue, int(created))
+        return _page(refused.status, problem=responses.plain(refused), form=fields)
+    publisher.tell_submitted(job.queue, int(created))
     return Answer(303, headers={"Location": f"{_prefix()}/?job={job.id}", "Cache-Control": "no-store"})
 
 
 def _form(request: Any) -> tuple[dict[str, str], str | None]:
-    api.check_content(request.headers, api.FORM)
-    api.check_form(request.raw_body)
+    responses.check_content(request.headers, responses.FORM)
+    responses.check_form(request.raw_body)
     try:
         return page.read_form(request.raw_body)
     except ValueError as error:
@@ -378,7 +385,9 @@ def _page(status: int, **content: Any) -> Answer:
     try:
         html = page.render(prefix=f"{_prefix()}/", plain=AUTH == "none", **content)
     except FileNotFoundError:
-        return api.problem(Refused("unavailable", "The page was not built: the build puts it into chalicelib/web."))
+        return responses.problem(
+            Refused("unavailable", "The page was not built: the build puts it into chalicelib/web.")
+        )
     return Answer(status, html.encode(), dict(page.HEADERS))
 
 
@@ -395,15 +404,15 @@ def show_asset(name: str) -> Answer:
 # --- events ---
 
 
-def _submitter(context: Any) -> Callable[[Sequence[events.Entry]], Sequence[jobs.Job | Exception]]:
+def _submitter(context: Any) -> Callable[[Sequence[inbound.Entry]], Sequence[jobs.Job | Exception]]:
     """What comes by events belongs to one owner and goes by the bulk queue; a message chooses neither."""
     owner = "anonymous" if AUTH == "none" else settings.load().event_owner
     request_id = getattr(context, "aws_request_id", None)
 
-    def submit(entries: Sequence[events.Entry]) -> Sequence[jobs.Job | Exception]:
+    def submit(entries: Sequence[inbound.Entry]) -> Sequence[jobs.Job | Exception]:
         asked = [jobs.Request(entry.submission, owner, entry.key, jobs.BULK, request_id) for entry in entries]
         answers = jobs.submit_many(asked)
-        notices.tell_submitted(jobs.BULK, sum(not isinstance(answer, Exception) for answer in answers))
+        publisher.tell_submitted(jobs.BULK, sum(not isinstance(answer, Exception) for answer in answers))
         return answers
 
     return submit
@@ -412,36 +421,36 @@ def _submitter(context: Any) -> Callable[[Sequence[events.Entry]], Sequence[jobs
 @app.on_sqs_message(queue="submissions", batch_size=1000, maximum_batching_window_in_seconds=1)
 def sqs(event: SQSEvent) -> Any:
     """Messages from the submissions queue."""
-    return events.receive(event.to_dict()["Records"], _submitter(event.context))
+    return inbound.receive(event.to_dict()["Records"], _submitter(event.context))
 
 
 _CREATED = {"source": ["aws.s3"], "detail-type": ["Object Created"]}
-_OURS = {"anything-but": {"prefix": events.REPORTS}}
+_OURS = {"anything-but": {"prefix": inbound.REPORTS}}
 
 
 @app.on_cw_event({**_CREATED, "detail": {"object": {"key": [_OURS]}}})
 def s3(event: CloudWatchEvent) -> Any:
     """An object was created in the documents bucket."""
     left = getattr(event.context, "get_remaining_time_in_millis", lambda: float("inf"))
-    return events.stored(event.to_dict(), _submitter(event.context), lambda: left() / 1000)
+    return inbound.stored(event.to_dict(), _submitter(event.context), lambda: left() / 1000)
 
 
-@app.on_cw_event({"detail-type": [events.REQUESTED]})
+@app.on_cw_event({"detail-type": [inbound.REQUESTED]})
 def requested(event: CloudWatchEvent) -> Any:
     """An event that asks for a job."""
-    return {"job_id": events.request(event.to_dict(), _submitter(event.context))}
+    return {"job_id": inbound.request(event.to_dict(), _submitter(event.context))}
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep(_event: CloudWatchEvent) -> Any:
     """Every minute: what was lost goes on the queue again, and the autoscaler learns how much waits."""
     swept = jobs.sweep(seconds=40)
-    notices.tell_swept(len(swept.requeued), len(swept.failed))
-    notices.tell_backlog(jobs.backlog())
+    publisher.tell_swept(len(swept.requeued), len(swept.failed))
+    publisher.tell_backlog(jobs.backlog())
     return {"requeued": len(swept.requeued), "failed": len(swept.failed), "complete": swept.complete}
 
 
 @app.on_dynamodb_record("stream", batch_size=100, starting_position="TRIM_HORIZON")
 def ended(event: DynamoDBEvent) -> Any:
     """Records of jobs that have ended, from the table's stream."""
-    return notices.leave(event.to_dict()["Records"])
+    return publisher.leave(event.to_dict()["Records"])

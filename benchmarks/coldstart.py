@@ -124,7 +124,7 @@ def stores(folder: Path) -> dict[str, str]:
     import redis
     from moto.server import ThreadedMotoServer
 
-    from chalicelib import records
+    from chalicelib.store import records
 
     logging.getLogger("werkzeug").setLevel("ERROR")
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)

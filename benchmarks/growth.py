@@ -17,8 +17,10 @@ from pathlib import Path
 
 from benchmarks import page_server, report
 from benchmarks.throughput import Bench
-from chalicelib import counting, extracting, jobs, queue, records, words
-from chalicelib.records import Job
+from chalicelib import counting, extracting, jobs, queue
+from chalicelib.analysis import words
+from chalicelib.store import records
+from chalicelib.store.records import Job
 
 PICTURE = report.DOCUMENT.parent / "growth.svg"
 

@@ -32,19 +32,10 @@ import rq
 from rq.serializers import JSONSerializer
 
 from benchmarks import report
-from chalicelib import (
-    counting,
-    dynamodb,
-    extracting,
-    fetching,
-    jobs,
-    pipeline,
-    queue,
-    records,
-    submissions,
-    words,
-    worker,
-)
+from chalicelib import counting, extracting, fetching, jobs, pipeline, queue, submissions, worker
+from chalicelib.analysis import words
+from chalicelib.aws import dynamodb
+from chalicelib.store import records
 from scripts import node, servers
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,9 +9,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from .decoding import BadEncoding, decode, kind_of, read_content_type
-from .markup import STANDARD
-from .walking import Walk, is_xhtml, text_of_xml
+from chalicelib.text.decoding import BadEncoding, decode, kind_of, read_content_type
+from chalicelib.text.markup import STANDARD
+from chalicelib.text.walking import Walk, is_xhtml, text_of_xml
 
 __all__ = ["BadEncoding", "BadSelector", "Page", "extract"]
 

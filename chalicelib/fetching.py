@@ -28,8 +28,9 @@ import requests
 from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
-from chalicelib import answers, settings, urls
-from chalicelib.answers import Deadline, FetchError, broken
+from chalicelib import settings, urls
+from chalicelib.fetch import http1
+from chalicelib.fetch.http1 import Deadline, FetchError, broken
 
 __all__ = ["FetchError", "Fetched", "fetch", "turns"]
 
@@ -126,10 +127,10 @@ def _page(url: str, response: requests.Response, most: int) -> Fetched:
         )
     content_type = response.headers.get("Content-Type")
     media_type = _media_type(content_type or "")
-    if media_type and not _TEXT_TYPES.fullmatch(media_type) and status not in answers.WITHOUT_BODY:
+    if media_type and not _TEXT_TYPES.fullmatch(media_type) and status not in http1.WITHOUT_BODY:
         raise FetchError("not-text", f"The address holds no text but {_printable(media_type)}.", status=status)
     stream: Any = response.raw
-    body = answers.read_body(stream, status, response.headers, most)
+    body = http1.read_body(stream, status, response.headers, most)
     if not media_type and _is_binary(body):
         raise FetchError("not-text", "The address holds no text, nor is it said what it holds.", status=status)
     return Fetched(url, status, content_type, body)
@@ -330,8 +331,8 @@ class _Adapter(BaseAdapter):
             sock.sendall(f"GET {request.path_url} HTTP/1.1\r\n{head}\r\n".encode("ascii"))
             response = requests.Response()
             response.request, response.url = request, str(request.url)
-            response.raw = answers.reader(sock, self.deadline, self.config.fetch_max_bytes)
-            response.status_code, response.headers = answers.read_head(response.raw)
+            response.raw = http1.reader(sock, self.deadline, self.config.fetch_max_bytes)
+            response.status_code, response.headers = http1.read_head(response.raw)
         except BaseException:
             sock.close()
             raise

@@ -12,9 +12,10 @@ from typing import Any
 
 import msgspec
 
-from . import queue, records, settings
-from .records import Gone, Job, KeyReused, Records, Unavailable
-from .submissions import Submission
+from chalicelib import queue, settings
+from chalicelib.store import records
+from chalicelib.store.records import Gone, Job, KeyReused, Records, Unavailable
+from chalicelib.submissions import Submission
 
 __all__ = ["Gone", "HasEnded", "Job", "KeyReused", "NotFound", "StillRuns", "Unavailable"]
 

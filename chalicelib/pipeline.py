@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from . import counting, extracting, fetching, objects, queue, records, settings, words
-from .records import Gone, Job, Records, Unavailable
+from chalicelib import counting, extracting, fetching, queue, settings
+from chalicelib.analysis import words
+from chalicelib.aws import objects
+from chalicelib.store import records
+from chalicelib.store.records import Gone, Job, Records, Unavailable
 
 BACKOFF_SECONDS = 1.0  # before the first retry; doubles with each
 BACKOFF_MOST = 300.0

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from . import dynamodb, settings
+from chalicelib import settings
+from chalicelib.aws import dynamodb
 
 INTERACTIVE, BULK = "interactive", "bulk"
 QUEUES = (INTERACTIVE, BULK)

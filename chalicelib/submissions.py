@@ -12,7 +12,7 @@ from typing import Annotated, Literal, NoReturn
 
 import msgspec
 
-from . import urls
+from chalicelib import urls
 
 MAX_DOCUMENT_BYTES = 1_048_576  # of a text or HTML document, as UTF-8; larger ones come as objects
 MAX_OPTIONS_BYTES = 16_384  # of everything else a submission says

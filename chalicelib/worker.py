@@ -34,7 +34,8 @@ from rq.serializers import JSONSerializer
 from rq.utils import now as rq_now
 from rq.worker import WorkerStatus
 
-from . import jobs, pipeline, queue, records, settings
+from chalicelib import jobs, pipeline, queue, settings
+from chalicelib.store import records
 
 CPU_SECONDS = 30  # of one job; the kernel ends a process that uses more
 MEMORY_BYTES = 1 << 30  # that a worker may map beyond what it was born with

@@ -11,7 +11,7 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
-from chalicelib import schemas
+from chalicelib.http import schemas
 
 HERE = Path(__file__).parent
 STAGES = ("staging", "production")

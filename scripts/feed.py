@@ -22,7 +22,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from chalicelib import jobs, notices, objects, queue, settings
+from chalicelib import jobs, queue, settings
+from chalicelib.aws import objects
+from chalicelib.events import publisher
 
 SCAN_SECONDS = 0.5
 SETTLED_SECONDS = 1.0  # a file that was written to more recently may still grow
@@ -124,7 +126,7 @@ def write_endings(path: Path) -> None:
             for job_id in queue.endings():
                 job = jobs.table().get(job_id, gone=False)
                 if job is not None and job.finished_at is not None:
-                    line = json.dumps(notices.cloud_event(job), ensure_ascii=False) + "\n"
+                    line = json.dumps(publisher.cloud_event(job), ensure_ascii=False) + "\n"
                     with path.open("ab", buffering=0) as file:  # in one piece, wherever this process is stopped
                         file.write(line.encode())
         except Exception as error:  # noqa: BLE001 - whatever it is, the next one may pass

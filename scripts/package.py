@@ -88,7 +88,7 @@ def run_chalice(source: Path, stage: str, out: Path) -> dict[str, Any]:
 
 def merge_template(stage: str) -> dict[str, Any]:
     """infra/ for this app and stage."""
-    from chalicelib import records
+    from chalicelib.store import records
 
     config = json.loads((ROOT / ".chalice" / "config.json").read_text())["stages"][stage]
     variables = config["environment_variables"]

@@ -36,8 +36,9 @@ from chalice.config import Config
 from chalice.local import CustomLocalChalice, LocalChalice, LocalGateway
 
 from app import ALLOW_ORIGIN, AUTH, METHODS, app, logger
-from chalicelib import access, api, submissions
-from chalicelib.dynamodb import TimedReader
+from chalicelib import submissions
+from chalicelib.aws.dynamodb import TimedReader
+from chalicelib.http import access, responses
 
 IDLE_SECONDS = 75  # a kept connection may say nothing for so long
 REQUEST_SECONDS = 30  # a request's headers and body must have arrived
@@ -121,7 +122,7 @@ class Handler(BaseHTTPRequestHandler):
         except TimeoutError:
             self.close_connection = True
             if self.command and not self.answered:
-                self._refuse(api.Refused("request-timeout", "The request did not arrive in time."))
+                self._refuse(responses.Refused("request-timeout", "The request did not arrive in time."))
 
     def _handle(self) -> None:
         if len(self.raw_requestline) > 65_536:
@@ -136,7 +137,7 @@ class Handler(BaseHTTPRequestHandler):
             self._check_head()
             body = self._body()
             answer = self._answer(self._target(), body)
-        except api.Refused as refused:
+        except responses.Refused as refused:
             self._refuse(refused)
             return
         self.connection.settimeout(REQUEST_SECONDS)
@@ -157,9 +158,9 @@ class Handler(BaseHTTPRequestHandler):
         try:
             parts = urlsplit(self.path)
         except ValueError:
-            raise api.Refused("invalid-request", "The request's target cannot be read.") from None
+            raise responses.Refused("invalid-request", "The request's target cannot be read.") from None
         if parts.scheme not in ("http", "https"):
-            raise api.Refused("invalid-request", "The request's target is not a path.")
+            raise responses.Refused("invalid-request", "The request's target is not a path.")
         del self.headers["Host"]
         self.headers["Host"] = parts.netloc
         return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -203,11 +204,11 @@ class Handler(BaseHTTPRequestHandler):
     def _check_size(self, length: int) -> None:
         if length > submissions.MAX_BODY_BYTES:
             self.close_connection = True
-            raise api.Refused("body-too-large", f"A body may have {submissions.MAX_BODY_BYTES} bytes.")
+            raise responses.Refused("body-too-large", f"A body may have {submissions.MAX_BODY_BYTES} bytes.")
 
-    def _broken(self, detail: str) -> api.Refused:
+    def _broken(self, detail: str) -> responses.Refused:
         self.close_connection = True
-        return api.Refused("invalid-request", detail)
+        return responses.Refused("invalid-request", detail)
 
     def _answer(self, target: str, body: bytes | None) -> tuple[int, dict[str, str], bytes]:
         """What the app answers, as status, headers and body."""
@@ -216,7 +217,7 @@ class Handler(BaseHTTPRequestHandler):
         # Chalice's gateway would cut the path at a ; or a #, which are as good as any other character of an id.
         target = quote(path, safe="/%", encoding="latin-1") + mark + query
         if target.startswith("//") or not gateway.serves(target):
-            raise api.Refused("not-found", "There is no such path.")
+            raise responses.Refused("not-found", "There is no such path.")
         known = self.command in METHODS
         # HEAD is asked as GET, so that it has GET's length; of an unknown method only what is allowed is of interest.
         method = {"HEAD": "GET"}.get(self.command, self.command) if known else "OPTIONS"
@@ -228,7 +229,7 @@ class Handler(BaseHTTPRequestHandler):
         headers = dict(returned["headers"])
         if not known:
             allow = {"Allow": headers.get("Allow", "")}
-            raise api.Refused("method-not-allowed", f"Served are: {allow['Allow']}.", headers=allow)
+            raise responses.Refused("method-not-allowed", f"Served are: {allow['Allow']}.", headers=allow)
         return returned["statusCode"], headers, raw
 
     def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
@@ -247,8 +248,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD" and status not in (204, 304):
             self.wfile.write(body)
 
-    def _refuse(self, refused: api.Refused) -> None:
-        answer = api.problem(refused)
+    def _refuse(self, refused: responses.Refused) -> None:
+        answer = responses.problem(refused)
         given = CaseInsensitiveMapping(dict(getattr(self, "headers", None) or {}))
         shared = access.cors(given, self.command, ALLOW_ORIGIN, METHODS)
         common = {**access.SECURITY, "X-Request-Id": str(uuid.uuid4()), **shared}
@@ -277,7 +278,7 @@ class Handler(BaseHTTPRequestHandler):
         """The base class refuses what it cannot parse."""
         self.close_connection = True
         self.request_version = self.protocol_version  # until it is parsed it is 0.9, whose answers have no head
-        self._refuse(api.Refused(_NAMES.get(code, "invalid-request"), message or HTTPStatus(code).description))
+        self._refuse(responses.Refused(_NAMES.get(code, "invalid-request"), message or HTTPStatus(code).description))
 
     def log_message(self, format: str, *args: Any) -> None:
         """The app writes the log."""

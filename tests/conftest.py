@@ -199,7 +199,7 @@ def dynamodb(endpoint: str) -> Any:
 
 def make_table(store: str, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
     """A fresh table with a name of its own, which the settings name too; dropped afterwards."""
-    from chalicelib import records
+    from chalicelib.store import records
 
     name = f"test-{uuid.uuid4().hex[:12]}"
     client = dynamodb(endpoint)

@@ -11,8 +11,8 @@ import brotli
 import pytest
 import zstandard
 
-from chalicelib import answers
-from chalicelib.answers import Deadline, FetchError
+from chalicelib.fetch import http1
+from chalicelib.fetch.http1 import Deadline, FetchError
 from tests.hostile import PAGE, chunked, head, whole
 
 MOST = 1_000_000
@@ -53,10 +53,10 @@ def read(data: bytes, most: int = MOST, seconds: float = 5) -> tuple[int, bytes]
         serve()
     else:
         server.start()
-    with answers.reader(ours, Deadline(seconds), most) as stream:
+    with http1.reader(ours, Deadline(seconds), most) as stream:
         try:
-            status, headers = answers.read_head(stream)
-            return status, answers.read_body(stream, status, headers, most)
+            status, headers = http1.read_head(stream)
+            return status, http1.read_body(stream, status, headers, most)
         finally:
             ours.close()
             if server.ident is not None:
@@ -139,7 +139,7 @@ def test_a_brotli_window_counts_against_the_memory_of_a_page(monkeypatch: pytest
     def packed(window: int) -> bytes:
         return head(Content_Encoding="br") + brotli.compress(TEXT, quality=5, lgwin=window)
 
-    monkeypatch.setattr(answers, "BROTLI_WINDOW", 1 << 17)
+    monkeypatch.setattr(http1, "BROTLI_WINDOW", 1 << 17)
     for window in (10, 16, 17):
         assert read(packed(window), len(TEXT)) == (200, TEXT)
     assert refusal(packed(24), MOST).kind == "too-large"  # more than three and a half times the limit by itself
@@ -200,13 +200,13 @@ def test_an_answer_that_lies_breaks_off_or_does_not_end_is_an_error(data: bytes,
 
 
 def test_chunks_without_end_are_not_read_however_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "CHUNK_COUNT", 1000)
+    monkeypatch.setattr(http1, "CHUNK_COUNT", 1000)
     assert refusal(head(Transfer_Encoding="chunked") + chunked(b"x") * 1001).kind == "too-large"
 
 
 def test_a_header_may_be_folded_or_said_twice() -> None:
     lines = [b"A:", b"\t  b", b" c: d ", b"Location: /x, y", b"location:  /x, y", b"E: f", b"e: g", b"no name", b" h"]
-    assert dict(answers._headers(lines)) == {"A": "b c: d", "Location": "/x, y", "e": "f, g"}
+    assert dict(http1._headers(lines)) == {"A": "b c: d", "Location": "/x, y", "e": "f, g"}
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from chalicelib import access, api, examples, headers, openapi, records, schemas, submissions, words
-from chalicelib.api import Refused
-from chalicelib.schemas import NoQuery, WordsQuery
+from chalicelib import submissions
+from chalicelib.analysis import words
+from chalicelib.http import access, examples, negotiation, openapi, responses, schemas
+from chalicelib.http.responses import Refused
+from chalicelib.http.schemas import NoQuery, WordsQuery
+from chalicelib.store import records
 
 JOB = msgspec.convert(examples.JOB, schemas.Job)
 
@@ -38,7 +41,7 @@ def refused(name: str) -> Any:
     ],
 )
 def test_the_best_acceptable_type_is_chosen(accept: str | None, best: str | None) -> None:
-    assert headers.acceptable(accept, ("application/json", "text/csv")) == best
+    assert negotiation.acceptable(accept, ("application/json", "text/csv")) == best
 
 
 @pytest.mark.parametrize(
@@ -57,15 +60,15 @@ def test_the_best_acceptable_type_is_chosen(accept: str | None, best: str | None
     ],
 )
 def test_a_preference_to_wait_is_read_as_rfc_7240_has_it(prefer: str | None, seconds: int | None) -> None:
-    assert headers.wait_preference(prefer) == seconds
+    assert negotiation.wait_preference(prefer) == seconds
 
 
 def test_entity_tags_are_compared_weakly() -> None:
-    assert headers.matches('"a", W/"b"', '"b"')
-    assert headers.matches('"b"', 'W/"b"')
-    assert headers.matches("*", '"b"')
-    assert not headers.matches('"a"', '"b"')
-    assert not headers.matches(None, '"b"')
+    assert negotiation.matches('"a", W/"b"', '"b"')
+    assert negotiation.matches('"b"', 'W/"b"')
+    assert negotiation.matches("*", '"b"')
+    assert not negotiation.matches('"a"', '"b"')
+    assert not negotiation.matches(None, '"b"')
 
 
 # --- bodies and queries ---
@@ -80,14 +83,14 @@ def test_entity_tags_are_compared_weakly() -> None:
 )
 def test_a_fault_is_said_in_words_and_not_in_the_validators(fields: dict[str, str], pointer: str, said: str) -> None:
     with pytest.raises(Refused) as caught:
-        api.submission(fields)
+        responses.submission(fields)
     assert [(error.pointer, error.detail) for error in caught.value.errors] == [(pointer, said)]
 
 
 def _faults(fields: dict[str, Any]) -> list[str]:
     with pytest.raises(Refused) as caught:
-        api.submission(fields)
-    answer = api.problem(caught.value)
+        responses.submission(fields)
+    answer = responses.problem(caught.value)
     assert len(answer.body) < 10_000
     return [fault["pointer"] for fault in json.loads(answer.body)["errors"]]
 
@@ -104,22 +107,22 @@ def test_a_refusal_is_small_however_much_is_wrong() -> None:
 
 
 def test_json_that_is_nested_too_deep_is_refused_at_every_depth() -> None:
-    api.body(b"[" * 16 + b"]" * 16)
+    responses.body(b"[" * 16 + b"]" * 16)
     for depth in (17, 500, 100_000):
         with refused("invalid-json"):
-            api.body(b"[" * depth + b"]" * depth)
+            responses.body(b"[" * depth + b"]" * depth)
     with refused("invalid-json"):
-        api.body(b'{"text":' + b"[" * 500_000)
+        responses.body(b'{"text":' + b"[" * 500_000)
 
 
 def test_a_query_has_defaults_and_refuses_what_it_does_not_know() -> None:
-    assert api.query({}, WordsQuery) == WordsQuery()
-    assert api.query({"limit": ["7"], "case": ["fold"]}, WordsQuery) == WordsQuery(limit=7, case="fold")
+    assert responses.query({}, WordsQuery) == WordsQuery()
+    assert responses.query({"limit": ["7"], "case": ["fold"]}, WordsQuery) == WordsQuery(limit=7, case="fold")
     for parameters in ({"limit": ["７"]}, {"limit": ["7", "8"]}, {"case": ["FOLD"]}, {"nothing": ["1"]}):
         with refused("invalid-parameter"):
-            api.query(parameters, WordsQuery)
+            responses.query(parameters, WordsQuery)
     with refused("invalid-parameter"):
-        api.query({"limit": ["7"]}, NoQuery)
+        responses.query({"limit": ["7"]}, NoQuery)
 
 
 # --- answers ---
@@ -139,37 +142,37 @@ def record(**changes: Any) -> records.Job:
 
 
 def test_times_are_rfc_3339_in_utc_with_milliseconds() -> None:
-    shown = api.job(record())
+    shown = responses.job(record())
     assert (shown.submitted_at, shown.expires_at) == ("2001-09-09T01:46:40.123Z", "2001-10-09T01:46:40.000Z")
     assert shown.started_at is None
 
 
 def test_a_job_that_waits_for_its_next_try_says_when(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.time, "time", lambda: 1000.0)
-    assert api.retry_after(record()) == {"Retry-After": "1"}
-    assert api.retry_after(record(not_before=1_007_500)) == {"Retry-After": "8"}
-    assert api.retry_after(record(not_before=9_000_000)) == {"Retry-After": "60"}
-    assert api.retry_after(record(not_before=1)) == {"Retry-After": "1"}
-    assert api.retry_after(record(state="failed")) == {}
+    monkeypatch.setattr(responses.time, "time", lambda: 1000.0)
+    assert responses.retry_after(record()) == {"Retry-After": "1"}
+    assert responses.retry_after(record(not_before=1_007_500)) == {"Retry-After": "8"}
+    assert responses.retry_after(record(not_before=9_000_000)) == {"Retry-After": "60"}
+    assert responses.retry_after(record(not_before=1)) == {"Retry-After": "1"}
+    assert responses.retry_after(record(state="failed")) == {}
 
 
 def test_the_entity_tag_changes_with_the_version_and_with_a_later_job_of_the_same_key() -> None:
     tags = {
-        api.job_answer(one, None, more={}).headers["ETag"]
+        responses.job_answer(one, None, more={}).headers["ETag"]
         for one in (record(), record(version=2), record(submitted_at=2_000_000_000_000))
     }
     assert len(tags) == 3
 
 
-def page(asked: WordsQuery, counts: dict[str, int], media_type: str = api.JSON) -> api.Answer:
+def page(asked: WordsQuery, counts: dict[str, int], media_type: str = responses.JSON) -> responses.Answer:
     table = words.table(counts)
-    return api.words_answer(JOB, table, asked, media_type=media_type, prefix="/p")
+    return responses.words_answer(JOB, table, asked, media_type=media_type, prefix="/p")
 
 
 def test_an_answer_ends_where_it_would_be_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "MAX_ANSWER_BYTES", 2000)
+    monkeypatch.setattr(responses, "MAX_ANSWER_BYTES", 2000)
     counts = {f"{n:03}" + "w" * 100: 1 for n in range(100)}
-    for media_type in (api.JSON, api.CSV):
+    for media_type in (responses.JSON, responses.CSV):
         offset = seen = 0
         while True:
             got = page(WordsQuery(offset=offset, limit=100), counts, media_type)
@@ -184,11 +187,14 @@ def test_an_answer_ends_where_it_would_be_too_large(monkeypatch: pytest.MonkeyPa
 
 def test_an_offset_past_the_end_gives_nothing_and_no_next() -> None:
     assert json.loads(page(WordsQuery(offset=50), {"a": 1}).body)["words"] == []
-    assert page(WordsQuery(offset=50), {"a": 1}, api.CSV).body == b"word,count,share,stop_word\r\n"
+    assert page(WordsQuery(offset=50), {"a": 1}, responses.CSV).body == b"word,count,share,stop_word\r\n"
 
 
 def test_a_compressed_answer_is_the_same_each_time() -> None:
-    assert api.compressed(api.Answer(200, b"a" * 9000)).body == api.compressed(api.Answer(200, b"a" * 9000)).body
+    assert (
+        responses.compressed(responses.Answer(200, b"a" * 9000)).body
+        == responses.compressed(responses.Answer(200, b"a" * 9000)).body
+    )
 
 
 # --- access ---
@@ -246,7 +252,7 @@ def test_the_documents_examples_are_what_the_structs_take() -> None:
     for kind, example in examples.OF.items():
         assert msgspec.to_builtins(msgspec.convert(example, kind)) == example
     for example in examples.SUBMISSIONS.values():
-        api.submission(example["value"])
+        responses.submission(example["value"])
 
 
 def test_every_problem_that_has_a_status_is_in_the_document() -> None:
@@ -258,7 +264,7 @@ def test_every_problem_that_has_a_status_is_in_the_document() -> None:
 
 
 def test_what_a_failed_job_said_becomes_its_problem() -> None:
-    failed = api.job(record(state="failed", error={"type": "timeout", "title": "T", "detail": "D"}))
-    got = json.loads(api.job_problem(failed).body)
+    failed = responses.job(record(state="failed", error={"type": "timeout", "title": "T", "detail": "D"}))
+    got = json.loads(responses.job_problem(failed).body)
     assert (got["type"], got["status"], got["detail"]) == ("urn:wordcounts:problem:timeout", 409, "D")
     assert SimpleNamespace(**got["error"]).type == "timeout"

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib import records, schemas
+from chalicelib.http import schemas
+from chalicelib.store import records
 from infra import build, checks
 
 pytestmark = pytest.mark.slow  # the template is built again for each stage

@@ -2,8 +2,8 @@ import gzip
 
 import pytest
 
-from chalicelib import lists
-from chalicelib.lists import InvalidList, Position
+from chalicelib.events import lists
+from chalicelib.events.lists import InvalidList, Position
 from chalicelib.submissions import InvalidSubmission, Submission
 
 

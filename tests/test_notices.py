@@ -7,8 +7,9 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 
-from chalicelib import notices, records
-from chalicelib.records import Job
+from chalicelib.events import publisher
+from chalicelib.store import records
+from chalicelib.store.records import Job
 
 DONE = Job(
     id="0123456789abcdef0123456789abcdef",
@@ -60,7 +61,7 @@ def judged(event: dict[str, Any]) -> Any:
 @pytest.mark.parametrize("job", ENDED, ids=lambda job: job.state)
 def test_an_ended_job_is_a_cloud_event(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_URL", "https://api.example/production/")
-    event = judged(notices.cloud_event(job))
+    event = judged(publisher.cloud_event(job))
     assert event.get_specversion() == "1.0"
     assert event.get_type() == f"wordcounts.job.{job.state}"
     assert event.get_id() == f"{job.id}:3"
@@ -82,8 +83,8 @@ def test_an_event_stays_below_its_bound_whatever_the_record_holds() -> None:
         url="https://a.de/" + "%C3" * 30_000,
         options={"select": "x" * 1000},
     )
-    event = notices.cloud_event(job)
-    assert len(json.dumps(event, ensure_ascii=False).encode()) <= notices.EVENT_BYTES
+    event = publisher.cloud_event(job)
+    assert len(json.dumps(event, ensure_ascii=False).encode()) <= publisher.EVENT_BYTES
     assert event["data"]["totals"] == DONE.totals
     judged(event)
 
@@ -110,7 +111,7 @@ class Bus:
 @pytest.fixture
 def bus(monkeypatch: pytest.MonkeyPatch) -> Bus:
     made = Bus()
-    monkeypatch.setattr(notices, "_bus", lambda _pid: made)
+    monkeypatch.setattr(publisher, "_bus", lambda _pid: made)
     monkeypatch.setenv("EVENT_BUS", "wordcounts-test")
     return made
 
@@ -125,7 +126,7 @@ def several(count: int, **fields: Any) -> list[dict[str, Any]]:
 
 
 def test_ended_jobs_leave_in_batches_of_ten(bus: Bus) -> None:
-    assert notices.leave(several(25)) == {"batchItemFailures": []}
+    assert publisher.leave(several(25)) == {"batchItemFailures": []}
     assert [len(call) for call in bus.calls] == [10, 10, 5]
     entry = bus.calls[0][0]
     assert (entry["EventBusName"], entry["DetailType"], entry["Source"]) == (
@@ -138,7 +139,7 @@ def test_ended_jobs_leave_in_batches_of_ten(bus: Bus) -> None:
 
 def test_large_events_leave_in_smaller_batches(bus: Bus) -> None:
     top = [{"word": "\U0001f600" * 500, "count": 1}] * 10
-    notices.leave(
+    publisher.leave(
         several(20, top=top, url="https://a.de/" + "x" * 8000, page={**(DONE.page or {}), "title": "t" * 90_000})
     )
     assert all(sum(len(entry["Detail"].encode()) for entry in call) < 256_000 for call in bus.calls)
@@ -157,13 +158,13 @@ def test_what_is_no_ended_job_stays(bus: Bus) -> None:
             }
         },
     ]
-    assert notices.leave(others) == {"batchItemFailures": []}
+    assert publisher.leave(others) == {"batchItemFailures": []}
     assert bus.calls == []
 
 
 def test_only_what_the_bus_refused_is_delivered_again(bus: Bus) -> None:
     bus.refuse = {f"{number:032x}" for number in (3, 17)}
-    assert notices.leave(several(20)) == {"batchItemFailures": [{"itemIdentifier": "3"}, {"itemIdentifier": "17"}]}
+    assert publisher.leave(several(20)) == {"batchItemFailures": [{"itemIdentifier": "3"}, {"itemIdentifier": "17"}]}
 
 
 @pytest.mark.parametrize("image", [{"owner": {"N": "x"}}, {"page": {"S": "{"}}, {"pk": {}}, {"top": {"S": "1"}}])
@@ -171,20 +172,20 @@ def test_a_record_that_cannot_be_read_fails_alone(bus: Bus, image: dict[str, Any
     stream = several(12)
     stream[5]["dynamodb"]["NewImage"] |= image
     del stream[7]["dynamodb"]["NewImage"]["submitted_at"]
-    assert notices.leave(stream) == {"batchItemFailures": [{"itemIdentifier": "5"}, {"itemIdentifier": "7"}]}
+    assert publisher.leave(stream) == {"batchItemFailures": [{"itemIdentifier": "5"}, {"itemIdentifier": "7"}]}
     assert sum(map(len, bus.calls)) == 10
 
 
 def test_a_bus_that_is_away_refuses_all(bus: Bus) -> None:
     bus.away = True
-    assert len(notices.leave(several(20))["batchItemFailures"]) == 20
+    assert len(publisher.leave(several(20))["batchItemFailures"]) == 20
 
 
 def test_the_backlog_leaves_as_embedded_metrics_one_for_each_queue(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "wordcounts-test")
-    notices.tell_backlog({"interactive": (0, 0.0), "bulk": (20_000, 61.5)})
+    publisher.tell_backlog({"interactive": (0, 0.0), "bulk": (20_000, 61.5)})
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(line["queue"], line["Backlog"], line["OldestDueSeconds"]) for line in found] == [
         ("interactive", [0.0], [0.0]),
@@ -200,9 +201,9 @@ def test_what_was_submitted_and_swept_leaves_as_embedded_metrics(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "wordcounts-test")
-    notices.tell_submitted("interactive", 0)  # a replay is no submission
-    notices.tell_submitted("bulk", 3)
-    notices.tell_swept(2, 1)
+    publisher.tell_submitted("interactive", 0)  # a replay is no submission
+    publisher.tell_submitted("bulk", 3)
+    publisher.tell_swept(2, 1)
     submitted, swept = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert (submitted["queue"], submitted["Submitted"]) == ("bulk", [3.0])
     assert (swept["Requeued"], swept["GivenUp"]) == ([2.0], [1.0])

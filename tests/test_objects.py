@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib import objects
-from chalicelib.objects import ObjectError, Place
+from chalicelib.aws import objects
+from chalicelib.aws.objects import ObjectError, Place
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib import page
+from chalicelib.http import page
 
 TEMPLATES = Path(__file__).parent.parent / "web" / "templates"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

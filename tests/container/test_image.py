@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from chalicelib import jobs, records, submissions
+from chalicelib import jobs, submissions
+from chalicelib.store import records
 from tests import websites
 from tests.conftest import Table, require
 from tests.container import engine

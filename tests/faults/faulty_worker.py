@@ -9,7 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from chalicelib import counting, fetching, pipeline, records, worker
+from chalicelib import counting, fetching, pipeline, worker
+from chalicelib.store import records
 
 MARK = Path(os.environ["FAULT_ONCE"])
 

@@ -22,7 +22,9 @@ from pathlib import Path
 
 import redis
 
-from chalicelib import jobs, queue, records, submissions, words
+from chalicelib import jobs, queue, submissions
+from chalicelib.analysis import words
+from chalicelib.store import records
 from scripts import node, servers
 from tests.conftest import dynamodb
 

@@ -14,7 +14,9 @@ import redis
 import rq
 from rq.serializers import JSONSerializer
 
-from chalicelib import dynamodb, jobs, pipeline, queue, records
+from chalicelib import jobs, pipeline, queue
+from chalicelib.aws import dynamodb
+from chalicelib.store import records
 
 from .harness import History, Stack, note, stack
 

@@ -17,7 +17,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from chalicelib import dynamodb, records, settings
+from chalicelib import settings
+from chalicelib.aws import dynamodb
+from chalicelib.store import records
 
 
 def said(status: str, body: bytes, header: str = "Content-Length") -> bytes:

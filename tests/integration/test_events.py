@@ -10,7 +10,8 @@ import boto3
 import pytest
 from chalice.test import Client
 
-from chalicelib import events, jobs, pipeline, queue
+from chalicelib import jobs, pipeline, queue
+from chalicelib.events import inbound
 from tests import websites
 from tests.conftest import Table
 
@@ -119,7 +120,7 @@ def by_sqs(client: Client, asked: Sequence[dict[str, Any]], patch: pytest.Monkey
     def hear(_: str, extra: dict[str, Any]) -> None:
         reasons[extra["message_id"]] = extra["reason"]
 
-    patch.setattr(events.logger, "warning", hear)
+    patch.setattr(inbound.logger, "warning", hear)
     told = []
     for start in range(0, len(asked), 10):
         batch = {f"sqs-{start + at}": fields for at, fields in enumerate(asked[start : start + 10])}
@@ -147,12 +148,12 @@ def by_s3(client: Client, asked: Sequence[dict[str, Any]], _: pytest.MonkeyPatch
 def by_eventbridge(client: Client, asked: Sequence[dict[str, Any]], _: pytest.MonkeyPatch) -> list[Told]:
     told: list[Told] = []
     for number, fields in enumerate(asked):
-        event = client.events.generate_cw_event("test", events.REQUESTED, fields, [])
+        event = client.events.generate_cw_event("test", inbound.REQUESTED, fields, [])
         event["id"] = f"event-{number}"
         try:
             told.append(client.lambda_.invoke("requested", event).payload)
-        except events.InvalidSubmission as error:
-            told.append({"error": events.problem(error)})
+        except inbound.InvalidSubmission as error:
+            told.append({"error": inbound.problem(error)})
     return told
 
 

@@ -9,7 +9,8 @@ import boto3
 import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 
-from chalicelib import jobs, queue, records, submissions
+from chalicelib import jobs, queue, submissions
+from chalicelib.store import records
 from tests.lambda_runtime import Function, FunctionError
 
 REGION = "us-east-1"

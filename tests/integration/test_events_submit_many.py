@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib import dynamodb, jobs, queue, records, submissions
-from chalicelib.records import Gone, KeyReused
+from chalicelib import jobs, queue, submissions
+from chalicelib.aws import dynamodb
+from chalicelib.store import records
+from chalicelib.store.records import Gone, KeyReused
 from tests.conftest import Table
 
 pytestmark = pytest.mark.usefixtures("redis_url")

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib import jobs, pipeline, queue, records
+from chalicelib import jobs, pipeline, queue
+from chalicelib.store import records
 from tests import conftest
 from tests.integration.http_doors import DOORS, ClientDoor, Door, Got, lambda_door, local_door
 
@@ -555,7 +556,7 @@ def test_a_page_of_words_stays_under_five_megabytes_and_goes_on(door: Door) -> N
 
 
 def _replace_words(job_id: str, found: list[str]) -> None:
-    from chalicelib import words
+    from chalicelib.analysis import words
 
     store = jobs.table()
     job = store.get(job_id)
@@ -627,9 +628,9 @@ def test_redis_away_means_polling_and_acceptance(door: Door, monkeypatch: pytest
 def test_the_states_of_the_schema_are_those_of_the_records() -> None:
     from typing import get_args
 
-    from chalicelib import api, schemas
+    from chalicelib.http import responses, schemas
 
     assert set(get_args(schemas.State)) == set(records.STATES)
-    assert api.ENDED == records.TERMINAL
-    assert api.JOB_ID.pattern == queue.JOB_ID.pattern
+    assert responses.ENDED == records.TERMINAL
+    assert responses.JOB_ID.pattern == queue.JOB_ID.pattern
     assert set(get_args(schemas.ErrorType)) == {*pipeline.TITLES, "worker-lost"}

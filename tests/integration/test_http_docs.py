@@ -60,7 +60,7 @@ def test_the_lines_of_python_work(url: str, monkeypatch: pytest.MonkeyPatch, cap
 def test_every_problem_is_described_once() -> None:
     from typing import get_args
 
-    from chalicelib import schemas
+    from chalicelib.http import schemas
 
     text = (conftest.ROOT / "docs" / "problems.md").read_text()
     requests, jobs = text.split("## Of jobs")

@@ -117,7 +117,7 @@ def test_submitting_and_reading_take_under_15_ms(port: int) -> None:
 def test_a_request_makes_no_more_round_trips_than_it_must(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     from redis.connection import AbstractConnection
 
-    from chalicelib.dynamodb import Client
+    from chalicelib.aws.dynamodb import Client
 
     connection = Connection(port)
     connection(POST + b"Content-Length: %d\r\n\r\n%s" % (len(SUBMISSION), SUBMISSION))  # connects
@@ -335,7 +335,7 @@ def form(fields: str, origin: str = "http://localhost") -> bytes:
 
 
 def built() -> None:
-    from chalicelib import page
+    from chalicelib.http import page
 
     conftest.require((page.WEB / "index.html").exists(), "the page is not built: `make page` builds it")
 
@@ -389,7 +389,7 @@ def test_records_that_are_away_are_said_on_the_page(
 
 def test_the_pages_files_may_be_kept_and_no_others_are_served(port: int) -> None:
     built()
-    from chalicelib import page
+    from chalicelib.http import page
 
     name = sorted(path.name for path in (page.WEB / "assets").iterdir())[0]
     connection = Connection(port)

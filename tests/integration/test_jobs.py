@@ -7,7 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from chalicelib import dynamodb, jobs, pipeline, queue, records, submissions
+from chalicelib import jobs, pipeline, queue, submissions
+from chalicelib.aws import dynamodb
+from chalicelib.store import records
 
 
 @pytest.fixture

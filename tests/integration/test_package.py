@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import coldstart
-from chalicelib import records
+from chalicelib.store import records
 from infra import checks
 from tests.conftest import Table
 from tests.integration.packaging import ROOT, packaged

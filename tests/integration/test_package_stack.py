@@ -96,7 +96,7 @@ def test_what_is_unchecked_is_what_moto_lacks_and_the_rest_api(stack: tuple[dict
 
 
 def test_the_table_is_the_one_of_the_code(stack: tuple[dict[str, Any], set[str]]) -> None:
-    from chalicelib import records
+    from chalicelib.store import records
 
     del stack
     client = boto3.client("dynamodb", region_name=REGION)

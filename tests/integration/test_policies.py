@@ -22,7 +22,7 @@ import redis
 import requests
 from moto import moto_api
 
-from chalicelib import records
+from chalicelib.store import records
 from infra import build, checks
 from scripts import servers
 from tests.conftest import ROOT, make_table

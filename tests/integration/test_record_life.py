@@ -5,8 +5,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
 
-from chalicelib import records
-from chalicelib.records import Job, Records
+from chalicelib.store import records
+from chalicelib.store.records import Job, Records
 
 from .test_records import LEASE, RESULT, SetClock, a_job
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from chalicelib import dynamodb, records
-from chalicelib.records import Clock, Gone, Job, KeyReused, Records, Unavailable
+from chalicelib.aws import dynamodb
+from chalicelib.store import records
+from chalicelib.store.records import Clock, Gone, Job, KeyReused, Records, Unavailable
 
 LEASE = 1000
 

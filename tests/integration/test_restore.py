@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from chalicelib import records
-from chalicelib.records import Records
+from chalicelib.store import records
+from chalicelib.store.records import Records
 from scripts import restore
 from tests.conftest import Table, make_table
 

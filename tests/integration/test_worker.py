@@ -15,7 +15,8 @@ import redis
 import rq
 from rq.registry import StartedJobRegistry
 
-from chalicelib import dynamodb, jobs, pipeline, queue, submissions
+from chalicelib import jobs, pipeline, queue, submissions
+from chalicelib.aws import dynamodb
 from scripts import processes
 from tests import websites
 from tests.conftest import ROOT

@@ -6,29 +6,29 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib import api, headers
-from chalicelib.api import Refused
-from chalicelib.schemas import ListQuery, WordsQuery
+from chalicelib.http import negotiation, responses
+from chalicelib.http.responses import Refused
+from chalicelib.http.schemas import ListQuery, WordsQuery
 from tests.test_api import page
 
 
 @given(st.text())
 def test_any_header_can_be_read(text: str) -> None:
-    headers.acceptable(text, ("application/json",))
-    headers.takes_gzip(text)
-    headers.matches(text, '"x"')
-    headers.media_type(text)
-    wait = headers.wait_preference(text)
+    negotiation.acceptable(text, ("application/json",))
+    negotiation.takes_gzip(text)
+    negotiation.matches(text, '"x"')
+    negotiation.media_type(text)
+    wait = negotiation.wait_preference(text)
     assert wait is None or wait >= 0
 
 
 @given(st.binary(max_size=200) | st.text().map(str.encode))
 def test_any_body_is_json_or_refused(raw: bytes) -> None:
-    problems: list[api.Answer] = []
+    problems: list[responses.Answer] = []
     try:
-        api.body(raw)
+        responses.body(raw)
     except Refused as error:
-        problems.append(api.problem(error))
+        problems.append(responses.problem(error))
     assert all(problem.status in (400, 413) for problem in problems)
 
 
@@ -43,9 +43,9 @@ JSON = st.recursive(
 def test_any_object_is_a_submission_or_refused_with_places(fields: dict[str, Any]) -> None:
     problems: list[dict[str, Any]] = []
     try:
-        api.submission(fields)
+        responses.submission(fields)
     except Refused as error:
-        problems.append(json.loads(api.problem(error).body))
+        problems.append(json.loads(responses.problem(error).body))
     for problem in problems:
         assert problem["status"] == 422
         assert all(fault["pointer"] == "" or fault["pointer"].startswith("/") for fault in problem["errors"])
@@ -53,11 +53,11 @@ def test_any_object_is_a_submission_or_refused_with_places(fields: dict[str, Any
 
 @given(st.integers(0, 2**44 - 1), st.text("0123456789abcdef", min_size=32, max_size=32))
 def test_a_cursor_comes_back_as_it_was(submitted_at: int, job_id: str) -> None:
-    link = api.list_link("/stage", ListQuery(state="failed"), (submitted_at, job_id))
+    link = responses.list_link("/stage", ListQuery(state="failed"), (submitted_at, job_id))
     assert link is not None
     assert link.startswith("/stage/jobs?state=failed&limit=20&cursor=")
-    asked = api.query({"cursor": [link.rpartition("=")[2]]}, ListQuery)
-    assert api.read_cursor(asked.cursor) == (submitted_at, job_id)
+    asked = responses.query({"cursor": [link.rpartition("=")[2]]}, ListQuery)
+    assert responses.read_cursor(asked.cursor) == (submitted_at, job_id)
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=5), st.integers(1, 9), max_size=30), st.integers(1, 7))

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib import lists
-from chalicelib.lists import InvalidList, Position
+from chalicelib.events import lists
+from chalicelib.events.lists import InvalidList, Position
 from tests.test_lists import said
 
 LINES = st.lists(

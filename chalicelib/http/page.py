@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-WEB = Path(__file__).parent / "web"
+WEB = Path(__file__).parent.parent / "web"
 
 # 'data:' is not needed and not allowed; the script sets styles through the CSSOM, which a policy does not forbid.
 # The referrer policy must not be no-referrer: a browser then sends ``Origin: null`` with a form of our own.

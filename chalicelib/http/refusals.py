@@ -1,7 +1,8 @@
 """What the doors say of an exception: every fault that jobs and submissions know of, as a problem of the API. Pure."""
 
-from . import headers, jobs
-from .api import Refused
+from chalicelib import jobs
+from chalicelib.http import negotiation
+from chalicelib.http.responses import Refused
 
 UNAVAILABLE = "The records cannot be reached. The same request may be made again."
 _SAID: dict[type[Exception], tuple[str, str]] = {
@@ -17,7 +18,7 @@ def of(error: BaseException) -> Refused | None:
     """The refusal that this exception is, or None where the fault is our own."""
     if isinstance(error, Refused):
         return error
-    if isinstance(error, headers.InvalidHeader):
+    if isinstance(error, negotiation.InvalidHeader):
         return Refused("invalid-header", str(error))
     if isinstance(error, jobs.Unavailable):
         return Refused("unavailable", UNAVAILABLE, headers={"Retry-After": "2"})

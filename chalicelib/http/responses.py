@@ -17,8 +17,10 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from . import headers, submissions, words
-from .schemas import (
+from chalicelib import submissions
+from chalicelib.analysis import words
+from chalicelib.http import negotiation
+from chalicelib.http.schemas import (
     PROBLEMS,
     URN,
     Job,
@@ -33,7 +35,7 @@ from .schemas import (
     Totals,
     WordsQuery,
 )
-from .submissions import Fault, InvalidSubmission, Submission
+from chalicelib.submissions import Fault, InvalidSubmission, Submission
 
 JSON, CSV, PROBLEM = "application/json", "text/csv", "application/problem+json"
 FORM = "application/x-www-form-urlencoded"
@@ -151,7 +153,7 @@ def job_answer(record: Any, if_none_match: str | None, *, more: Mapping[str, str
     # gives other bytes for the same job.
     etag = f'W/"{record.version}-{record.submitted_at:x}"'
     shown = {"ETag": etag, "Cache-Control": "private, no-cache", **more, **retry_after(record)}
-    if headers.matches(if_none_match, etag):
+    if negotiation.matches(if_none_match, etag):
         return Answer(304, headers=shown)
     return answer(200, job(record), shown)
 
@@ -231,7 +233,7 @@ def submission(fields: object) -> Submission:
 
 def check_content(given: Mapping[str, str], media_type: str) -> None:
     """Refuse a body of another media type, and one that is compressed: RFC 9110, 15.5.16, has what the answer says."""
-    if headers.media_type(given.get("content-type")) != media_type:
+    if negotiation.media_type(given.get("content-type")) != media_type:
         said = {"Accept-Post": media_type}
         raise Refused("unsupported-media-type", f"Send the submission as {media_type}.", headers=said)
     if given.get("content-encoding", "").strip().lower() not in ("", "identity"):

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from . import submissions
-from .submissions import Fault, InvalidSubmission, Submission
+from chalicelib import submissions
+from chalicelib.submissions import Fault, InvalidSubmission, Submission
 
 OPTIONS = ("select", "ignore", "language")
 GZIP = b"\x1f\x8b"  # what its files begin with

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 from unicodedata import normalize
 
-from .markup import (
+from chalicelib.text.markup import (
     BELONGS,
     BLOCKS,
     BREAK,

@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from . import examples
-from .api import CSV, JSON, PROBLEM
-from .schemas import PROBLEMS, URN, Health, Job, Jobs, ListQuery, Problem, Words, WordsQuery
-from .submissions import Request
+from chalicelib.http import examples
+from chalicelib.http.responses import CSV, JSON, PROBLEM
+from chalicelib.http.schemas import PROBLEMS, URN, Health, Job, Jobs, ListQuery, Problem, Words, WordsQuery
+from chalicelib.submissions import Request
 
 REFERENCE = "#/components/schemas/{name}"
 DESCRIPTION = """\

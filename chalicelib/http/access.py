@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from .api import Refused
+from chalicelib.http.responses import Refused
 
 Headers = Mapping[str, str]
 

@@ -15,11 +15,13 @@ from typing import IO, Any
 import msgspec
 from aws_lambda_powertools import Logger
 
-from . import lists, objects, submissions
-from .lists import InvalidList, Position
-from .objects import ObjectError, Place
-from .records import Gone, Job, KeyReused, Unavailable
-from .submissions import Fault, InvalidSubmission, Submission, Unreadable
+from chalicelib import submissions
+from chalicelib.aws import objects
+from chalicelib.aws.objects import ObjectError, Place
+from chalicelib.events import lists
+from chalicelib.events.lists import InvalidList, Position
+from chalicelib.store.records import Gone, Job, KeyReused, Unavailable
+from chalicelib.submissions import Fault, InvalidSubmission, Submission, Unreadable
 
 REQUESTED = "Word Count Requested"
 REPORTS, PROGRESS = "reports/", "progress/"  # prefixes of our own objects beside those that were dropped

@@ -11,8 +11,10 @@ from typing import Any
 import msgspec
 from aws_lambda_powertools import Logger
 
-from . import api, records, settings
-from .records import Job
+from chalicelib import settings
+from chalicelib.http import responses
+from chalicelib.store import records
+from chalicelib.store.records import Job
 
 SOURCE = "wordcounts"
 EVENT_BYTES = 200_000  # EventBridge takes 256 KB with its envelope
@@ -25,7 +27,7 @@ _Leaving = tuple[str, dict[str, str]]  # a record's sequence number, and the ent
 
 def cloud_event(job: Job) -> dict[str, Any]:
     """An ended job as a CloudEvent: what the API shows of it and where to read its words, at most 200 KB as JSON."""
-    shown = api.plain(api.job(job))
+    shown = responses.plain(responses.job(job))
     shown["link"] = f"{settings.load().api_url.rstrip('/')}/jobs/{job.id}"
     if job.request_id:
         shown["request_id"] = job.request_id

@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from . import dynamodb
+from chalicelib.aws import dynamodb
 
 SCHEMA = 1
 SHARDS = 8  # of the due index, so that a burst of submissions does not write to one partition

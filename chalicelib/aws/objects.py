@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, quote, unquote, unquote_plus, urlsplit
 
 import msgspec
 
-from . import settings
+from chalicelib import settings
 
 INBOX = "inbox"  # the bucket's name that the folder INBOX_DIR goes by
 CHUNK_BYTES = 1_048_576  # of a list, in one request: a slow reader holds no connection open

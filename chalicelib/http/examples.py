@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .schemas import Health, Job, Jobs, Words
+from chalicelib.http.schemas import Health, Job, Jobs, Words
 
 _ID = "1f0e7c2a9b3d4e5f8a6b7c8d9e0f1a2b"
 JOB: dict[str, Any] = {
