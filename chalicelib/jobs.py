@@ -125,9 +125,9 @@ def _expires_at(now: int) -> int:
 
 def _new_job(request: Request, *, now: int, expires_at: int) -> tuple[Job, list[bytes]]:
     submission = request.submission
-    options = submission.options
+    # What was asked makes two requests the same; the service's defaults may have changed between them.
     asked = json.dumps(
-        [submission.kind, submission.url, submission.document, options], ensure_ascii=False, sort_keys=True
+        [submission.kind, submission.url, submission.document, submission.options], ensure_ascii=False, sort_keys=True
     )
     pieces = [] if submission.document is None else records.packed(submission.document)
     job = Job(
@@ -136,7 +136,7 @@ def _new_job(request: Request, *, now: int, expires_at: int) -> tuple[Job, list[
         kind=submission.kind,
         queue=request.queue,
         url=submission.url,
-        options=options,
+        options=_defaults() | submission.options,
         request_hash=hashlib.sha256(asked.encode()).hexdigest()[:32],
         submitted_at=now,
         expires_at=expires_at,
@@ -144,6 +144,12 @@ def _new_job(request: Request, *, now: int, expires_at: int) -> tuple[Job, list[
         request_id=request.request_id,
     )
     return job, pieces
+
+
+def _defaults() -> dict[str, Any]:
+    """The options that this service's settings choose otherwise than the product: workers read them in the record."""
+    load, usual = settings.load(), settings.Settings()
+    return {name: value for name in ("words", "keep_text") if (value := getattr(load, name)) != getattr(usual, name)}
 
 
 def key_id(owner: str, key: str) -> str:

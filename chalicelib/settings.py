@@ -21,7 +21,7 @@ class SettingsError(ValueError):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """Every setting with its default; DESIGN's section 7 as code. Times in seconds unless the name says otherwise."""
+    """Every setting with its default. Times in seconds unless the name says otherwise."""
 
     redis_url: str = "redis://localhost:6379/0"
     redis_secret_arn: str = ""
@@ -31,6 +31,8 @@ class Settings(msgspec.Struct, frozen=True):
     allow_origin: str = ""
     rate_per_minute: int = 600
     result_days: int = 30
+    words: str = "unicode"  # what a word is where a submission does not say: unicode or nltk
+    keep_text: bool = True  # whether a job's text is kept for contexts and phrases, where a submission does not say
     max_attempts: int = 3
     lease_seconds: int = 75  # longer than any job may take: fetch 20 s, CPU budget, write
     sweep_seconds: int = 5
@@ -75,6 +77,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         allow_origin=get("ALLOW_ORIGIN", _origin, default.allow_origin, "'*' or an origin like https://example.com"),
         rate_per_minute=get("RATE_PER_MINUTE", _count, default.rate_per_minute, "a whole number above 0"),
         result_days=get("RESULT_DAYS", _count, default.result_days, "a whole number of days above 0"),
+        words=get("WORDS", _rules, default.words, "unicode or nltk"),
+        keep_text=get("KEEP_TEXT", _boolean, default.keep_text, "true or false"),
         max_attempts=get("MAX_ATTEMPTS", _count, default.max_attempts, "a whole number above 0"),
         lease_seconds=get("LEASE_SECONDS", _count, default.lease_seconds, "a whole number of seconds above 0"),
         sweep_seconds=get("SWEEP_SECONDS", _count, default.sweep_seconds, "a whole number of seconds above 0"),
@@ -160,6 +164,7 @@ _name = _matching(r"[A-Za-z0-9_.-]{3,255}")
 _arn = _matching(r"arn:aws[a-z-]*:secretsmanager:\S+")
 _redis_url = _matching(r"(?:rediss?|unix)://\S+")
 _auth = _matching(r"none|token")
+_rules = _matching(r"unicode|nltk")
 _origin = _matching(r"\*|https?://[^\s/]+")
 _bus = _matching(r"[\w./:-]{1,256}")
 _base = _matching(r"https?://[^\s?#]+")
@@ -167,6 +172,12 @@ _folder = _matching(r"/.*")
 _contact = _matching(r"[!-~]*[^\s()<>]")
 _level = _matching(r"DEBUG|INFO|WARNING|ERROR|CRITICAL")
 _processes = _matching(r"0{0,3}[1-9]\d{0,3}|interactive:\d{1,4},bulk:\d{1,4}(?<!interactive:0,bulk:0)")
+
+
+def _boolean(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError
+    return text == "true"
 
 
 def _count(text: str) -> int:

@@ -6,9 +6,10 @@ or raises ``InvalidSubmission`` with every fault it found, each with a JSON poin
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import msgspec
 
@@ -88,6 +89,49 @@ class Request(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
         | msgspec.UnsetType
     ) = msgspec.UNSET
     language: Language | msgspec.UnsetType = msgspec.UNSET
+    content: (
+        Annotated[
+            Literal["all", "main"],
+            msgspec.Meta(
+                description="`all` that a reader sees (the default), or the `main` text without navigation.",
+                examples=["main"],
+            ),
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    words: (
+        Annotated[
+            Literal["unicode", "nltk"],
+            msgspec.Meta(
+                description="What a word is: by Unicode's rules, or as NLTK's `word_tokenize` has it. "
+                "The default is the service's, `unicode` unless its operator chose otherwise.",
+                examples=["unicode"],
+            ),
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    numbers: (
+        Annotated[
+            Literal["drop", "keep"],
+            msgspec.Meta(description="Whether numbers are words: `drop` is the default.", examples=["drop"]),
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+    keep_text: (
+        Annotated[
+            bool,
+            msgspec.Meta(
+                description="Whether the text is kept with the words, for contexts and phrases. "
+                "The default is the service's, true unless its operator chose otherwise.",
+            ),
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
+
+
+PAGE_OPTIONS = ("select", "ignore", "content")  # of a page or a document: a plain text has no such parts
+COMMON_OPTIONS = ("language", "words", "numbers", "keep_text")
+OPTIONS = (*PAGE_OPTIONS, *COMMON_OPTIONS)
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -120,15 +164,7 @@ class Submission(msgspec.Struct, frozen=True):
     kind: Kind
     url: str | None = None
     document: str | None = None
-    select: str | None = None
-    ignore: str | None = None
-    language: str | None = None
-
-    @property
-    def options(self) -> dict[str, str]:
-        """The options that were given, by name."""
-        given = {"select": self.select, "ignore": self.ignore, "language": self.language}
-        return {name: value for name, value in given.items() if value is not None}
+    options: dict[str, Any] = {}  # those that were given, by name
 
 
 def decode(raw: bytes) -> object:
@@ -174,9 +210,9 @@ def _size(fields: object) -> int:
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the name {twice[:100]!r} stands twice in an object")
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name in counts if counts[name] > 1)
+        raise ValueError(f"duplicate key {twice[:100]!r}")
     return found
 
 
@@ -202,44 +238,38 @@ def read(fields: object) -> Submission:
     except msgspec.ValidationError:
         raise InvalidSubmission(*islice(_unusable(fields), MAX_FAULTS)) from None
     if isinstance(request.language, str) and request.language.endswith("\n"):  # Python's $ lets one pass
-        raise InvalidSubmission(Fault("/language", "is not a language tag"))
+        raise InvalidSubmission(Fault("/language", _WRONG["language"]))
     given = {kind: value for kind in ("url", "text", "html") if isinstance(value := getattr(request, kind), str)}
     if len(given) != 1:
         said = "none" if not given else " and ".join(given)
         raise InvalidSubmission(Fault("", f"expected exactly one of url, text and html, got {said}"))
     [(kind, value)] = given.items()
-    select, ignore, language = (_or_none(option) for option in (request.select, request.ignore, request.language))
+    options = {name: getattr(request, name) for name in OPTIONS if getattr(request, name) is not msgspec.UNSET}
     if kind == "url":
         try:
-            url = urls.normalise(value)
+            return Submission("url", url=urls.normalise(value), options=options)
         except urls.InvalidURL as error:
             raise InvalidSubmission(Fault("/url", str(error))) from None
-        return Submission("url", url=url, select=select, ignore=ignore, language=language)
     if len(value) > MAX_DOCUMENT_BYTES or len(value.encode()) > MAX_DOCUMENT_BYTES:
         raise InvalidSubmission(Fault(f"/{kind}", f"is longer than {MAX_DOCUMENT_BYTES} bytes as UTF-8"))
-    if kind == "text" and (select or ignore):
-        name = "select" if select else "ignore"
-        raise InvalidSubmission(Fault(f"/{name}", "works on pages and HTML, not on a plain text"))
-    if kind == "text":
-        return Submission("text", document=value, language=language)
-    return Submission("html", document=value, select=select, ignore=ignore, language=language)
-
-
-def _or_none(value: str | msgspec.UnsetType) -> str | None:
-    return value if isinstance(value, str) else None
+    if kind == "html":
+        return Submission("html", document=value, options=options)
+    if misplaced := [name for name in PAGE_OPTIONS if name in options]:
+        raise InvalidSubmission(*(Fault(f"/{name}", "works on web pages and HTML only") for name in misplaced))
+    return Submission("text", document=value, options=options)
 
 
 def _unreadable(fields: Mapping[object, object]) -> Iterator[Fault]:
     """Lone surrogates cannot be stored, and a NUL is never part of a text that somebody meant."""
     for name, value in fields.items():
         if isinstance(name, str) and not _encodes(name):
-            yield Fault("", "a field's name holds half a surrogate pair")
+            yield Fault("", "a field's name contains an unpaired surrogate")
         elif isinstance(name, str) and len(name) > MAX_NAME:
             yield Fault("", f"the name {name[:MAX_NAME]!r}… is not a field of a submission")
         elif isinstance(value, str) and not _encodes(value):
-            yield Fault(f"/{_escape(str(name))}", "holds half a surrogate pair, which is not a character")
+            yield Fault(f"/{_escape(str(name))}", "contains an unpaired surrogate")
         elif isinstance(value, str) and "\0" in value:
-            yield Fault(f"/{_escape(str(name))}", "holds a NUL character")
+            yield Fault(f"/{_escape(str(name))}", "contains a NUL character")
 
 
 def _unusable(fields: Mapping[object, object]) -> Iterator[Fault]:
@@ -267,18 +297,27 @@ def _fault(message: str) -> Fault:
     """msgspec's message as a fault: its path ``$.url`` becomes the pointer ``/url``."""
     if match := re.fullmatch(r"(?s)(.*) - at `\$(.*)`", message):
         detail, path = match.groups()
-        return Fault(path.replace(".", "/").replace("[...]", ""), _in_words(detail))
+        return Fault(path.replace(".", "/"), _in_words(path.removeprefix("."), detail))
     if match := re.fullmatch(r"Object contains unknown field `(.*)`", message, re.DOTALL):
         return Fault(f"/{_escape(match[1])}", "is not a field of a submission")
     return Fault("", _lower(message))
 
 
-def _in_words(detail: str) -> str:
-    if "matching regex" in detail:  # only the language has one
-        return "is not a language tag, such as en or pt-BR"
+_WRONG = {
+    "language": "Use a language code such as en or pt-BR.",
+    "content": "must be all or main",
+    "words": "must be unicode or nltk",
+    "numbers": "must be drop or keep",
+    "keep_text": "must be true or false",
+}
+
+
+def _in_words(name: str, detail: str) -> str:
     if match := re.fullmatch(r"Expected `str` of length <= (\d+)", detail):
         return f"is longer than {match[1]} characters"
-    return _lower(detail)
+    if name in _WRONG:
+        return _WRONG[name]
+    return "must not be empty" if "length >= 1" in detail else "must be a string"
 
 
 def _lower(sentence: str) -> str:

@@ -77,11 +77,18 @@ def test_entity_tags_are_compared_weakly() -> None:
 @pytest.mark.parametrize(
     ("fields", "pointer", "said"),
     [
-        ({"url": "a.de", "language": "not a tag"}, "/language", "is not a language tag, such as en or pt-BR"),
+        ({"url": "a.de", "language": "not a tag"}, "/language", "Use a language code such as en or pt-BR."),
         ({"url": "a.de", "select": "x" * 1001}, "/select", "is longer than 1000 characters"),
+        ({"url": "a.de", "select": ""}, "/select", "must not be empty"),
+        ({"url": "a.de", "ignore": 5}, "/ignore", "must be a string"),
+        ({"url": "a.de", "words": "regex"}, "/words", "must be unicode or nltk"),
+        ({"url": "a.de", "content": None}, "/content", "must be all or main"),
+        ({"url": "a.de", "numbers": True}, "/numbers", "must be drop or keep"),
+        ({"url": "a.de", "keep_text": "no"}, "/keep_text", "must be true or false"),
+        ({"text": "a", "content": "main"}, "/content", "works on web pages and HTML only"),
     ],
 )
-def test_a_fault_is_said_in_words_and_not_in_the_validators(fields: dict[str, str], pointer: str, said: str) -> None:
+def test_a_fault_is_said_in_words_and_not_in_the_validators(fields: dict[str, Any], pointer: str, said: str) -> None:
     with pytest.raises(Refused) as caught:
         responses.submission(fields)
     assert [(error.pointer, error.detail) for error in caught.value.errors] == [(pointer, said)]

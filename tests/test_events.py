@@ -90,7 +90,7 @@ def test_a_batch_is_one_submission_and_the_message_id_is_the_key() -> None:
     assert answer == {"batchItemFailures": []}
     assert submit.calls == [1000]
     assert submit["7"].url == "https://a7.de/"
-    assert submit["7"].language == "de"
+    assert submit["7"].options == {"language": "de"}
 
 
 def test_a_cloud_event_carries_a_submission() -> None:

@@ -1,4 +1,5 @@
 import gzip
+import json
 
 import pytest
 
@@ -60,9 +61,21 @@ def test_a_csv_has_a_column_url_and_may_have_options_and_others() -> None:
     data = b'\xef\xbb\xbfNote, URL ,Select,language\r\n"a\nb",a.de,main,\r\n\r\n,b.de,"p, ""q""",pt-BR\r\n'
     found = [(line.number, line.submission) for line, _ in lists.read("csv", [data])]
     assert found == [
-        (2, Submission("url", url="https://a.de/", select="main")),
-        (5, Submission("url", url="https://b.de/", select='p, "q"', language="pt-BR")),
+        (2, Submission("url", url="https://a.de/", options={"select": "main"})),
+        (5, Submission("url", url="https://b.de/", options={"select": 'p, "q"', "language": "pt-BR"})),
     ]
+
+
+def test_a_list_takes_every_option() -> None:
+    options = {"select": "p", "ignore": "i", "content": "main", "language": "de", "words": "nltk", "numbers": "keep"}
+    row = ",".join(options.values())
+    csv = f"url,keep_text,{','.join(options)}\na.de,false,{row}\na.de,maybe,{row}\n".encode()
+    wanted = Submission("url", url="https://a.de/", options=options | {"keep_text": False})
+    good, bad = (line.submission for line, _ in lists.read("csv", [csv]))
+    assert good == wanted
+    assert said(bad) == "must be true or false"
+    line = json.dumps({"url": "a.de", "keep_text": False, **options}).encode()
+    assert [line.submission for line, _ in lists.read("jsonl", [line])] == [wanted]
 
 
 @pytest.mark.parametrize("data", [b"a,b\n1,2\n", b"url,URL\na.de,b.de\n", b'"url\na.de\n', b"https://a.de/\n"])
@@ -89,7 +102,7 @@ def test_a_quote_that_stays_open_beyond_the_limit_costs_one_line() -> None:
 def test_a_csv_says_what_is_wrong_with_a_record() -> None:
     found = dict(read("csv", b"url,select\na.de,b,c\n,p\n\xff.de,\nb.de\n"))
     assert found[2] == "has 3 cells under 2 columns"
-    assert found[3] == "expected `str` of length >= 1"
+    assert found[3] == "must not be empty"
     assert found[4] == "the line is not UTF-8"
     assert found[5] == "https://b.de/"
 
@@ -101,7 +114,7 @@ def test_jsonl_takes_what_http_takes_and_refuses_what_it_refuses() -> None:
     found = read("jsonl", data)
     assert found[:2] == [(1, "https://a.de/"), (2, "hello")]
     assert [number for number, _ in found] == [1, 2, 3, 4, 5, 6, 7]
-    assert "stands twice" in str(found[5][1])
+    assert "duplicate key" in str(found[5][1])
 
 
 def test_a_document_in_a_line_may_be_as_long_as_by_http() -> None:

@@ -14,9 +14,16 @@ def test_an_empty_value_means_the_default():
 
 
 def test_values_are_read_with_their_types():
-    got = load({"FETCH_ALLOW_NETWORKS": "127.0.0.0/8, ::1/128", "MAX_ATTEMPTS": "5", "FETCH_DEADLINE": "1.5"})
+    got = load(
+        {
+            "FETCH_ALLOW_NETWORKS": "127.0.0.0/8, ::1/128",
+            "MAX_ATTEMPTS": "5",
+            "FETCH_DEADLINE": "1.5",
+            "KEEP_TEXT": "false",
+        }
+    )
     assert got.fetch_allow_networks == (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
-    assert (got.max_attempts, got.fetch_deadline) == (5, 1.5)
+    assert (got.max_attempts, got.fetch_deadline, got.keep_text) == (5, 1.5, False)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +32,8 @@ def test_values_are_read_with_their_types():
         ("REDIS_URL", "localhost:6379"),
         ("RESULT_DAYS", "0"),
         ("RESULT_DAYS", "many"),
+        ("WORDS", "regex"),
+        ("KEEP_TEXT", "1"),
         ("AUTH", "maybe"),
         ("FETCH_ALLOW_NETWORKS", "everything"),
         ("WORKER_PROCESSES", "bulk:1"),

@@ -13,7 +13,6 @@ import msgspec
 from chalicelib import submissions
 from chalicelib.submissions import Fault, InvalidSubmission, Submission
 
-OPTIONS = ("select", "ignore", "language")
 GZIP = b"\x1f\x8b"  # what its files begin with
 RECORD_BYTES = 32_768  # of a line of addresses or a CSV record, which may have several lines
 
@@ -109,7 +108,9 @@ def _of_cells(columns: tuple[str, ...], cells: list[str] | InvalidSubmission) ->
         "".join(fields.values()).encode()
     except UnicodeEncodeError:
         raise _not_utf8() from None
-    options = {name: fields[name] for name in OPTIONS if fields.get(name)}
+    options: dict[str, object] = {name: fields[name] for name in submissions.OPTIONS if fields.get(name)}
+    if (keep := options.get("keep_text")) in ("true", "false"):  # a CSV has texts only
+        options["keep_text"] = keep == "true"
     return _submission({"url": fields.get("url", ""), **options})
 
 

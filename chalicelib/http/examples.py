@@ -27,6 +27,7 @@ JOB: dict[str, Any] = {
     },
     "totals": {"words": 28, "distinct": 25, "stop_words": 13, "approximate": False, "stop_list": True},
     "top": [{"word": "domain", "count": 2}, {"word": "Example", "count": 1}],
+    "rules": "unicode-1/icu-78",
     "error": None,
 }
 WORDS: dict[str, Any] = {

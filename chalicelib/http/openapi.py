@@ -8,7 +8,7 @@ import msgspec
 from chalicelib.http import examples
 from chalicelib.http.responses import CSV, JSON, PROBLEM
 from chalicelib.http.schemas import PROBLEMS, URN, Health, Job, Jobs, ListQuery, Problem, Words, WordsQuery
-from chalicelib.submissions import Request
+from chalicelib.submissions import COMMON_OPTIONS, PAGE_OPTIONS, Request
 
 REFERENCE = "#/components/schemas/{name}"
 DESCRIPTION = """\
@@ -82,10 +82,10 @@ def _schemas() -> dict[str, Any]:
     _, found = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
     request = found.pop("Request")
     fields = request["properties"]
-    for kind, others in (("url", ("select", "ignore")), ("html", ("select", "ignore")), ("text", ())):
+    for kind, others in (("url", PAGE_OPTIONS), ("html", PAGE_OPTIONS), ("text", ())):
         found[f"{kind.capitalize()}Submission"] = {
             "type": "object",
-            "properties": {name: fields[name] for name in (kind, *others, "language")},
+            "properties": {name: fields[name] for name in (kind, *others, *COMMON_OPTIONS)},
             "required": [kind],
             "additionalProperties": False,
         }

@@ -131,6 +131,7 @@ def job(record: Any) -> Job:
         page=msgspec.convert(record.page, Page | None),
         totals=msgspec.convert(record.totals, Totals | None),
         top=msgspec.convert(record.top, list[TopWord] | None),
+        rules=record.rules,
         error=msgspec.convert(record.error, JobError | None),
     )
 

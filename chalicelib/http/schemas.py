@@ -56,6 +56,13 @@ Time = Annotated[
 ]
 
 
+class Content(Struct, kw_only=True):
+    """Which part of the page was counted; `all` where its main text could not be told from the rest."""
+
+    mode: Literal["all", "main"]
+    words_left_out: Annotated[int, Meta(ge=0)] = 0
+
+
 class Page(Struct, kw_only=True):
     """What was fetched or read."""
 
@@ -66,6 +73,7 @@ class Page(Struct, kw_only=True):
     encoding: str | None = None
     bytes: int | None = None
     sha256: str | None = None
+    content: Content | UnsetType = UNSET
 
 
 class Totals(Struct, kw_only=True):
@@ -86,11 +94,15 @@ class TopWord(Struct, kw_only=True):
 
 
 class Options(Struct, kw_only=True, omit_defaults=True):
-    """The options that were given."""
+    """The options that were given, and those that the service's operator chose; what is not here is as usual."""
 
     select: str | UnsetType = UNSET
     ignore: str | UnsetType = UNSET
     language: str | UnsetType = UNSET
+    content: Literal["all", "main"] | UnsetType = UNSET
+    words: Literal["unicode", "nltk"] | UnsetType = UNSET
+    numbers: Literal["drop", "keep"] | UnsetType = UNSET
+    keep_text: bool | UnsetType = UNSET
 
 
 class JobError(Struct, kw_only=True):
@@ -119,6 +131,7 @@ class Job(Struct, kw_only=True):
     page: Page | None
     totals: Totals | None
     top: Annotated[list[TopWord], Meta(max_length=10)] | None
+    rules: Annotated[str | None, Meta(description="The word rules: tables of different rules are never added.")] = None
     error: JobError | None
 
 

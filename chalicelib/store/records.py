@@ -98,7 +98,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     submitted_at: int
     expires_at: int
     url: str | None = None
-    options: dict[str, str] = msgspec.field(default_factory=dict)
+    options: dict[str, Any] = msgspec.field(default_factory=dict)
     state: str = QUEUED
     version: int = 1
     attempt: int = 0  # claims; never falls
@@ -116,6 +116,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     totals: dict[str, Any] | None = None
     top: list[dict[str, Any]] | None = None
     error: dict[str, Any] | None = None
+    rules: str | None = None  # by which the words were counted
     words_claim: str | None = None
     words_pieces: int = 0
     request_id: str | None = None  # of the call that submitted it; travels into logs and events
@@ -301,11 +302,14 @@ class Records:
         page: dict[str, Any],
         totals: dict[str, Any],
         top: list[dict[str, Any]],
+        rules: str | None = None,
     ) -> bool:
         """End a claimed job well: its word table first, under the claim's token, then the record."""
         for number, piece in enumerate(words):
             self._put_piece(job.id, f"words#{job.claim}", number, piece, job.expires_at)
         done = {"page": page, "totals": totals, "top": top, "words_claim": job.claim, "words_pieces": len(words)}
+        if rules is not None:
+            done["rules"] = rules
         if self._end(job, SUCCEEDED, done):
             return True
         for number in range(len(words)):  # nobody reads them, and the job may have been canceled and erased

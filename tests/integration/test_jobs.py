@@ -49,6 +49,21 @@ def test_a_submission_whose_answer_was_lost_is_new_to_its_caller_and_on_the_queu
     assert not jobs.submit(msgspec.structs.replace(submission, request_id="r2"))[1]
 
 
+def test_a_service_chooses_options_and_a_submission_overrides_them(
+    lossy: Callable[[str, int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def options(key: str, **given: Any) -> dict[str, Any]:
+        request = jobs.Request(submissions.read({"text": "a", **given}), "anonymous", key=key)
+        return jobs.submit(request)[0].options
+
+    assert options("usual") == {}
+    monkeypatch.setenv("WORDS", "nltk")
+    monkeypatch.setenv("KEEP_TEXT", "false")
+    assert options("chosen") == {"words": "nltk", "keep_text": False}
+    assert options("given", words="unicode", keep_text=True) == {"words": "unicode", "keep_text": True}
+    assert options("usual") == {}  # the same request, though the defaults have changed since
+
+
 def test_an_erasing_whose_answer_was_lost_is_done_and_one_that_was_cut_is_done_by_the_next(
     lossy: Callable[[str, int], None], dynalite_table: Any
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib import submissions
 from chalicelib.http import negotiation, responses
 from chalicelib.http.responses import Refused
 from chalicelib.http.schemas import ListQuery, WordsQuery
@@ -39,7 +40,7 @@ JSON = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(["url", "text", "html", "select", "ignore", "language", "x"]), JSON))
+@given(st.dictionaries(st.sampled_from(["url", "text", "html", *submissions.OPTIONS, "x"]), JSON))
 def test_any_object_is_a_submission_or_refused_with_places(fields: dict[str, Any]) -> None:
     problems: list[dict[str, Any]] = []
     try:
