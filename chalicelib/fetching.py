@@ -29,8 +29,10 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
 from chalicelib import settings, urls
-from chalicelib.fetch import http1
-from chalicelib.fetch.http1 import Deadline, FetchError, broken
+from chalicelib.fetch import decompression
+from chalicelib.fetch.errors import FetchError, broken, of_answer
+from chalicelib.net import http1
+from chalicelib.net.http1 import BadAnswer, Deadline
 
 __all__ = ["FetchError", "Fetched", "fetch", "turns"]
 
@@ -61,13 +63,15 @@ def fetch(url: str) -> Fetched:
         url = _usable(urls.normalise, url)
         for _ in range(REDIRECTS + 1):
             with adapter.send(_request(url, config.fetch_contact)) as response:
-                location = response.headers.get("Location")
+                location = response.headers.get("location")
                 if response.status_code in REDIRECT_STATUSES and location is not None:
                     url = _usable(urls.join, url, _text(location))
                     if urls.host(url) not in adapter.resolved:
                         _turn.get()(urls.host(url))
                 else:
                     return _page(url, response, config.fetch_max_bytes)
+    except BadAnswer as error:
+        raise of_answer(error) from None
     except TimeoutError:
         raise FetchError(
             "timeout",
@@ -127,10 +131,10 @@ def _page(url: str, response: requests.Response, most: int) -> Fetched:
         )
     content_type = response.headers.get("Content-Type")
     media_type = _media_type(content_type or "")
-    if media_type and not _TEXT_TYPES.fullmatch(media_type) and status not in http1.WITHOUT_BODY:
+    if media_type and not _TEXT_TYPES.fullmatch(media_type) and status not in decompression.WITHOUT_BODY:
         raise FetchError("not-text", f"The address holds no text but {_printable(media_type)}.", status=status)
     stream: Any = response.raw
-    body = http1.read_body(stream, status, response.headers, most)
+    body = decompression.read_body(stream, status, response.headers, most)
     if not media_type and _is_binary(body):
         raise FetchError("not-text", "The address holds no text, nor is it said what it holds.", status=status)
     return Fetched(url, status, content_type, body)
@@ -175,11 +179,12 @@ def _retry_after(response: requests.Response) -> float | None:
 
 
 def _text(header: str) -> str:
-    """A header's value as UTF-8, which is what servers write into Location, where it is UTF-8."""
+    """Location's value as UTF-8, which is what servers write; other bytes are escaped one by one, as browsers do."""
+    raw = header.encode("latin-1")
     try:
-        return header.encode("latin-1").decode()
+        return raw.decode()
     except UnicodeDecodeError:
-        return header
+        return "".join(chr(byte) if byte < 128 else f"%{byte:02X}" for byte in raw)
 
 
 def _connection_error(error: OSError) -> FetchError:
@@ -332,7 +337,8 @@ class _Adapter(BaseAdapter):
             response = requests.Response()
             response.request, response.url = request, str(request.url)
             response.raw = http1.reader(sock, self.deadline, self.config.fetch_max_bytes)
-            response.status_code, response.headers = http1.read_head(response.raw)
+            response.status_code, headers = http1.read_head(response.raw)
+            response.headers = CaseInsensitiveDict(headers)
         except BaseException:
             sock.close()
             raise

@@ -20,6 +20,7 @@ _WHITE = " \t\n\v\f\r\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2
 _WHITE += "\u2028\u2029\u202f\u205f\u3000\ufeff"
 _WHITE += "\u200b\u200e\u200f\u2060\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # of no width
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_BREAK = re.compile(r"[\t\n\r]")  # browsers drop these anywhere in an address
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):", re.ASCII)
 _HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+\.?|localhost):[0-9]*(?=[/?#]|\Z)", re.ASCII | re.I)
@@ -60,20 +61,29 @@ def normalise(text: str) -> str:
 
 
 def join(base: str, location: str) -> str:
-    """Where a redirect's ``location``, relative or not, leads from a normalised ``base``. Raises InvalidURL."""
-    location = _checked(location, empty_too=True)
+    """Where a redirect's ``location``, relative or not, leads from a normalised ``base``. Raises InvalidURL.
+
+    It is read as the WHATWG's standard reads it, odd slashes included: ``///host/`` and ``http:\\\\host`` name a host.
+    """
+    location = _checked(_BREAK.sub("", location.strip(_WHITE)), empty_too=True)
+    before, mark, after = re.split(r"([?#]|\Z)", location, maxsplit=1)
+    if any("@" in part.partition("\\")[2] for part in before.split("/")):  # http://a\@b is at a for a browser alone
+        raise InvalidURL("The address has a backslash and an @, which programs read differently.")
+    location = before.replace("\\", "/") + mark + after
     parts = urlsplit(base)
-    if scheme := _SCHEME.match(location):
-        if scheme[1].lower() not in DEFAULT_PORTS:  # here example.com:80 is a scheme, as for a browser
+    if found := _SCHEME.match(location):
+        scheme, location = found[1].lower(), location[found.end() :]
+        if scheme not in DEFAULT_PORTS:  # here example.com:80 is a scheme, as for a browser
             raise InvalidURL("Only http and https addresses are fetched.")
-        return normalise(location)
+        if scheme != parts.scheme:
+            return normalise(f"{scheme}://{location.lstrip('/')}")
     origin = f"{parts.scheme}://{parts.netloc}"
-    if location[:2].replace("\\", "/") == "//":
-        return normalise(f"{parts.scheme}://{location[2:]}")
+    if location.startswith("//"):
+        return normalise(f"{parts.scheme}://{location.lstrip('/')}")
     if location[:1] in ("", "#"):
         return base
-    if location[0] in "/\\":
-        return normalise(f"{origin}/{location[1:]}")
+    if location[0] == "/":
+        return normalise(origin + location)
     if location[0] == "?":
         return normalise(origin + parts.path + location)
     return normalise(f"{origin}{parts.path.rpartition('/')[0]}/{location}")

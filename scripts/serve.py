@@ -37,7 +37,6 @@ from chalice.local import CustomLocalChalice, LocalChalice, LocalGateway
 
 from app import ALLOW_ORIGIN, AUTH, METHODS, app, logger
 from chalicelib import submissions
-from chalicelib.aws.dynamodb import TimedReader
 from chalicelib.http import access, responses
 
 IDLE_SECONDS = 75  # a kept connection may say nothing for so long
@@ -56,6 +55,23 @@ _NAMES = {
     431: "headers-too-large",
     505: "invalid-request",
 }
+
+
+class TimedReader(io.RawIOBase):
+    """A socket to read from until a time of ``time.monotonic``, whatever trickles in; then it raises TimeoutError."""
+
+    def __init__(self, sock: socket.socket, until: float) -> None:
+        self.sock, self.until = sock, until
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self.sock.settimeout(left)
+        return self.sock.recv_into(buffer)
 
 
 class Gateway(LocalGateway):

@@ -10,7 +10,6 @@ import base64
 import functools
 import hashlib
 import hmac
-import io
 import random
 import socket
 import ssl
@@ -18,17 +17,20 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+
+from chalicelib.net import http1
+from chalicelib.net.http1 import Deadline
 
 CONNECT_SECONDS, READ_SECONDS = 1.0, 3.0
 TRIES = 3  # of one call; a job's reader waits for them
 IDLE_SECONDS = 10.0  # a connection that was not used for longer may be dead at the other end
 KEPT = 50  # idle connections; the local server answers many callers at once
 MOST_BYTES = 32_000_000  # of an answer; DynamoDB's end at 16 MB
-LINES = 16  # requests on their way at once, of many
+MAX_IN_FLIGHT = 16  # requests of a batch that wait for their answers at once
 RECORDS, SECRETS = "DynamoDB_20120810", "secretsmanager"  # what an operation's name begins with
 _SERVICES = {
     RECORDS: ("dynamodb", "1.0"),
@@ -100,37 +102,37 @@ class Client:
         raise AssertionError("the last try returns or raises")
 
     def put_many(self, puts: Sequence[Mapping[str, Any]]) -> list[bool | None]:
-        """Many puts, some on their way at once. Of each: True when it was written, False when its condition failed,
+        """Many puts, MAX_IN_FLIGHT of them at once. Of each: True when it was written, False when its condition failed,
         None when something else came of it, or nobody knows: the caller puts it again the ordinary way.
         """
         answers: list[bool | None] = []
-        for start in range(0, len(puts), LINES):
-            wave = self._wave([_json.encode(one) for one in puts[start : start + LINES]])
-            answers += wave
-            if all(answer is None for answer in wave):  # nothing goes: the ordinary way says why
+        for start in range(0, len(puts), MAX_IN_FLIGHT):
+            batch = self._send_batch([_json.encode(one) for one in puts[start : start + MAX_IN_FLIGHT]])
+            answers += batch
+            if all(answer is None for answer in batch):  # nothing goes: the ordinary way says why
                 return answers + [None] * (len(puts) - len(answers))
         return answers
 
-    def _wave(self, bodies: Sequence[bytes]) -> list[bool | None]:
-        lines: list[socket.socket | None] = []
+    def _send_batch(self, bodies: Sequence[bytes]) -> list[bool | None]:
+        sockets: list[socket.socket | None] = []
         for body in bodies:
             try:
-                lines.append(self._send("PutItem", body, self._connection() or self._new_connection()))
+                sockets.append(self._send("PutItem", body, self._connection() or self._new_connection()))
             except (TimeoutError, Failed):
                 break  # the others would wait as long, or have no keys either
             except OSError:
-                lines.append(None)
+                sockets.append(None)
         answers: list[bool | None] = []
         until = time.monotonic() + READ_SECONDS  # for all together, since they were sent together
-        for line in lines:
-            if line is not None:
-                line.settimeout(max(0.01, until - time.monotonic()))
-            answers.append(None if line is None else self._written(line))
+        for sock in sockets:
+            if sock is not None:
+                sock.settimeout(max(0.01, until - time.monotonic()))
+            answers.append(None if sock is None else self._written(sock))
         return answers + [None] * (len(bodies) - len(answers))
 
-    def _written(self, line: socket.socket) -> bool | None:
+    def _written(self, sock: socket.socket) -> bool | None:
         try:
-            _answer(*self._receive(line))
+            _answer(*self._receive(sock))
         except Failed as error:
             return False if error.code == "ConditionalCheckFailedException" else None
         except OSError:
@@ -158,115 +160,58 @@ class Client:
         # Wall-clock time: a Lambda is frozen between its events, and its monotonic clock may be too.
         while True:
             try:
-                used, line = self._idle.pop()
+                used, sock = self._idle.pop()
             except IndexError:
                 return None
             if 0 <= time.time() - used < IDLE_SECONDS:
-                return line
-            line.close()
+                return sock
+            sock.close()
 
     def _new_connection(self) -> socket.socket:
-        line = socket.create_connection(self._address, timeout=CONNECT_SECONDS)
+        sock = socket.create_connection(self._address, timeout=CONNECT_SECONDS)
         try:
-            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            line.settimeout(READ_SECONDS)
-            return line if self._tls is None else self._tls.wrap_socket(line, server_hostname=self._address[0])
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.settimeout(READ_SECONDS)
+            return sock if self._tls is None else self._tls.wrap_socket(sock, server_hostname=self._address[0])
         except BaseException:
-            line.close()
+            sock.close()
             raise
 
-    def _send(self, target: str, body: bytes, line: socket.socket) -> socket.socket:
+    def _send(self, target: str, body: bytes, sock: socket.socket) -> socket.socket:
         try:
             headers = signed(self._host, self._region, f"{self._api}.{target}", body, self._keys(), self.now())
             head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-            line.settimeout(READ_SECONDS)
-            line.sendall(f"POST / HTTP/1.1\r\n{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+            sock.settimeout(READ_SECONDS)
+            sock.sendall(f"POST / HTTP/1.1\r\n{head}content-length: {len(body)}\r\n\r\n".encode() + body)
         except BaseException:
-            line.close()
+            sock.close()
             raise
-        return line
+        return sock
 
-    def _receive(self, line: socket.socket) -> tuple[int, bytes]:
+    def _receive(self, sock: socket.socket) -> tuple[int, bytes]:
         try:
-            until = time.monotonic() + (line.gettimeout() or 0.0)
-            with io.BufferedReader(TimedReader(line, until)) as stream:
-                status, headers = _head(stream)
-                body = _body(stream, headers)
+            deadline = Deadline(sock.gettimeout() or 0.0)
+            with http1.reader(sock, deadline, MOST_BYTES, owned=False) as stream:
+                status, headers = http1.read_head(stream)
+                body = b"".join(http1.pieces(stream, headers, MOST_BYTES, closes=False))
+        except http1.BadAnswer as error:
+            sock.close()
+            raise ConnectionResetError(str(error)) if error.kind == "cut-off" else OSError(str(error)) from None
         except BaseException:
-            line.close()
+            sock.close()
             raise
         self.on_date(headers.get("date"))
-        if headers.get("connection", "").lower() == "close" or len(self._idle) >= KEPT:
-            line.close()
+        framed = "content-length" in headers or "transfer-encoding" in headers  # else the connection was its end
+        if not framed or headers.get("connection", "").lower() == "close" or len(self._idle) >= KEPT:
+            sock.close()
         else:
-            self._idle.append((time.time(), line))
+            self._idle.append((time.time(), sock))
         return status, body
 
     def close(self) -> None:
         """Close the connections that are kept."""
-        while (line := self._connection()) is not None:
-            line.close()
-
-
-class TimedReader(io.RawIOBase):
-    """A socket to read from until a time of ``time.monotonic``, whatever trickles in; then it raises TimeoutError."""
-
-    def __init__(self, sock: socket.socket, until: float) -> None:
-        self.sock, self.until = sock, until
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        left = self.until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self.sock.settimeout(left)
-        return self.sock.recv_into(buffer)
-
-
-def _head(stream: BinaryIO) -> tuple[int, dict[str, str]]:
-    """An answer's status and headers. http.client would read them too, and take a tenth of a start's time to load."""
-    version, _, rest = stream.readline(1000).partition(b" ")
-    if not version.startswith(b"HTTP/1.") or not rest[:3].isdigit():
-        raise ConnectionResetError("no answer, or none of HTTP")
-    headers: dict[str, str] = {} if version == b"HTTP/1.1" else {"connection": "close"}
-    for _ in range(100):
-        name, colon, value = stream.readline(10_000).decode("latin-1").partition(":")
-        if not colon:
-            return int(rest[:3]), headers
-        headers[name.lower()] = value.strip()
-    raise OSError("an answer with too many headers")
-
-
-def _body(stream: BinaryIO, headers: dict[str, str]) -> bytes:
-    if "chunked" in headers.get("transfer-encoding", ""):
-        parts = []
-        while size := _number(stream.readline(100).split(b";")[0], 16):
-            parts.append(_exactly(stream, size))
-            stream.readline(10)
-        stream.readline(10)
-        return b"".join(parts)
-    if "content-length" in headers:
-        return _exactly(stream, _number(headers["content-length"].encode(), 10))
-    headers["connection"] = "close"
-    return stream.read(MOST_BYTES)
-
-
-def _number(digits: bytes, base: int) -> int:
-    try:
-        return int(digits, base)
-    except ValueError:
-        raise OSError("an answer of unknown length") from None
-
-
-def _exactly(stream: BinaryIO, size: int) -> bytes:
-    if not 0 <= size <= MOST_BYTES:
-        raise OSError("an answer that is too long")
-    body = stream.read(size)
-    if len(body) < size:
-        raise OSError("an answer that was cut off")
-    return body
+        while (sock := self._connection()) is not None:
+            sock.close()
 
 
 def _answer(status: int, body: bytes) -> dict[str, Any]:

@@ -257,7 +257,7 @@ def test_a_connection_that_was_idle_is_made_anew(monkeypatch: pytest.MonkeyPatch
 def test_when_nothing_goes_the_rest_is_not_tried() -> None:
     with server(lambda *_: b"") as (client, seen):
         assert client.put_many([{}] * 100) == [None] * 100
-    assert len(seen) <= dynamodb.LINES
+    assert len(seen) <= dynamodb.MAX_IN_FLIGHT
 
 
 @pytest.mark.slow
@@ -268,7 +268,7 @@ def test_a_server_that_hangs_costs_one_wait_for_all(monkeypatch: pytest.MonkeyPa
         client = dynamodb.Client(url, "us-east-1", lambda: dynamodb.Keys("a", "b"))
         began = time.monotonic()
         assert client.put_many([{}] * 100) == [None] * 100
-    assert time.monotonic() - began < 0.5 * dynamodb.LINES / 2
+    assert time.monotonic() - began < 0.5 * dynamodb.MAX_IN_FLIGHT / 2
 
 
 def test_who_takes_no_connection_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
