@@ -90,7 +90,7 @@ def table(counts: Mapping[str, int], stop_words: StopWords = (), language: str =
         stored: Counter[str] = Counter()
         for word, number in counts.items():
             if number > 0:
-                stored[_storable(word)] += number
+                stored[storable(word)] += number
         counts = stored
     return _table(counts, lambda words: _marks(words, stop_words, language), sum(counts.values()))
 
@@ -241,7 +241,8 @@ def _are_storable(counts: Mapping[str, int]) -> bool:
     return True
 
 
-def _storable(word: str) -> str:
+def storable(word: str) -> str:
+    """The word as the table has it."""
     if not word.isascii():
         word = word.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if len(word) > WORD_CHARACTERS:

@@ -1,0 +1,164 @@
+"""Where a word or a phrase occurs in a text, with what stands before and after it. Pure; imported by the Lambda."""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
+
+import msgspec
+
+from chalicelib.analysis import tokens, words
+from chalicelib.analysis.tokens import Tokens
+from chalicelib.analysis.words import Table
+
+SIDE_MOST = 2_000  # characters before or after a word, whatever the window: a text may have no words for megabytes
+NEIGHBOURS = 5  # words that an order by neighbours looks at
+# The same signs as the counted text has them, for those who type or paste a word.
+_SIGNS = str.maketrans({"’": "'", "ʼ": "'", "＇": "'", "‐": "-", "‑": "-", "\u00ad": None, "\u2060": None})
+
+Unit = Literal["words", "sentence", "characters"]
+Order = Literal["place", "left", "right"]
+
+
+class Context(msgspec.Struct, frozen=True):
+    """An occurrence: ``text[start:end]`` is ``match``; ``place`` is how far into the text it begins, 0 to 1."""
+
+    start: int
+    end: int
+    place: float
+    before: str
+    match: str
+    after: str
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """A counted text: the text itself, its words in order, and its word table."""
+
+    text: str
+    tokens: Tokens
+    table: Table
+    language: str = ""
+
+    def end(self, token: int) -> int:
+        """Where a token ends in the text."""
+        return self.tokens.starts[token] + tokens.length(self.table.words[self.tokens.rows[token]])
+
+    def keys(self, *, fold_case: bool) -> Sequence[str]:
+        """For each row of the table the word as it is compared."""
+        return [words.fold(word, self.language) for word in self.table.words] if fold_case else self.table.words
+
+
+def find_word(evidence: Evidence, word: str, *, fold_case: bool = True) -> list[range]:
+    """Every occurrence of a word, as ranges of one token, in the text's order; as many as the table counts."""
+    keys = evidence.keys(fold_case=fold_case)
+    rows: set[int] = set()
+    for spelling in _spellings(word):
+        wanted = words.fold(spelling, evidence.language) if fold_case else spelling
+        rows = {row for row, key in enumerate(keys) if key == wanted}
+        if rows:
+            break
+    return [range(at, at + 1) for at, row in enumerate(evidence.tokens.rows) if row in rows] if rows else []
+
+
+def find_phrase(evidence: Evidence, phrase: str, *, fold_case: bool = True) -> list[range]:
+    """Every occurrence of words that follow each other in one sentence, as ranges of tokens.
+
+    What has no space in it may be several words that touch: ``l'homme``, or a phrase of a script without spaces.
+    """
+    keys = evidence.keys(fold_case=fold_case)
+    for spelling in _spellings(phrase):
+        wanted = words.fold(spelling, evidence.language) if fold_case else spelling
+        if found := list(_phrases(evidence, keys, wanted.split())):
+            return found
+    return []
+
+
+def _spellings(word: str) -> Iterator[str]:
+    """The word as it is written, then as the counted text would write it."""
+    plain = unicodedata.normalize("NFC", word)
+    yield plain
+    if (signs := plain.translate(_SIGNS)) != plain:
+        yield signs
+
+
+def _phrases(evidence: Evidence, keys: Sequence[str], parts: list[str]) -> Iterator[range]:
+    if not parts:
+        return
+    rows, starts = evidence.tokens.rows, evidence.tokens.starts
+    begin = {row for row, key in enumerate(keys) if key and parts[0].startswith(key)}
+    for first in [at for at, row in enumerate(rows) if row in begin]:
+        at, end = first, evidence.tokens.sentence(first).stop
+        for part in parts:
+            rest, after = part, -1
+            while rest and at < end and rest.startswith(key := keys[rows[at]]) and after in (-1, starts[at]):
+                rest, after = rest[len(key) :], evidence.end(at)
+                at += 1
+            if rest:
+                break
+        else:
+            yield range(first, at)
+
+
+def ordered(evidence: Evidence, found: list[range], order: Order) -> list[range]:
+    """The occurrences by place, or by their neighbours in code point order of the folded words, the nearest first."""
+    if order == "place":
+        return found
+    keys, rows = evidence.keys(fold_case=True), evidence.tokens.rows
+
+    def left(tokens: range) -> list[str]:
+        return [keys[row] for row in rows[max(0, tokens.start - NEIGHBOURS) : tokens.start][::-1]]
+
+    def right(tokens: range) -> list[str]:
+        return [keys[row] for row in rows[tokens.stop : tokens.stop + NEIGHBOURS]]
+
+    return sorted(found, key=left if order == "left" else right)
+
+
+def show(evidence: Evidence, found: Sequence[range], *, window: int = 8, unit: Unit = "words") -> Iterator[Context]:
+    """Each occurrence with its surroundings: ``window`` words or characters on both sides, or the sentence.
+
+    ``before``, ``match`` and ``after`` are one piece of the text as it is, of at most 2,000 characters on each side.
+    """
+    text = evidence.text
+    edges = _EDGES[unit]
+    for at in found:
+        start, end = evidence.tokens.starts[at.start], evidence.end(at.stop - 1)
+        first, last = edges(evidence, at, window)
+        yield Context(
+            start,
+            end,
+            round(start / len(text), 6),
+            text[max(first, start - SIDE_MOST) : start],
+            text[start:end],
+            text[end : min(last, end + SIDE_MOST)],
+        )
+
+
+def _words_around(evidence: Evidence, at: range, window: int) -> tuple[int, int]:
+    first, last = at.start - window, at.stop - 1 + window
+    start = evidence.tokens.starts[first] if first >= 0 else 0
+    return start, evidence.end(last) if last < len(evidence.tokens) else len(evidence.text)
+
+
+def _characters_around(evidence: Evidence, at: range, window: int) -> tuple[int, int]:
+    return max(0, evidence.tokens.starts[at.start] - window), evidence.end(at.stop - 1) + window
+
+
+def _sentence_around(evidence: Evidence, at: range, _window: int) -> tuple[int, int]:
+    """From the sentence's first word to its last, with the signs that touch them."""
+    sentence, text = evidence.tokens.sentence(at.start), evidence.text
+    start, end = evidence.tokens.starts[sentence.start], evidence.end(sentence.stop - 1)
+    before = evidence.end(sentence.start - 1) if sentence.start else 0
+    after = evidence.tokens.starts[sentence.stop] if sentence.stop < len(evidence.tokens) else len(text)
+    opening = _OPENING.search(text, max(before, start - 10), start)
+    closing = _CLOSING.match(text, end, min(after, end + 10))
+    return opening.start() if opening else start, closing.end() if closing else end
+
+
+_OPENING = re.compile(r"(?<=\s)\S{1,10}\Z|\A\S{1,10}\Z")
+_CLOSING = re.compile(r"\S{0,10}")
+_EDGES: dict[str, Callable[[Evidence, range, int], tuple[int, int]]] = {
+    "words": _words_around,
+    "characters": _characters_around,
+    "sentence": _sentence_around,
+}

@@ -1,0 +1,166 @@
+"""Phrases of a text: words that follow each other again and again, with how strongly they belong together. Pure.
+
+Words are compared without their case. No phrase crosses the end of a sentence or of a block. Phrases are built on all
+words, stop words too, and left out afterwards.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import compress, repeat
+from operator import add, mul
+from typing import Literal
+
+import msgspec
+
+from chalicelib.analysis import statistics
+from chalicelib.analysis.contexts import Evidence
+
+LONGEST = 5  # words
+Measure = Literal["logdice", "g2", "npmi", "count"]
+StopWords = Literal["edges", "any", "include"]
+
+
+class Phrase(msgspec.Struct, frozen=True):
+    """Words in their most frequent spelling together, how often they follow each other, and three measures.
+
+    ``g2`` is None for more than two words, of which there is no table of four cells.
+    """
+
+    phrase: tuple[str, ...]
+    count: int
+    logdice: float
+    g2: float | None
+    npmi: float
+
+
+class Phrases(msgspec.Struct, frozen=True):
+    """Every phrase that was asked for, the strongest first. ``windows``: places in the text where one could begin."""
+
+    evidence: Evidence
+    n: int
+    windows: int
+    found: list[int]  # numbers of phrases
+    _counts: dict[int, int]
+    _at: Sequence[int]  # for each token the number of the phrase that begins there, or 0
+    _parts: Callable[[int], list[int]]  # how often a phrase's words stand at their places in any phrase
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    def show(self, start: int, stop: int) -> list[Phrase]:
+        """Some of them, with their words as they are mostly written."""
+        rows, written = self.evidence.tokens.rows, self.evidence.table.words
+        spellings: dict[int, Counter[tuple[int, ...]]] = {number: Counter() for number in self.found[start:stop]}
+        for at in [at for at, number in enumerate(self._at) if number in spellings]:
+            spellings[self._at[at]][tuple(rows[at : at + self.n])] += 1
+        shown = []
+        for number, seen in spellings.items():
+            by_words = {tuple(written[row] for row in spelled): count for spelled, count in seen.items()}
+            most = min(by_words, key=lambda spelled: (-by_words[spelled], spelled))
+            values = (self._measure(name, number) for name in ("logdice", "g2", "npmi"))
+            logdice, g2, npmi = (None if value is None else round(value, 6) for value in values)
+            shown.append(Phrase(most, self._counts[number], logdice or 0.0, g2, npmi or 0.0))
+        return shown
+
+    def _measure(self, name: str, number: int) -> float | None:
+        return _MEASURES[name](self._counts[number], self._parts(number), self.windows)
+
+
+def _g2(count: int, parts: Sequence[int], windows: int) -> float | None:
+    return statistics.pair_g2(count, parts[0], parts[1], windows) if len(parts) == 2 else None
+
+
+_MEASURES: dict[str, Callable[[int, list[int], int], float | None]] = {
+    "logdice": lambda count, parts, _windows: statistics.log_dice(count, parts),
+    "g2": _g2,
+    "npmi": statistics.npmi,
+    "count": lambda count, _parts, _windows: count,
+}
+
+
+def phrases(
+    evidence: Evidence,
+    n: int = 2,
+    *,
+    min_count: int = 2,
+    measure: Measure = "logdice",
+    stop_words: StopWords = "edges",
+) -> Phrases:
+    """All phrases of ``n`` words that occur at least ``min_count`` times, by a measure, count, and first occurrence.
+
+    ``stop_words``: ``edges`` leaves out phrases that begin or end with one, ``any`` those that hold one.
+    """
+    keys = evidence.keys(fold_case=True)
+    words = _numbered(keys)
+    stops = {words[row] for row in compress(range(len(keys)), evidence.table.stops)}
+    sequence = list(map(words.__getitem__, evidence.tokens.rows))
+    counts, at = _repeated(sequence, _inside(evidence, 2), n, min_count)
+    where = dict(zip(at, range(len(at)), strict=True))
+    inside = _inside(evidence, n)
+    places = [Counter(compress(sequence[shift:] if shift else sequence, inside)) for shift in range(n)]
+
+    def parts(number: int) -> list[int]:
+        begin = where[number]
+        return [place[word] for place, word in zip(places, sequence[begin : begin + n], strict=True)]
+
+    def is_kept(number: int) -> bool:
+        begin = where[number]
+        if stop_words == "edges":
+            return sequence[begin] not in stops and sequence[begin + n - 1] not in stops
+        return stop_words == "include" or stops.isdisjoint(sequence[begin : begin + n])
+
+    found = Phrases(evidence, n, sum(inside), list(filter(is_kept, counts)), counts, at, parts)
+    rank = {number: (-(found._measure(measure, number) or 0.0), -counts[number]) for number in found.found}
+    found.found.sort(key=rank.__getitem__)
+    return found
+
+
+def _numbered(keys: Sequence[str]) -> list[int]:
+    """For each row of the table the number of its word without case, from 1 on."""
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(key, len(numbers) + 1) for key in keys]
+
+
+def _inside(evidence: Evidence, n: int) -> bytes:
+    """For each token 1 where ``n`` words begin there before their sentence ends."""
+    made = bytearray()
+    for size in _sentences(evidence):
+        begin = max(0, size - n + 1)
+        made += b"\1" * begin + bytes(size - begin)
+    return bytes(made)
+
+
+def _sentences(evidence: Evidence) -> Iterator[int]:
+    before = 0
+    ends = evidence.tokens.sentence_ends
+    for end in sorted({*ends, *evidence.tokens.block_ends, len(evidence.tokens)}):
+        yield end - before
+        before = end
+
+
+def _repeated(sequence: list[int], within: bytes, n: int, min_count: int) -> tuple[dict[int, int], list[int]]:
+    """The counts of the phrases that occur often enough, by number; and for each token the number that begins there.
+
+    ``within`` has a 1 for each token whose successor is in the same sentence.
+
+    A phrase cannot be more frequent than the two parts that it has with one word less, so each length is built on what
+    was left of the length before: a text without repetitions costs no memory.
+    """
+    counts, at = _frequent(sequence, min_count)
+    for size in range(2, n + 1):
+        several = len(counts) + 1
+        # Two numbers as one. Where either is 0 there is no phrase, and so with every longer one that would begin there.
+        pairs = map(add, map(mul, at, repeat(several)), [*at[1:], 0])
+        alive = [pair if pair > several and pair % several else 0 for pair in pairs]
+        counts, at = _frequent(map(mul, alive, within) if size == 2 else alive, min_count)
+    return counts, at
+
+
+def _frequent(given: Iterable[int], min_count: int) -> tuple[dict[int, int], list[int]]:
+    """What occurs often enough and is not 0, numbered anew from 1 on: the counts, and the sequence in them."""
+    numbers = list(given)
+    counted = Counter(numbers)
+    counted.pop(0, None)
+    kept = {number: count for number, count in counted.items() if count >= min_count}
+    again = dict(zip(kept, range(1, len(kept) + 1), strict=True))
+    return dict(enumerate(kept.values(), 1)), list(map(again.get, numbers, repeat(0)))
