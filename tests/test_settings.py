@@ -33,7 +33,7 @@ def test_values_are_read_with_their_types():
         ("RESULT_DAYS", "0"),
         ("RESULT_DAYS", "many"),
         ("WORDS", "regex"),
-        ("KEEP_TEXT", "1"),
+        ("KEEP_TEXT", "maybe"),
         ("AUTH", "maybe"),
         ("FETCH_ALLOW_NETWORKS", "everything"),
         ("WORKER_PROCESSES", "bulk:1"),
