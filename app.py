@@ -21,7 +21,7 @@ from chalice.app import (
 )
 from chalice.app import Response as ChaliceResponse
 
-from chalicelib import jobs, settings
+from chalicelib import jobs, settings, sweeping
 from chalicelib.analysis import words
 from chalicelib.events import inbound, publisher
 from chalicelib.http import access, negotiation, openapi, page, refusals, responses
@@ -444,7 +444,7 @@ def requested(event: CloudWatchEvent) -> Any:
 @app.schedule(Rate(1, unit=Rate.MINUTES))
 def sweep(_event: CloudWatchEvent) -> Any:
     """Every minute: what was lost goes on the queue again, and the autoscaler learns how much waits."""
-    swept = jobs.sweep(seconds=40)
+    swept = sweeping.sweep(seconds=40)
     publisher.tell_swept(len(swept.requeued), len(swept.failed))
     publisher.tell_backlog(jobs.backlog())
     return {"requeued": len(swept.requeued), "failed": len(swept.failed), "complete": swept.complete}

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks import page_server, report
 from benchmarks.throughput import Bench
-from chalicelib import counting, extracting, jobs, queue
+from chalicelib import counting, extracting, jobs, queue, sweeping
 from chalicelib.analysis import words
 from chalicelib.store import records
 from chalicelib.store.records import Job
@@ -93,7 +93,7 @@ def timed(do: object) -> float:
 
 def sweep() -> tuple[float, float]:
     cpu, wall = time.process_time(), time.perf_counter()
-    swept = jobs.sweep(seconds=60)
+    swept = sweeping.sweep(seconds=60)
     assert not swept.requeued, "a job that merely waits was put on the queue again"
     assert swept.complete
     return time.process_time() - cpu, time.perf_counter() - wall

@@ -21,16 +21,8 @@ __all__ = ["Gone", "HasEnded", "Job", "KeyReused", "NotFound", "StillRuns", "Una
 
 BULK = queue.BULK
 MAX_WAIT = 20.0  # seconds that Prefer: wait may ask for; API Gateway gives up after 29
-SLACK_MS = 5_000  # between a job's stamp and its arrival on the queue: longer than Redis's time-outs
 SWEEP_LIMIT = 1000  # jobs of one shard in one sweep
 _FAR = 10**14  # milliseconds since 1970: later than any job is due
-
-WORKER_LOST = {
-    "type": "worker-lost",
-    "title": "The worker was lost",
-    "detail": "Each worker that took this job was lost while it ran: the page may cost more memory or time than a "
-    "worker has.",
-}
 
 
 class NotFound(LookupError):
@@ -74,7 +66,7 @@ def submit(request: Request) -> tuple[Job, bool]:
     job, pieces = _new_job(request, now=now, expires_at=_expires_at(now))
     job, created = store.submit(job, pieces)
     if created := created or _made_by(request, now, job):
-        _enqueue([job], stamp=job.submitted_at)
+        enqueue([job], stamp=job.submitted_at)
     return job, created
 
 
@@ -110,7 +102,7 @@ def submit_many(requests: Sequence[Request]) -> list[Job | Exception]:
         if not isinstance(answer, Exception) and (answer[1] or _made_by(request, now, answer[0])):
             made[answer[0].id] = answer[0]
     if made:
-        _enqueue(list(made.values()), stamp=now)
+        enqueue(list(made.values()), stamp=now)
     return [answer if isinstance(answer, Exception) else answer[0] for answer in ordered]
 
 
@@ -157,7 +149,7 @@ def key_id(owner: str, key: str) -> str:
     return hashlib.sha256(f"{len(owner)}:{owner}{key}".encode()).hexdigest()[:32]
 
 
-def _enqueue(new: Sequence[Job], *, stamp: int) -> bool:
+def enqueue(new: Sequence[Job], *, stamp: int) -> bool:
     """Tell the queue; whether it heard. A job that it did not hear of is found by the sweep."""
     try:
         queue.enqueue([(job.queue, job.id) for job in new], stamp=stamp)
@@ -252,7 +244,7 @@ def cancel(job_id: str, owner: str) -> Job:
     if job is None:
         get(job_id, owner)  # says why, if it is not there
         raise HasEnded(job_id)
-    _tell(job_id)
+    tell_ended(job_id)
     return job
 
 
@@ -275,120 +267,12 @@ def erase(job_id: str, owner: str) -> None:
             raise
 
 
-def _tell(job_id: str) -> None:
+def tell_ended(job_id: str) -> None:
+    """Wake whoever waits for the job, where Redis is there."""
     try:
         queue.tell_ended(job_id)
     except queue.QueueError:
         return  # who waits reads the record again by itself
-
-
-# --- sweep ---
-
-
-class Swept(msgspec.Struct):
-    """What a sweep did, by job id, and when it must look again: (due_at, id) of jobs that wait for their time."""
-
-    requeued: list[str] = msgspec.field(default_factory=list)
-    failed: list[str] = msgspec.field(default_factory=list)
-    upcoming: list[tuple[int, str]] = msgspec.field(default_factory=list)
-    complete: bool = True
-
-
-def sweep(*, seconds: float = 10.0, horizon: float = 0.0) -> Swept:
-    """Find what is due: put it on the queue again, or fail it when its tries are used. Any number may run at once.
-
-    Jobs that become due within ``horizon`` seconds are returned as ``upcoming``, for ``requeue`` at their time. Stops
-    after ``seconds``, and says so in ``complete``; the next sweep goes on.
-    """
-    store = table()
-    swept = Swept()
-    until = time.monotonic() + seconds
-    now = store.now()
-    lanes = [(records.TIMED, now + int(horizon * 1000))]
-    lanes += [(name, bound) for name in queue.QUEUES if (bound := _lost_before(name, now)) is not None]
-    for shard in range(records.SHARDS):
-        for lane, before in lanes:
-            due = store.due(lane, shard, before=before, limit=SWEEP_LIMIT)
-            swept.upcoming += [entry for entry in due if entry[0] > now]
-            ids = [job_id for due_at, job_id in due if due_at <= now]
-            for start in range(0, len(ids), 100):
-                if time.monotonic() > until:
-                    swept.complete = False
-                    return swept
-                _mend(store, ids[start : start + 100], swept)
-    return swept
-
-
-def _lost_before(name: str, now: int) -> int | None:
-    """Jobs of this queue that are due before this time are not on it any more; None when nobody can tell.
-
-    The queue is first in, first out: whatever was put before its head is no longer there, so a job that merely waits
-    is left alone.
-    """
-    try:
-        head = queue.head_stamp(name)
-    except queue.QueueError:
-        return None
-    return now if head is None else min(now, head + records.GRACE_MS - SLACK_MS)
-
-
-def requeue(job_ids: Sequence[str]) -> Swept:
-    """Put jobs whose time has come on the queue, or fail them when their tries are used."""
-    swept = Swept()
-    store = table()
-    for start in range(0, len(job_ids), 100):
-        _mend(store, job_ids[start : start + 100], swept)
-    return swept
-
-
-def _mend(store: Records, job_ids: Sequence[str], swept: Swept) -> None:
-    now = store.now()
-    again: list[Job] = []
-    try:
-        found = store.get_many(job_ids)
-        for job_id in set(job_ids) - found.keys():
-            store.pass_over(job_id)  # a thousand that nothing takes away would hide those behind them
-        for job in found.values():
-            # The index may lag behind the record, so the record itself says whether it is due.
-            if job.state in records.TERMINAL or job.due_at is None or job.due_at > now + 500:
-                continue
-            if job.state == records.QUEUED and store.requeue(job):
-                again.append(job)
-            elif job.state == records.RUNNING:
-                _take_back(store, job, again, swept)
-    finally:  # where the store fails in the middle too: those that it noted would wait for a later sweep
-        if again:
-            _enqueue(again, stamp=now)
-            swept.requeued += [job.id for job in again]
-
-
-def _take_back(store: Records, job: Job, again: list[Job], swept: Swept) -> None:
-    attempts = settings.load().max_attempts
-    if not store.take_back(job, max_attempts=attempts, error=WORKER_LOST):
-        return
-    if job.failures + 1 >= attempts:
-        swept.failed.append(job.id)
-        _tell(job.id)
-    else:
-        again.append(job)
-
-
-def recover(job_id: str, worker: str) -> Swept:
-    """A worker has died: if it had this job, make the job due at once instead of when its lease is over."""
-    swept = Swept()
-    store = table()
-    job = store.get(job_id, gone=False)
-    if job is None:
-        return swept
-    again: list[Job] = []
-    if job.state == records.RUNNING and job.worker == worker:
-        _take_back(store, job, again, swept)
-    elif job.state == records.QUEUED and job.not_before <= store.now() and store.requeue(job):
-        again.append(job)
-    if again:
-        _enqueue(again, stamp=store.now())
-        swept.requeued += [job.id for job in again]
-    return swept
 
 
 # --- what the doors need besides ---

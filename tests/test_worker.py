@@ -2,7 +2,8 @@ import time
 
 import pytest
 
-from chalicelib import worker
+from chalicelib.pool import limits
+from chalicelib.pool.parent import Parent
 
 GB = 1_000_000_000
 
@@ -22,15 +23,15 @@ GB = 1_000_000_000
 def test_a_pool_is_as_large_as_said_or_as_cores_and_memory_bear(
     text: str, cores: int, memory: int, expected: tuple[int, int]
 ) -> None:
-    assert tuple(worker.sizes(text, cores, memory).values()) == expected
+    assert tuple(limits.sizes(text, cores, memory).values()) == expected
 
 
 def test_a_machine_has_memory() -> None:
-    assert worker._memory() > 100_000_000
+    assert limits.memory() > 100_000_000
 
 
 def test_a_pool_that_stops_sleeps_although_a_jobs_time_has_come() -> None:
-    parent = worker.Parent({"interactive": 1, "bulk": 0})
+    parent = Parent({"interactive": 1, "bulk": 0})
     parent.upcoming = [(0, "0" * 32)]
     parent.stopping_since = began = time.monotonic()
     parent._sleep(0.1)

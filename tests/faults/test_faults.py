@@ -14,7 +14,7 @@ import redis
 import rq
 from rq.serializers import JSONSerializer
 
-from chalicelib import jobs, pipeline, queue
+from chalicelib import jobs, pipeline, queue, sweeping
 from chalicelib.aws import dynamodb
 from chalicelib.store import records
 
@@ -231,7 +231,7 @@ def test_sweeps_at_once_and_beside_a_finishing_worker_do_no_harm(faults):
 
     def sweep() -> None:
         while not stop.is_set():
-            jobs.sweep(seconds=2)
+            sweeping.sweep(seconds=2)
 
     sweepers = [threading.Thread(target=sweep) for _ in range(3)]
     for sweeper in sweepers:
@@ -394,7 +394,7 @@ def test_a_queue_that_is_merely_long_costs_no_attempt_and_no_duplicate(faults):
     ids = [faults.submit(n) for n in range(300)]
     store = jobs.table()
     store.clock._offset += 60_000  # a minute later, all of them still wait
-    swept = jobs.sweep()
+    swept = sweeping.sweep()
     store.clock._offset -= 60_000
     assert (swept.requeued, swept.failed) == ([], [])
     assert queue.depth(queue.INTERACTIVE) == 300

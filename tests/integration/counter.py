@@ -21,7 +21,7 @@ def counting_at_once() -> Iterator[None]:
         return True
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jobs, "_enqueue", enqueued)
+        patch.setattr(jobs, "enqueue", enqueued)
         yield
         for thread in threads:
             thread.join()

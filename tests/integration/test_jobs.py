@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from chalicelib import jobs, pipeline, queue, submissions
+from chalicelib import jobs, pipeline, queue, submissions, sweeping
 from chalicelib.aws import dynamodb
 from chalicelib.store import records
 
@@ -109,7 +109,7 @@ def test_a_sweep_that_is_cut_off_has_put_on_the_queue_what_it_noted(
 
     monkeypatch.setattr(records.Records, "requeue", twice)
     with pytest.raises(jobs.Unavailable):
-        jobs.requeue(made)
+        sweeping.requeue(made)
     assert queue.depth(queue.INTERACTIVE) == 2
 
 
@@ -132,7 +132,7 @@ def test_expired_jobs_that_never_ended_do_not_hide_those_that_wait(
     lossy: Callable[[str, int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DynamoDB deletes what expired within days, a stand-in never."""
-    monkeypatch.setattr(jobs, "SWEEP_LIMIT", 2)
+    monkeypatch.setattr(sweeping, "SWEEP_LIMIT", 2)
     monkeypatch.setattr(records, "SHARDS", 1)
     for _ in range(3):
         a_text()
@@ -142,5 +142,5 @@ def test_expired_jobs_that_never_ended_do_not_hide_those_that_wait(
     waits, _ = a_text()
     monkeypatch.setattr(clock, "now", lambda: now() + 31 * 86_400_000 + 11_000)
     queue.connection().flushall()
-    assert [jobs.sweep().requeued for _ in range(2)] == [[], [waits.id]]
+    assert [sweeping.sweep().requeued for _ in range(2)] == [[], [waits.id]]
     assert queue.depth(queue.INTERACTIVE) == 1
