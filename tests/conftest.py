@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from scripts import node, processes, servers
+from scripts import processes, servers
 from tests import websites
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -143,10 +143,6 @@ def redis_url(redis_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
 @pytest.fixture(scope="session")
 def dynalite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a dynalite of this session's own, with its data on disk."""
-    try:
-        node.node()
-    except node.NoNode as missing:
-        require(None, str(missing))
     require((ROOT / "node_modules" / "dynalite").is_dir(), "dynalite is missing: `make install` fetches it")
     folder, port = tmp_path_factory.mktemp("dynamodb"), servers.free_port()
     child = servers.start_dynalite(folder / "data", port, os.environ, folder / "dynamodb.log")

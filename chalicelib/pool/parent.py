@@ -8,12 +8,14 @@ import gc
 import heapq
 import mmap
 import os
+import re
 import select
 import signal
 import socket
 import sys
 import tempfile
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -29,6 +31,24 @@ STOP_SECONDS = 110  # for what runs at SIGTERM; Fargate kills after 120
 BACKOFF_MOST = 30.0  # seconds before a worker that dies young is started again
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 _NEWS_BYTES = 48  # of a line that a worker sends its parent: written whole or not at all
+
+
+def preloaded() -> bool:
+    """Load what jobs need; False, and one line that says what to do, where NLTK has not its data."""
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "NLTK will not read", RuntimeWarning)  # it is said below, once
+            pipeline.preload()
+    except LookupError as error:
+        if type(error) is not LookupError:  # a KeyError is a fault of the program, not of the installation
+            raise
+        refused = re.search(r"Refused, writable by other accounts.*?- '(.*?)'", str(error), re.DOTALL)
+        if refused:
+            logger.error(f"NLTK does not read {refused[1]}: others may write it. Run `make install`, which mends that.")
+        else:
+            logger.error("NLTK's data is missing. Run `make install`, which fetches it.")
+        return False
+    return True
 
 
 @dataclass(slots=True)
@@ -63,7 +83,8 @@ class Parent:
         """Until SIGTERM or SIGINT: then let what runs finish. A second signal, a second later, ends at once."""
         self._handle_signals()
         self._wait_for_servers()
-        pipeline.preload()
+        if not preloaded():
+            return os.EX_CONFIG
         gc.collect()
         gc.freeze()  # what is shared stays shared: the collector would touch, and so copy, every page
         while True:

@@ -66,10 +66,7 @@ def site(_site: Site) -> Iterator[Site]:
 def built() -> Path:
     """The folder of the built page, made from the sources as they are now."""
     require((ROOT / "node_modules" / "esbuild").is_dir(), "esbuild is missing: `make install` fetches it")
-    try:
-        subprocess.run([node.node(), "web/build.mjs"], cwd=ROOT, check=True, capture_output=True, timeout=60)
-    except node.NoNode as missing:
-        require(None, str(missing))
+    subprocess.run([node.node(), "web/build.mjs"], cwd=ROOT, check=True, capture_output=True, timeout=60)
     return ROOT / "chalicelib" / "web"
 
 
@@ -88,7 +85,7 @@ def stack(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
         servers.redis_program()
         with run.running_stack(environment=environment, output=tmp_path_factory.mktemp("stack") / "run.log") as url:
             yield f"{url}/"
-    except (servers.NoServer, node.NoNode) as missing:
+    except servers.NoServer as missing:
         require(None, str(missing))
 
 
