@@ -4,11 +4,12 @@ DynamoDB is the truth and Redis a hint: a job is accepted when its record is wri
 told; ``sweep`` puts on the queue whatever should be there and is not.
 """
 
+import contextlib
 import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -278,24 +279,29 @@ def tell_ended(job_id: str) -> None:
 # --- what the doors need besides ---
 
 
-def backlog() -> dict[str, tuple[int, float]]:
-    """Of each queue: how many jobs wait, and for how many seconds the oldest of them has waited.
+class Waiting(NamedTuple):
+    """How much waits on a queue, for whom: what the scaling of its workers follows."""
 
-    With Redis away the record store says it: up to 8,000 jobs are counted then.
-    """
+    jobs: int
+    oldest: float  # seconds since the oldest of them was due
+    tasks: int | None  # living pools that serve it; None where nobody can tell
+
+
+def backlog() -> dict[str, Waiting]:
+    """What waits on each queue. With Redis away the record store says it: up to 8,000 jobs are counted then."""
     store = table()
     now = store.now()
     found = {}
     for name in queue.QUEUES:
-        try:
-            waiting, limit = queue.depth(name), 1
-        except queue.QueueError:
-            waiting, limit = None, SWEEP_LIMIT
+        waiting = tasks = None
+        with contextlib.suppress(queue.QueueError):
+            waiting, tasks = queue.depth(name), queue.pools(name)
+        limit = SWEEP_LIMIT if waiting is None else 1
         due = [
             due_at for shard in range(records.SHARDS) for due_at, _ in store.due(name, shard, before=_FAR, limit=limit)
         ]
         oldest = max(0.0, (now + records.GRACE_MS - min(due)) / 1000) if due else 0.0
-        found[name] = len(due) if waiting is None else waiting, oldest
+        found[name] = Waiting(len(due) if waiting is None else waiting, oldest, tasks)
     return found
 
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chalicelib import settings
-from chalicelib.aws import dynamodb
+from chalicelib.aws import credentials, dynamodb
 
 INTERACTIVE, BULK = "interactive", "bulk"
 QUEUES = (INTERACTIVE, BULK)
@@ -190,13 +190,49 @@ def _script(_pid: int) -> Any:
     return connection().register_script(_METER)
 
 
+# --- pools ---
+
+POOL_SECONDS = 60  # a pool that has not noted itself for so long is gone
+
+
+def note_pool(queues: Iterable[str], pool: str) -> None:
+    """Note that a pool of workers lives and which queues it serves; at least once in ``POOL_SECONDS``."""
+    with _redis_errors():
+        now, _ = connection().time()
+        pipeline = connection().pipeline(transaction=False)
+        for queue in queues:
+            pipeline.zadd(_pools(queue), {pool: now})
+            pipeline.expire(_pools(queue), 2 * POOL_SECONDS)
+        pipeline.execute()
+
+
+def forget_pool(queues: Iterable[str], pool: str) -> None:
+    """Take a pool that stops from the list."""
+    with _redis_errors():
+        pipeline = connection().pipeline(transaction=False)
+        for queue in queues:
+            pipeline.zrem(_pools(queue), pool)
+        pipeline.execute()
+
+
+def pools(queue: str) -> int:
+    """The number of living pools that serve a queue."""
+    with _redis_errors():
+        now, _ = connection().time()
+        return int(connection().zcount(_pools(queue), now - POOL_SECONDS, "+inf"))
+
+
+def _pools(queue: str) -> str:
+    return f"{settings.load().queue_name}:pools:{queue}"
+
+
 # --- connections ---
 
 
 def connection() -> Any:
     """This process's Redis client, made on first use."""
     load = settings.load()
-    made_for = load.redis_url, load.redis_secret_arn, os.getpid()  # a socket must not be shared over a fork
+    made_for = load.redis_url, load.redis_iam, os.getpid()  # a socket must not be shared over a fork
     # The first of several threads wins. With a cache the last would, and redis-py closes what the others then use.
     return _clients.get(made_for) or _clients.setdefault(made_for, new_connection())
 
@@ -208,12 +244,13 @@ def new_connection() -> Any:
     """A Redis client of its own, without retries: nobody should hang on a hint."""
     import redis
     from redis.backoff import NoBackoff
+    from redis.maint_notifications import MaintNotificationsConfig
     from redis.retry import Retry
 
     load = settings.load()
     extra: dict[str, Any] = {}
-    if load.redis_secret_arn:
-        extra["credential_provider"] = _Secret(load.redis_secret_arn)
+    if load.redis_iam:
+        extra["credential_provider"] = _Iam(*load.redis_iam.split("@"))
     if not load.redis_url.startswith("unix:"):  # whose client knows no such option
         extra["socket_keepalive"] = True
     return redis.Redis.from_url(
@@ -224,62 +261,28 @@ def new_connection() -> Any:
         max_connections=MAX_CONNECTIONS,
         retry=Retry(NoBackoff(), 0),
         client_name="wordcounts",
+        # Only Redis Enterprise announces its maintenance; asking for it costs each new connection a round trip.
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
         **extra,
     )
 
 
-class _Secret:
-    """Redis's password from Secrets Manager: on first connect, and again when a new connection finds it changed."""
+class _Iam:
+    """ElastiCache's authentication by IAM: a user's name and a presigned URL, made anew for each connection."""
 
-    def __init__(self, arn: str) -> None:
-        self._arn = arn
-        self._known: tuple[str, ...] = ()
-        self._problem = ""
-        self._again = float("-inf")
+    def __init__(self, user: str, cache: str) -> None:
+        self._user, self._cache = user, cache
 
-    def get_credentials(self) -> tuple[str, ...]:
-        """The secret as it is now, or as it was known: who may not read it meets a Redis that is away, no fault."""
-        # Called for each new connection; a minute is what a rotated password may cost, and what spares the API. Without
-        # any it is asked for sooner, but not by each connection: where it hangs, each would hang with it.
-        if time.monotonic() >= self._again:
-            try:
-                self._known = self._read()
-            except dynamodb.Failed as error:
-                self._problem = error.code
-            self._again = time.monotonic() + (60 if self._known else 5)
-        if not self._known:
-            import redis
+    def get_credentials(self) -> tuple[str, str]:
+        """User and token. Without AWS's keys Redis is away, as when it does not answer."""
+        import redis
 
-            raise redis.ConnectionError(f"no password: {self._problem}")
-        return self._known
-
-    def _read(self) -> tuple[str, ...]:
-        secret = _secret(self._arn)
         try:
-            fields = json.loads(secret)
-        except ValueError:
-            return (secret,)
-        if not isinstance(fields, dict):
-            return (secret,)
-        password = str(fields.get("password", fields.get("auth_token", "")))
-        return (str(fields["username"]), password) if "username" in fields else (password,)
-
-
-def _secret(arn: str) -> str:
-    """A secret's text, as cheaply as the records are read where the environment says everything: boto3 takes 0.25 s."""
-    aws = settings.aws(service="secretsmanager")
-    if aws is not None and (keys := aws.keys) is not None:
-        api = dynamodb.SECRETS
-        client = dynamodb.Client(aws.url, aws.region, lambda: dynamodb.Keys(*keys), aws.ca_bundle, api=api)
-        answer = client.call("get_secret_value", {"SecretId": arn})
-        client.close()
-    else:
-        import boto3
-        from botocore.config import Config
-
-        config = Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
-        answer = dynamodb.by_boto3(boto3.client("secretsmanager", config=config), "get_secret_value", {"SecretId": arn})
-    return str(answer["SecretString"])
+            keys, region = credentials.current()
+        except dynamodb.Failed as error:
+            raise redis.ConnectionError(f"no credentials for Redis: {error.code}") from error
+        asked = {"Action": "connect", "User": self._user}
+        return self._user, dynamodb.presigned(self._cache, region, "elasticache", asked, keys, time.time())
 
 
 @functools.cache

@@ -37,7 +37,10 @@ class Settings(msgspec.Struct, frozen=True):
     redis_url: Annotated[str, _text(r"(?:rediss?|unix)://\S+", "redis://, rediss:// or unix:// and an address")] = (
         "redis://localhost:6379/0"
     )
-    redis_secret_arn: Annotated[str, _text(r"arn:aws[a-z-]*:secretsmanager:\S+", "the ARN of a secret")] = ""
+    # ElastiCache's authentication by IAM, instead of a password in the URL
+    redis_iam: Annotated[
+        str, _text(r"[a-z][a-z0-9-]{0,39}@[a-z][a-z0-9-]{0,39}", "a user and a cache, like user@cache")
+    ] = ""
     table_name: Name = "wordcounts"
     queue_name: Name = "wordcounts"
     auth: Annotated[str, _text("none|token", "none or token")] = "none"
@@ -113,7 +116,7 @@ def _networks(text: str) -> tuple[IPNetwork, ...]:
 
 
 class AWS(msgspec.Struct, frozen=True):
-    """Where a service is and, if the variables hold them, with which keys it is called and whom TLS trusts."""
+    """Where DynamoDB is and, if the variables hold them, with which keys it is called and whom TLS trusts."""
 
     url: str
     region: str
@@ -121,21 +124,21 @@ class AWS(msgspec.Struct, frozen=True):
     ca_bundle: str | None = None
 
 
-def aws(environ: Mapping[str, str] | None = None, service: str = "dynamodb") -> AWS | None:
-    """What AWS's own variables say of a service; None where its configuration files or boto3's rules have a say.
+def aws(environ: Mapping[str, str] | None = None) -> AWS | None:
+    """What AWS's own variables say of DynamoDB; None where its configuration files or boto3's rules have a say.
 
     They say all in Lambda, in Fargate and where a stand-in is named, unless an option asks for more than an address.
     """
     env = os.environ if environ is None else environ
     region = env.get("AWS_DEFAULT_REGION") or env.get("AWS_REGION") or ""  # boto3 reads the first alone
-    url = env.get(_ENDPOINTS[service]) or env.get("AWS_ENDPOINT_URL") or ""
+    url = env.get("AWS_ENDPOINT_URL_DYNAMODB") or env.get("AWS_ENDPOINT_URL") or ""
     if any(env.get(name) for name in _BOTO3_ONLY) or not re.fullmatch(r"[a-z]{2}(-gov)?-[a-z]+-\d|local", region):
         return None
     if not url:
         # Lambda and ECS name themselves so; Chalice writes a mere "AWS_Lambda" there wherever it runs.
         if not env.get("AWS_EXECUTION_ENV", "").startswith(("AWS_Lambda_", "AWS_ECS_")) or region == "local":
             return None
-        url = f"https://{service}.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
+        url = f"https://dynamodb.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
     elif not re.fullmatch(r"https?://[^\s/?#@]+/?", url):
         return None
     access, secret = env.get("AWS_ACCESS_KEY_ID"), env.get("AWS_SECRET_ACCESS_KEY")
@@ -143,7 +146,6 @@ def aws(environ: Mapping[str, str] | None = None, service: str = "dynamodb") -> 
     return AWS(url.rstrip("/"), region, keys, env.get("AWS_CA_BUNDLE") or None)
 
 
-_ENDPOINTS = {"dynamodb": "AWS_ENDPOINT_URL_DYNAMODB", "secretsmanager": "AWS_ENDPOINT_URL_SECRETS_MANAGER"}
 _BOTO3_ONLY = (
     "AWS_PROFILE", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT",
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy",

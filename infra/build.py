@@ -19,12 +19,12 @@ PARTS = ("network.yaml", "data.yaml", "events.yaml", "workers.yaml")
 API = "api_handler"  # Chalice's name of the function behind the routes; its resource is APIHandler
 OUTSIDE = ("ended",)  # needs no Redis and talks to EventBridge, so it stays out of the VPC
 POOLS = {
-    # A person waits: a task for each 30 jobs, about one for each of its processes, always some running.
+    # A person waits: a task for each 20 jobs, one for each of its processes, always some running.
     "Interactive": {
         "_PROCESSES_": "interactive:32,bulk:0",
         "_CAPACITY_": "FARGATE",
         "_MIN_": {"Ref": "InteractiveMin"},
-        "_TARGET_": 30,
+        "_TARGET_": 20,
     },
     # Nobody waits: about ten minutes' work of a task, none running without work, on spare capacity.
     "Bulk": {"_PROCESSES_": "interactive:0,bulk:32", "_CAPACITY_": "FARGATE_SPOT", "_MIN_": 0, "_TARGET_": 3000},

@@ -185,7 +185,7 @@ def test_the_backlog_leaves_as_embedded_metrics_one_for_each_queue(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "wordcounts-test")
-    publisher.tell_backlog({"interactive": (0, 0.0), "bulk": (20_000, 61.5)})
+    publisher.tell_backlog({"interactive": (0, 0.0, 2), "bulk": (20_000, 61.5, None)})
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(line["queue"], line["Backlog"], line["OldestDueSeconds"]) for line in found] == [
         ("interactive", [0.0], [0.0]),

@@ -30,6 +30,7 @@ def test_values_are_read_with_their_types():
     ("name", "value"),
     [
         ("REDIS_URL", "localhost:6379"),
+        ("REDIS_IAM", "wordcounts"),
         ("RESULT_DAYS", "0"),
         ("RESULT_DAYS", "many"),
         ("WORDS", "regex"),

@@ -3,7 +3,6 @@
 boto3 takes 0.4 s of CPU to come up, which the first caller of a new Lambda waits for, and a millisecond a call, most of
 it on building the same request anew. ``Client`` does what the records need of it. It is used where the environment says
 everything that there is to know (settings.aws); where AWS's own files have a say, boto3 is asked as ever.
-Secrets Manager speaks the same protocol, and a new Lambda's first caller waits for the password of Redis too.
 """
 
 import base64
@@ -18,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -31,11 +30,7 @@ IDLE_SECONDS = 10.0  # a connection that was not used for longer may be dead at 
 KEPT = 50  # idle connections; the local server answers many callers at once
 MOST_BYTES = 32_000_000  # of an answer; DynamoDB's end at 16 MB
 MAX_IN_FLIGHT = 16  # requests of a batch that wait for their answers at once
-RECORDS, SECRETS = "DynamoDB_20120810", "secretsmanager"  # what an operation's name begins with
-_SERVICES = {
-    RECORDS: ("dynamodb", "1.0"),
-    SECRETS: ("secretsmanager", "1.1"),
-}  # who signs, which JSON
+API = "DynamoDB_20120810"  # what an operation's name begins with
 _json = msgspec.json.Encoder()  # bytes become base64, as DynamoDB wants them
 
 PASSING = frozenset(
@@ -76,14 +71,12 @@ class Keys(msgspec.Struct, frozen=True):
 class Client:
     """DynamoDB at ``url``. ``keys`` is asked at each call; ``on_date`` is told each answer's ``Date``."""
 
-    def __init__(
-        self, url: str, region: str, keys: Callable[[], Keys], ca_bundle: str | None = None, *, api: str = RECORDS
-    ) -> None:
+    def __init__(self, url: str, region: str, keys: Callable[[], Keys], ca_bundle: str | None = None) -> None:
         parts = urlsplit(url)
         self._tls = _tls(ca_bundle) if parts.scheme == "https" else None
         self._address = str(parts.hostname), parts.port or (443 if self._tls else 80)
         self._host = parts.netloc
-        self._region, self._keys, self._api = region, keys, api
+        self._region, self._keys = region, keys
         self._idle: deque[tuple[float, socket.socket]] = deque(maxlen=KEPT)
         self.on_date: Callable[[str | None], None] = lambda _date: None
         self.now: Callable[[], float] = time.time  # a signature is as old as its maker's clock says
@@ -179,7 +172,7 @@ class Client:
 
     def _send(self, target: str, body: bytes, sock: socket.socket) -> socket.socket:
         try:
-            headers = signed(self._host, self._region, f"{self._api}.{target}", body, self._keys(), self.now())
+            headers = signed(self._host, self._region, f"{API}.{target}", body, self._keys(), self.now())
             head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
             sock.settimeout(READ_SECONDS)
             sock.sendall(f"POST / HTTP/1.1\r\n{head}content-length: {len(body)}\r\n\r\n".encode() + body)
@@ -257,22 +250,50 @@ def by_boto3(client: Any, operation: str, arguments: Mapping[str, Any]) -> dict[
 
 def signed(host: str, region: str, target: str, body: bytes, keys: Keys, now: float) -> dict[str, str]:
     """A request's headers, with AWS's signature version 4."""
-    service, version = _SERVICES[target.partition(".")[0]]
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     headers = {"host": host, "x-amz-date": stamp, "x-amz-target": target}
     if keys.token:
         headers["x-amz-security-token"] = keys.token
-    names = ";".join(sorted(headers))
-    lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
-    request = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
-    scope = f"{stamp[:8]}/{region}/{service}/aws4_request"
-    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
-    signature = hmac.digest(_key(keys.secret_key, stamp[:8], region, service), text.encode(), "sha256").hex()
+    scope, names, signature = _signature("POST", "", headers, body, (keys, stamp, region, "dynamodb"))
     headers["authorization"] = (
         f"AWS4-HMAC-SHA256 Credential={keys.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
     )
-    headers["content-type"] = f"application/x-amz-json-{version}"
+    headers["content-type"] = "application/x-amz-json-1.0"
     return headers
+
+
+def presigned(host: str, region: str, service: str, query: Mapping[str, str], keys: Keys, now: float) -> str:
+    """A signed URL for GET without its scheme, valid for 15 minutes: ElastiCache takes it as a password."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+    given = {
+        **query,
+        "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
+        "X-Amz-Credential": f"{keys.access_key}/{_scope(stamp, region, service)}",
+        "X-Amz-Date": stamp,
+        "X-Amz-Expires": "900",
+        "X-Amz-SignedHeaders": "host",
+        **({"X-Amz-Security-Token": keys.token} if keys.token else {}),
+    }
+    text = "&".join(f"{quote(name, safe='')}={quote(given[name], safe='')}" for name in sorted(given))
+    *_, signature = _signature("GET", text, {"host": host}, b"", (keys, stamp, region, service))
+    return f"{host}/?{text}&X-Amz-Signature={signature}"
+
+
+def _signature(
+    method: str, query: str, headers: Mapping[str, str], body: bytes, by: tuple[Keys, str, str, str]
+) -> tuple[str, str, str]:
+    """Scope, names of the signed headers and signature of a request for ``/``."""
+    keys, stamp, region, service = by
+    names = ";".join(sorted(headers))
+    lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
+    request = f"{method}\n/\n{query}\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
+    scope = _scope(stamp, region, service)
+    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
+    return scope, names, hmac.digest(_key(keys.secret_key, stamp[:8], region, service), text.encode(), "sha256").hex()
+
+
+def _scope(stamp: str, region: str, service: str) -> str:
+    return f"{stamp[:8]}/{region}/{service}/aws4_request"
 
 
 @functools.lru_cache(maxsize=4)

@@ -121,10 +121,19 @@ def _bus(_pid: int) -> Any:
 # --- metrics ---
 
 
-def tell_backlog(backlog: Mapping[str, tuple[int, float]]) -> None:
-    """Write each queue's jobs that wait and seconds since the oldest was due as CloudWatch metrics, into the log."""
-    for queue, (waiting, oldest) in backlog.items():
-        _tell({"queue": queue}, {"Backlog": ("Count", waiting), "OldestDueSeconds": ("Seconds", oldest)})
+def tell_backlog(backlog: Mapping[str, tuple[int, float, int | None]]) -> None:
+    """Write what the scaling and the alarms follow as CloudWatch metrics, into the log.
+
+    Of each queue: jobs that wait, seconds since the oldest was due, and living tasks, or None where nobody can tell:
+    then the metrics of tasks have no data and the scaling leaves all as it is.
+    """
+    for queue, (waiting, oldest, tasks) in backlog.items():
+        values: dict[str, tuple[str, float]] = {"Backlog": ("Count", waiting), "OldestDueSeconds": ("Seconds", oldest)}
+        if tasks is not None:
+            values["Tasks"] = ("Count", tasks)
+            values["BacklogPerTask"] = ("Count", waiting / max(1, tasks))
+            values["Asleep"] = ("Count", int(waiting > 0 and tasks == 0))
+        _tell({"queue": queue}, values)
 
 
 def tell_submitted(queue: str, count: int) -> None:

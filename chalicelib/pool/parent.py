@@ -6,6 +6,7 @@ While it lives it touches ``<queue name>-worker-alive`` in the temporary folder.
 import contextlib
 import gc
 import heapq
+import math
 import mmap
 import os
 import re
@@ -22,12 +23,13 @@ from types import FrameType
 
 import redis
 
-from chalicelib import jobs, pipeline, settings, sweeping
+from chalicelib import jobs, pipeline, queue, settings, sweeping
 from chalicelib.pool.reporting import logger, report_swept
 from chalicelib.pool.rq_worker import Slot, State, work
 from chalicelib.store import records
 
 STOP_SECONDS = 110  # for what runs at SIGTERM; Fargate kills after 120
+NOTE_SECONDS = 15.0  # a pool notes that it lives; the scaling counts the notes
 BACKOFF_MOST = 30.0  # seconds before a worker that dies young is started again
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 _NEWS_BYTES = 48  # of a line that a worker sends its parent: written whole or not at all
@@ -74,7 +76,8 @@ class Parent:
         self.stopping_since: float | None = None
         self.upcoming: list[tuple[int, str]] = []
         self.lost: list[tuple[str, str]] = []  # (job id, worker) of dead workers, until a record store heard of it
-        self.next_sweep = 0.0
+        self.next_sweep = self.next_note = 0.0
+        self._pool = f"{socket.gethostname()}.{os.getpid()}", [name for name, size in sizes.items() if size]
         self.killed = False
         self._awake, self._wake = os.pipe()  # signals
         self._heard, self._news = os.pipe()  # lines of due_at and job id, from workers that gave a job back
@@ -90,6 +93,7 @@ class Parent:
         while True:
             self._reap()
             self._recover()
+            self._note()
             if self.stopping_since is None:
                 self._fill()
                 self._sweep()
@@ -111,6 +115,7 @@ class Parent:
     def _on_stop(self, _signum: int, _frame: FrameType | None) -> None:
         if self.stopping_since is None:
             self.stopping_since = time.monotonic()
+            self.next_note = 0.0
             self._signal_all(signal.SIGTERM)
         elif time.monotonic() - self.stopping_since > 1.0:  # make and a terminal send one signal twice
             self._kill()
@@ -149,6 +154,15 @@ class Parent:
             self._sleep(pause)
             pause = min(pause * 2, 10.0)
             _alive_file().touch()
+
+    def _note(self) -> None:
+        """Note in Redis that this pool lives, or once that it stops: what stops is no task that takes jobs."""
+        if time.monotonic() < self.next_note:
+            return
+        stops, (name, queues) = self.stopping_since is not None, self._pool
+        self.next_note = math.inf if stops else time.monotonic() + NOTE_SECONDS
+        with contextlib.suppress(queue.QueueError):
+            (queue.forget_pool if stops else queue.note_pool)(queues, name)
 
     def _fill(self) -> None:
         for place in self.places:

@@ -26,9 +26,12 @@ def report(job_id: str, outcome: pipeline.Outcome) -> None:
         logger.error("job", exc_info=(type(fault), fault, fault.__traceback__), **said)
     else:
         logger.info("job", **said)
-    metrics.add_dimension(name="state", value=outcome.state)
-    if outcome.error is not None:
+    if outcome.error is not None:  # a dimension of this one alone: each combination of values is paid for
         metrics.add_dimension(name="error", value=str(outcome.error["type"]))
+        metrics.add_dimension(name="state", value=outcome.state)
+        metrics.add_metric(name="Jobs", unit=MetricUnit.Count, value=1)
+        metrics.flush_metrics()
+    metrics.add_dimension(name="state", value=outcome.state)
     metrics.add_metric(name="Jobs", unit=MetricUnit.Count, value=1)
     metrics.add_metric(name="Bytes", unit=MetricUnit.Bytes, value=outcome.bytes)
     for part, seconds in outcome.seconds.items():

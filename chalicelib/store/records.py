@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from chalicelib.aws import dynamodb
+from chalicelib.aws import credentials, dynamodb
 
 SCHEMA = 1
 SHARDS = 8  # of the due index, so that a burst of submissions does not write to one partition
@@ -632,7 +632,7 @@ def _open(table_name: str, aws: Any, _pid: int) -> Records:
     clock = _clock(table_name)
     if aws is None:
         return Records(_boto3_client(), table_name, clock)
-    keys = (lambda: dynamodb.Keys(*aws.keys)) if aws.keys else _keys
+    keys = (lambda: dynamodb.Keys(*aws.keys)) if aws.keys else credentials.by_boto3
     client = dynamodb.Client(aws.url, aws.region, keys, aws.ca_bundle)
     client.now = lambda: clock.now() / 1000
     atexit.register(client.close)
@@ -651,28 +651,7 @@ def _boto3_client() -> Any:
         max_pool_connections=50,  # the local server answers many at once; ten would be opened anew each time
         parameter_validation=False,  # what is sent is typed here already; checking it again costs a tenth of a call
     )
-    return _session().client("dynamodb", config=config)
-
-
-@functools.cache
-def _session() -> Any:
-    import boto3
-
-    return boto3.session.Session()
-
-
-def _keys() -> Any:
-    """The credentials as they are now, by boto3's rules: a container's role, for one."""
-    from botocore.exceptions import BotoCoreError
-
-    try:
-        found = _session().get_credentials()
-        frozen = found and found.get_frozen_credentials()
-    except BotoCoreError as error:  # who gives them does not answer
-        raise dynamodb.Failed("NoCredentials", type(error).__name__, passing=True) from error
-    if frozen is None:
-        raise dynamodb.Failed("NoCredentials", passing=True)
-    return dynamodb.Keys(frozen.access_key, frozen.secret_key, frozen.token)
+    return credentials.session().client("dynamodb", config=config)
 
 
 @functools.cache

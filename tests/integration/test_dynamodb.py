@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
-from botocore.auth import SigV4Auth
+import redis
+from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import MetadataRetrievalError
@@ -17,8 +19,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from chalicelib import settings
-from chalicelib.aws import dynamodb
+from chalicelib import queue, settings
+from chalicelib.aws import credentials, dynamodb
 from chalicelib.store import records
 
 
@@ -32,16 +34,13 @@ THROTTLED = said("400 Bad Request", b'{"__type":"com.x#ThrottlingException"}')
 
 
 @pytest.mark.parametrize("token", [None, "session-token=="])
-@pytest.mark.parametrize(("service", "target"), [("dynamodb", "DynamoDB_20120810.PutItem"), ("secretsmanager",) * 2])
-def test_a_signature_is_botocores_own(
-    service: str, target: str, token: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_signature_is_botocores_own(token: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     credentials = Credentials("AKID", "secret/+key", token)
     moment = datetime(2026, 3, 1, 12, 30, 5, tzinfo=UTC)
     body = '{"Item":{"pk":{"S":"ä"}}}'.encode()
     keys = dynamodb.Keys("AKID", "secret/+key", token)
-    host = f"{service}.eu-central-1.amazonaws.com"
-    ours = dynamodb.signed(host, "eu-central-1", target, body, keys, moment.timestamp())
+    host = "dynamodb.eu-central-1.amazonaws.com"
+    ours = dynamodb.signed(host, "eu-central-1", "DynamoDB_20120810.PutItem", body, keys, moment.timestamp())
     monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: moment)
     theirs = AWSRequest(
         "POST",
@@ -49,9 +48,40 @@ def test_a_signature_is_botocores_own(
         headers={"x-amz-target": ours["x-amz-target"]},
         data=body,
     )
-    SigV4Auth(credentials, service, "eu-central-1").add_auth(theirs)
+    SigV4Auth(credentials, "dynamodb", "eu-central-1").add_auth(theirs)
     assert ours["authorization"] == theirs.headers["Authorization"]
     assert ours.get("x-amz-security-token") == token
+
+
+@pytest.mark.parametrize("token", [None, "session/token=="])
+def test_the_password_of_elasticache_is_the_url_that_botocore_signs(
+    token: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = datetime(2026, 3, 1, 12, 30, 5, tzinfo=UTC)
+    keys = dynamodb.Keys("AKID", "secret/+key", token)
+    asked = {"Action": "connect", "User": "wordcounts-staging"}
+    ours = dynamodb.presigned("the-cache", "eu-central-1", "elasticache", asked, keys, moment.timestamp())
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: moment)
+    theirs = AWSRequest("GET", f"https://the-cache/?{urlencode(asked)}")
+    SigV4QueryAuth(Credentials("AKID", "secret/+key", token), "elasticache", "eu-central-1", expires=900).add_auth(
+        theirs
+    )
+    url = urlsplit(theirs.url)
+    assert ours.startswith("the-cache/?Action=connect&User=wordcounts-staging&X-Amz-")
+    assert sorted(parse_qsl(ours.partition("?")[2])) == sorted(parse_qsl(url.query))
+
+
+def test_redis_is_away_where_there_are_no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Session:
+        region_name = "eu-central-1"
+
+        def get_credentials(self) -> None:
+            raise MetadataRetrievalError(error_msg="time-out")
+
+    monkeypatch.setattr(credentials, "session", Session)
+    monkeypatch.setattr(settings, "aws", lambda: None)
+    with pytest.raises(redis.ConnectionError, match="no credentials for Redis: NoCredentials"):
+        queue._Iam("user", "cache").get_credentials()
 
 
 @contextlib.contextmanager
@@ -336,14 +366,6 @@ def test_it_is_used_where_the_environment_says_everything(
     assert settings.aws(environ) == expected
 
 
-def test_other_services_are_where_their_own_variable_says() -> None:
-    secrets = settings.aws(LAMBDA | KEYS, "secretsmanager")
-    assert secrets is not None
-    assert secrets.url == "https://secretsmanager.eu-west-1.amazonaws.com"
-    elsewhere = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://[::1]:1", "AWS_ENDPOINT_URL_DYNAMODB": "http://[::1]:2"}
-    assert settings.aws(LAMBDA | elsewhere, "secretsmanager") == settings.AWS("http://[::1]:1", "eu-west-1", None)
-
-
 def test_a_wrong_clock_costs_a_try_and_no_more() -> None:
     wrong_time = said("400 Bad Request", b'{"__type":"com.x#InvalidSignatureException"}')
     dated = wrong_time.replace(b"\r\n", b"\r\nDate: Mon, 23 Nov 2026 23:00:00 GMT\r\n", 1)
@@ -363,9 +385,9 @@ def test_keys_that_cannot_be_had_now_are_a_failure_that_may_pass(monkeypatch: py
         def get_credentials(self) -> None:
             raise MetadataRetrievalError(error_msg="time-out")
 
-    monkeypatch.setattr(records, "_session", Session)
+    monkeypatch.setattr(credentials, "session", Session)
     with server(lambda *_: WRITTEN) as (client, seen):
-        client._keys = records._keys
+        client._keys = credentials.by_boto3
         with pytest.raises(dynamodb.Failed, match="NoCredentials: MetadataRetrievalError") as caught:
             client.call("put_item", {})
         assert client.put_many([{}] * 100) == [None] * 100

@@ -25,13 +25,14 @@ UNCHECKED = {
     "AWS::ElastiCache::ParameterGroup",
     "AWS::ElastiCache::ReplicationGroup",
     "AWS::ElastiCache::SubnetGroup",
+    "AWS::ElastiCache::User",
+    "AWS::ElastiCache::UserGroup",
     "AWS::Events::ApiDestination",
     "AWS::Events::Connection",
     "AWS::Lambda::EventInvokeConfig",
     "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription",
     "AWS::SQS::QueuePolicy",
-    "AWS::SecretsManager::Secret",
 }
 REGION = "us-east-1"
 pytestmark = pytest.mark.beside

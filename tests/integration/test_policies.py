@@ -30,20 +30,20 @@ from tests.lambda_runtime import Function, Gateway
 
 pytestmark = pytest.mark.beside
 
-# What Lambda itself does in the function's name, and the three things that an AWS account has without names.
+# What Lambda itself does in the function's name, what Redis checks, and what an AWS account has without names.
 OF_LAMBDA = {
-    "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage",
+    "elasticache:Connect", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage",
     "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator",
     "logs:CreateLogStream", "logs:PutLogEvents", *checks.NAMELESS,
 }  # fmt: skip
 # S3 answers 403 instead of 404 for an object that is not there to who may not list: nothing calls it.
 OF_S3 = {"s3:ListBucket"}
-BUCKET, TOKEN, PASSWORD = "documents", "secret-token", "secret-password"
+BUCKET, TOKEN = "documents", "secret-token"
 Call = tuple[str, str]  # an IAM action, and the resource as the policies' statements name it
 
 
 class Cloud:
-    """Moto's server with a table, a bucket, a bus, a secret, and a Redis that wants the secret; and a recorder."""
+    """Moto's server with a table, a bucket and a bus, a Redis with the template's user alone, and a recorder."""
 
     def __init__(self, endpoint: str, table: str, redis_url: str) -> None:
         self.endpoint, self.table, self.redis_url = endpoint, table, redis_url
@@ -53,8 +53,6 @@ class Cloud:
         self.s3.create_bucket(Bucket=BUCKET)
         self.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         session.client("events", endpoint_url=endpoint).create_event_bus(Name="bus")
-        secrets = session.client("secretsmanager", endpoint_url=endpoint)
-        self.secret = secrets.create_secret(Name="redis", SecretString=PASSWORD)["ARN"]
         self.records = records.Records(session.client("dynamodb", endpoint_url=endpoint), table)
 
     def environment(self) -> dict[str, str]:
@@ -62,7 +60,7 @@ class Cloud:
             "AUTH": "token",
             "TABLE_NAME": self.table,
             "REDIS_URL": self.redis_url,
-            "REDIS_SECRET_ARN": self.secret,
+            "REDIS_IAM": "wordcounts@cache",
             "EVENT_BUS": "bus",
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_DEFAULT_REGION": "us-east-1",
@@ -108,8 +106,6 @@ def _calls(entry: Mapping[str, Any]) -> Iterator[Call]:
         given = json.loads(body or b"{}")
         if service.startswith("DynamoDB"):
             yield f"dynamodb:{operation}", f"index/{given['IndexName']}" if "IndexName" in given else "table"
-        elif service == "secretsmanager":
-            yield f"secretsmanager:{operation}", "secret"
         elif service == "AWSEvents":
             yield f"events:{operation}", "bus"
         return
@@ -136,7 +132,7 @@ def _resource(value: Any) -> str:
     for mark, name in (("/index/", "index/"), ("Documents.Arn}/", "documents/")):
         if mark in text:
             return name + text.split(mark)[1].rstrip('"}')
-    for mark, name in (("Table", "table"), ("RedisSecret", "secret"), ("Bus", "bus"), ("Documents", "bucket")):
+    for mark, name in (("Table", "table"), ("Redis", "redis"), ("Bus", "bus"), ("Documents", "bucket")):
         if mark in text:
             return name
     raise AssertionError(f"unknown resource {text}")
@@ -156,7 +152,10 @@ def cloud(moto_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     port = servers.free_port()
     child = servers.start_redis(tmp_path, port, os.environ, tmp_path / "redis.log")
     with redis.Redis(port=port) as client:
-        client.config_set("requirepass", PASSWORD)
+        # Redis itself cannot check the token, but that one is sent, and what its user may do.
+        access = build.load("data.yaml")["Resources"]["RedisUser"]["Properties"]["AccessString"]
+        client.execute_command("ACL", "SETUSER", "wordcounts", "nopass", "resetchannels", *access.split())
+        client.execute_command("ACL", "SETUSER", "default", "off")
     for made in make_table("moto", moto_server, monkeypatch):
         yield Cloud(moto_server, made.name, f"redis://127.0.0.1:{port}/0")
     child.stop(5)

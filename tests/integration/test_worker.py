@@ -2,6 +2,7 @@
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -152,3 +153,19 @@ def test_a_job_leaves_no_bound_on_the_idle_workers_cpu(pool: Any) -> None:
     job, _ = jobs.submit(jobs.Request(submissions.read({"text": "to be"}), "anonymous"))
     until(lambda: jobs.get(job.id, "anonymous").state == "succeeded" and workers(pool)[0].get_state() == "idle")
     assert resource.prlimit(worker.pid, resource.RLIMIT_CPU)[0] == resource.RLIM_INFINITY
+
+
+def test_a_pool_notes_that_it_lives_and_takes_the_note_back_when_it_stops(pool: Any) -> None:
+    until(lambda: [queue.pools(name) for name in queue.QUEUES] == [1, 0])
+    [worker] = workers(pool)
+    os.kill(int(worker.name.split(".")[-2]), signal.SIGTERM)
+    until(lambda: [queue.pools(name) for name in queue.QUEUES] == [0, 0])
+
+
+@pytest.mark.usefixtures("redis_url")
+def test_a_pool_that_was_killed_is_counted_no_longer_than_a_minute() -> None:
+    queue.note_pool([queue.BULK], "killed")
+    assert [queue.pools(name) for name in queue.QUEUES] == [0, 1]
+    now, _ = queue.connection().time()
+    queue.connection().zadd(f"wordcounts:pools:{queue.BULK}", {"killed": now - queue.POOL_SECONDS - 1})
+    assert queue.pools(queue.BULK) == 0
