@@ -26,12 +26,12 @@ from chalicelib.analysis import words
 from chalicelib.events import inbound, publisher
 from chalicelib.http import access, negotiation, openapi, page, refusals, responses
 from chalicelib.http.responses import Answer, Refused
-from chalicelib.http.schemas import Health, Jobs, ListQuery, NoQuery, WordsQuery
+from chalicelib.http.schemas import Health, ListQuery, NoQuery, WordsQuery
 
 AUTH, ALLOW_ORIGIN = settings.load().auth, settings.load().allow_origin
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 PUBLIC = frozenset({"/", "/assets/{name}", "/openapi.json", "/health"})
-WAITING = 250  # requests that may wait at once in this process: each holds a thread and a Redis connection
+MAX_LONG_POLLS = 250  # requests that may wait at once in this process: each holds a thread and a Redis connection
 REVALIDATE = "private, no-cache"  # a job that has ended does not change, but it may be erased
 
 app = Chalice(app_name="wordcounts", configure_logs=False)
@@ -41,7 +41,7 @@ logger = Logger(service="wordcounts", level=settings.load().log_level, log_uncau
 
 Handler = Callable[..., Answer]
 _served: dict[str, dict[str, Handler]] = {}
-_seats = threading.BoundedSemaphore(WAITING)
+_long_poll_slots = threading.BoundedSemaphore(MAX_LONG_POLLS)
 
 
 # --- what every request meets ---
@@ -98,22 +98,22 @@ def complete(request: Request, get_response: Callable[[Request], ChaliceResponse
 def admit(request: Request, get_response: Callable[[Request], ChaliceResponse]) -> ChaliceResponse:
     """Answer what is not served, and let in who may call; the handlers find the caller by ``_owner()``."""
     served = _served[request.path]
-    allowed = [*served, *(["HEAD"] if "GET" in served else []), "OPTIONS"]
+    allowed = ", ".join([*served, *(["HEAD"] if "GET" in served else []), "OPTIONS"])
     if AUTH == "none":
         access.check_local(request.headers, request.method, allow_origin=ALLOW_ORIGIN)
     if request.method == "OPTIONS":
-        return ChaliceResponse(b"", {"Allow": ", ".join(allowed)}, 204)
-    if request.method not in allowed:
-        raise Refused("method-not-allowed", f"Served are: {', '.join(allowed)}.", headers={"Allow": ", ".join(allowed)})
+        return ChaliceResponse(b"", {"Allow": allowed}, 204)
+    if request.method not in allowed.split(", "):
+        raise Refused("method-not-allowed", f"Allowed methods: {allowed}.", headers={"Allow": allowed})
     request.context["owner"] = "anonymous"
     if AUTH == "token" and request.path not in PUBLIC:
         request.context["owner"] = access.bearer(request.headers, jobs.owner_of_token)
-        request.context["limits"] = access.within_limit(request.context["owner"], jobs.take_request)
+        request.context["limits"] = access.enforce_rate_limit(request.context["owner"], jobs.take_request)
     return get_response(request)
 
 
 def _problem_of(error: BaseException) -> Answer:
-    refused = refusals.of(error)
+    refused = refusals.problem_for(error)
     if refused is None:
         logger.error("internal error", exc_info=error)
         return responses.problem(Refused("internal", "The fault is ours and has been logged."))
@@ -138,14 +138,14 @@ def _finish(request: Request, answer: Answer) -> None:
 
 
 def _log(request: Request, answer: Answer, seconds: float) -> None:
-    parameters = request.uri_params or {}
+    asked = (request.uri_params or {}).get("job_id", "")
     given = {
         "method": request.method,
         "route": request.path,
         "status": answer.status,
         "ms": round(seconds * 1000, 1),
         "request_id": _request_id(request),
-        "job_id": request.context.get("job_id") or parameters.get("job_id", "")[:40] or None,
+        "job_id": request.context.get("job_id") or (asked if responses.JOB_ID.fullmatch(asked) else None),
         "owner": request.context.get("owner"),
     }
     logger.info("request", extra={name: value for name, value in given.items() if value is not None})
@@ -202,14 +202,14 @@ def _wait(job: jobs.Job) -> tuple[jobs.Job, dict[str, str]]:
     """The job once it has ended, if the client prefers to wait and a seat is free; and what to say of that."""
     request = _request()
     wanted = negotiation.wait_preference(request.headers.get("prefer"))
-    if wanted is None or not _seats.acquire(blocking=False):
+    if wanted is None or not _long_poll_slots.acquire(blocking=False):
         return job, {}
     left = request.lambda_context.get_remaining_time_in_millis() / 1000 - 3
     seconds = min(wanted, jobs.MAX_WAIT)
     try:
         return jobs.wait(job, max(0.0, min(seconds, left))), {"Preference-Applied": f"wait={seconds:.0f}"}
     finally:
-        _seats.release()
+        _long_poll_slots.release()
 
 
 # --- jobs ---
@@ -230,7 +230,7 @@ def submit_job() -> Answer:
     publisher.tell_submitted(job.queue, int(created))
     job, waited = _wait(job)
     replayed = {} if created else {"Idempotency-Replayed": "true"}
-    return responses.accepted(job, prefix=_prefix(), more={**waited, **replayed})
+    return responses.accepted(job, prefix=_prefix(), now=jobs.now(), more={**waited, **replayed})
 
 
 @serve("GET", "/jobs")
@@ -241,8 +241,7 @@ def list_jobs() -> Answer:
     found, after = jobs.owned(
         _owner(), limit=asked.limit, after=responses.read_cursor(asked.cursor), state=asked.state or None
     )
-    answer = Jobs(jobs=[responses.job(job) for job in found], next=responses.list_link(_prefix(), asked, after))
-    return responses.answer(200, answer, {"Cache-Control": "no-store", **responses.link(answer.next)})
+    return responses.jobs_answer(found, after, asked, _prefix())
 
 
 @serve("GET", "/jobs/{job_id}")
@@ -251,7 +250,7 @@ def read_job(job_id: str) -> Answer:
     _accept(responses.JSON)
     _query(NoQuery)
     job, waited = _wait(_read(job_id))
-    return responses.job_answer(job, _request().headers.get("if-none-match"), more=waited)
+    return responses.job_answer(job, _request().headers.get("if-none-match"), now=jobs.now(), more=waited)
 
 
 @serve("DELETE", "/jobs/{job_id}")
@@ -278,7 +277,7 @@ def read_words(job_id: str) -> Answer:
     record = _read(job_id)
     job = responses.job(record)
     if job.state not in responses.ENDED:
-        return responses.accepted(record, prefix=_prefix())
+        return responses.accepted(record, prefix=_prefix(), now=jobs.now())
     if job.state != "succeeded":
         return responses.job_problem(job)
     about = {"ETag": responses.words_etag(record, media_type), "Cache-Control": REVALIDATE, "Vary": "Accept"}

@@ -22,6 +22,7 @@ __all__ = ["Gone", "HasEnded", "Job", "KeyReused", "NotFound", "StillRuns", "Una
 
 BULK = queue.BULK
 MAX_WAIT = 20.0  # seconds that Prefer: wait may ask for; API Gateway gives up after 29
+OWNED_READ = 200  # records that one listing may read: a state is known from the record alone
 SWEEP_LIMIT = 1000  # jobs of one shard in one sweep
 _FAR = 10**14  # milliseconds since 1970: later than any job is due
 
@@ -48,6 +49,11 @@ class Request(msgspec.Struct, frozen=True):
     request_id: str | None = None
 
 
+def now() -> int:
+    """DynamoDB's time in milliseconds, as far as its answers have told it."""
+    return table().clock.now()
+
+
 def table() -> Records:
     """The records of the table that the settings name."""
     return records.open_records(settings.load().table_name, settings.aws())
@@ -65,7 +71,7 @@ def submit(request: Request) -> tuple[Job, bool]:
     store = table()
     now = store.clock.now()
     job, pieces = _new_job(request, now=now, expires_at=_expires_at(now))
-    job, created = store.submit(job, pieces)
+    job, created = store.submit(job, pieces, keyed=request.key is not None)
     if created := created or _made_by(request, now, job):
         enqueue([job], stamp=job.submitted_at)
     return job, created
@@ -93,7 +99,7 @@ def submit_many(requests: Sequence[Request]) -> list[Job | Exception]:
             continue
         try:
             # Once DynamoDB did not serve, the others need not wait for it too.
-            answers[at] = away or store.submit(job, pieces)
+            answers[at] = away or store.submit(job, pieces, keyed=True)
         except (KeyReused, Gone, Unavailable) as error:
             answers[at] = error
             away = error if isinstance(error, Unavailable) else None
@@ -222,17 +228,19 @@ def owned(
 ) -> tuple[list[Job], tuple[int, str] | None]:
     """A page of an owner's jobs, newest first, and where the next one starts.
 
-    With a ``state`` the index is read on until the page is full, at most ten times; a page may then be short and still
-    have a next.
+    With a ``state``, at most ``OWNED_READ`` records are read; a page may then be short and still have a next.
     """
     store = table()
     found: list[Job] = []
-    for _ in range(10):
-        ids, after = store.owned(owner, limit=limit - len(found), after=after)
+    for step in (limit,) if state is None else (OWNED_READ // 2, OWNED_READ // 2):
+        ids, after = store.owned(owner, limit=step, after=after)
         there = store.get_many(ids)
         found += [there[job_id] for job_id in ids if job_id in there and state in (None, there[job_id].state)]
         if after is None or len(found) >= limit:
             break
+    if len(found) > limit:
+        found = found[:limit]
+        after = found[-1].submitted_at, found[-1].id
     return found, after
 
 
@@ -260,6 +268,7 @@ def erase(job_id: str, owner: str) -> None:
             if job.state == records.RUNNING:
                 raise StillRuns(job_id)
             if store.erase(job_id, owner, expires_at=job.expires_at):
+                tell_ended(job_id)  # the local events of the job go too
                 return
     except Gone:
         # An earlier try did it, in this call or in another, and may have come no further than the record.

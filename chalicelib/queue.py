@@ -21,6 +21,7 @@ INTERACTIVE, BULK = "interactive", "bulk"
 QUEUES = (INTERACTIVE, BULK)
 
 FUNCTION = "chalicelib.pipeline.count_page"  # the one function that a queue may name
+MOST_WAIT = 600  # seconds: whoever can write to Redis must not be able to stop a job for good
 MAX_CONNECTIONS = 1000  # of a process; redis-py stops at 100, and each waiting request holds one
 JOB_ID = re.compile(r"[0-9a-f]{32}")
 _STAMPED = re.compile(rb"([0-9a-f]{32})-(\d{13,14})")
@@ -153,7 +154,9 @@ _METER = """
 local now = redis.call('TIME')
 now = now[1] * 1000000 + now[2]
 local interval, burst, always = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
-local tat = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now)
+local tat = tonumber(redis.call('GET', KEYS[1]) or '0')
+if not tat or not (tat > now) then tat = now end
+tat = math.min(tat, now + tonumber(ARGV[4]))
 local wait = tat - (burst - 1) * interval - now
 if wait > 0 and not always then return {0, wait, 0} end
 tat = tat + interval
@@ -177,12 +180,13 @@ def take_request(owner: str) -> tuple[bool, int, float]:
 
 
 def _meter(key: str, *, interval: float, burst: int, always: bool) -> tuple[int, int, int]:
+    most = MOST_WAIT * 1_000_000
     with _redis_errors():
         answer = _script(os.getpid())(
-            keys=[f"{settings.load().queue_name}:{key}"], args=[f"{interval:.0f}", burst, int(always)]
+            keys=[f"{settings.load().queue_name}:{key}"], args=[f"{interval:.0f}", burst, int(always), most]
         )
     passed, wait, left = (int(number) for number in answer)
-    return passed, wait, left
+    return passed, min(wait, most), left
 
 
 @functools.cache

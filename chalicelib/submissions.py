@@ -18,6 +18,7 @@ from chalicelib import urls
 MAX_DOCUMENT_BYTES = 1_048_576  # of a text or HTML document, as UTF-8; larger ones come as objects
 MAX_OPTIONS_BYTES = 16_384  # of everything else a submission says
 MAX_BODY_BYTES = 4 * MAX_DOCUMENT_BYTES  # a document of 1 MiB, escaped as JSON may escape it
+MAX_STRINGS = 1000  # of a body that is larger than its options may be: names and values, of which it has a dozen
 MAX_DEPTH = 16  # of JSON; a submission has one level
 MAX_FAULTS = 20  # that are named; a body has room for so many that no answer could hold them
 MAX_NAME = 100  # characters of a field's name that a fault repeats
@@ -171,6 +172,7 @@ def decode(raw: bytes) -> object:
     """The JSON of a submission. ``Unreadable``: not UTF-8, not JSON, a name twice, too deep, too large."""
     if len(raw) > MAX_BODY_BYTES:
         raise Unreadable("body-too-large", f"A body may have {MAX_BODY_BYTES} bytes, this one has {len(raw)}.")
+    _check_shape(raw)
     if not raw.strip():
         detail = "The body is empty: an object with one of url, text and html is expected."
         raise Unreadable("invalid-json", detail)
@@ -188,6 +190,30 @@ def decode(raw: bytes) -> object:
     if _deeper(value, MAX_DEPTH):
         raise Unreadable("invalid-json", f"The JSON is nested more than {MAX_DEPTH} levels deep.")
     return value
+
+
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+
+
+def _check_shape(raw: bytes) -> None:
+    """``Unreadable`` for a large body that is not large because of a text.
+
+    Reading JSON holds Python's lock: half a megabyte of names or numbers would stop all other requests meanwhile.
+    """
+    if len(raw) <= MAX_OPTIONS_BYTES:
+        return
+    at = outside = 0
+    for number, found in enumerate(_STRING.finditer(raw)):
+        outside += found.start() - at
+        at = found.end()
+        if number == MAX_STRINGS or outside > MAX_OPTIONS_BYTES:
+            break
+    else:
+        outside += len(raw) - at
+        if outside <= MAX_OPTIONS_BYTES:
+            return
+    detail = "The body is not a submission: it has too many names and values beside text and html."
+    raise Unreadable("invalid-json", detail)
 
 
 def check_sizes(fields: object) -> None:

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -120,18 +120,38 @@ def feed(inbox: Inbox) -> int:
 
 
 def write_endings(path: Path) -> None:
-    """Append each job that ends, prompted by the notice of its end: at most once."""
+    """Append each job that ends, prompted by the notice of its end: at most once; drop those that were erased."""
     while True:
         try:
+            drop_erased(path)
             for job_id in queue.endings():
                 job = jobs.table().get(job_id, gone=False)
-                if job is not None and job.finished_at is not None:
+                if job is None:
+                    drop(path, {job_id})
+                elif job.finished_at is not None:
                     line = json.dumps(publisher.cloud_event(job), ensure_ascii=False) + "\n"
                     with path.open("ab", buffering=0) as file:  # in one piece, wherever this process is stopped
                         file.write(line.encode())
         except Exception as error:  # noqa: BLE001 - whatever it is, the next one may pass
             logger.warning("endings: %r", error)
             time.sleep(1)
+
+
+def drop_erased(path: Path) -> None:
+    """Take the events of jobs that are not there any more out of the file."""
+    subjects = [json.loads(line)["subject"] for line in path.open("rb")]
+    drop(path, set(subjects) - jobs.table().get_many(list(dict.fromkeys(subjects))).keys())
+
+
+def drop(path: Path, job_ids: Collection[str]) -> None:
+    """Take the events of these jobs out of the file."""
+    lines = path.read_bytes().splitlines(keepends=True) if job_ids else []
+    kept = [line for line in lines if json.loads(line)["subject"] not in job_ids]
+    if len(kept) < len(lines):
+        new = path.with_name(f".{path.name}")
+        new.touch(mode=0o600)
+        new.write_bytes(b"".join(kept))
+        new.replace(path)
 
 
 def main(arguments: list[str]) -> None:

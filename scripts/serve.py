@@ -245,7 +245,7 @@ class Handler(BaseHTTPRequestHandler):
         headers = dict(returned["headers"])
         if not known:
             allow = {"Allow": headers.get("Allow", "")}
-            raise responses.Refused("method-not-allowed", f"Served are: {allow['Allow']}.", headers=allow)
+            raise responses.Refused("method-not-allowed", f"Allowed methods: {allow['Allow']}.", headers=allow)
         return returned["statusCode"], headers, raw
 
     def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:

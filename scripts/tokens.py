@@ -76,7 +76,7 @@ def main() -> int:
             return make(given.name, given.owner or given.name)
         return show() if given.command == "list" else revoke(given.token)
     except jobs.Unavailable as error:
-        print(f"The records cannot be reached: {error}", file=sys.stderr)
+        print(f"The job store is temporarily unavailable: {error}", file=sys.stderr)
         return 1
 
 

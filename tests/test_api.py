@@ -1,6 +1,8 @@
 """What the API takes and gives, without a server: bodies, queries, answers, access, the document."""
 
 import json
+import time
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +13,7 @@ from chalicelib import submissions
 from chalicelib.analysis import words
 from chalicelib.http import access, examples, negotiation, openapi, responses, schemas
 from chalicelib.http.responses import Refused
-from chalicelib.http.schemas import NoQuery, WordsQuery
+from chalicelib.http.schemas import ListQuery, NoQuery, WordsQuery
 from chalicelib.store import records
 
 JOB = msgspec.convert(examples.JOB, schemas.Job)
@@ -122,6 +124,54 @@ def test_json_that_is_nested_too_deep_is_refused_at_every_depth() -> None:
         responses.body(b'{"text":' + b"[" * 500_000)
 
 
+def _cpu(work: Callable[[], Any]) -> float:
+    """Seconds of CPU, the least of three tries."""
+    tries = []
+    for _ in range(3):
+        began = time.process_time()
+        work()
+        tries.append(time.process_time() - began)
+    return min(tries)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"{" + b",".join(b'"%x":0' % (n % 50_000) for n in range(400_000)) + b"}",
+        b"[" + b"0," * 2_000_000 + b"0]",
+        b"[" * 4_000_000,
+        b'{"text":' + b" " * 4_000_000 + b'"a"}',
+        b'"' * 4_000_000,
+    ],
+    ids=["names", "numbers", "brackets", "blanks", "quotes"],
+)
+def test_a_large_body_that_is_no_text_is_refused_before_it_is_read(raw: bytes) -> None:
+    def refuse() -> None:
+        with refused("invalid-json"):
+            responses.body(raw)
+
+    text = b'{"text":"' + b"a" * 1_000_000 + b'"}'
+    assert _cpu(refuse) < 3 * _cpu(lambda: responses.body(text))
+
+
+def test_a_text_may_hold_as_many_quotes_and_names_as_it_likes() -> None:
+    text = json.dumps([{"a": 0}] * 20_000)
+    assert responses.body(json.dumps({"text": text, "language": "en"}).encode()) == {"text": text, "language": "en"}
+
+
+@pytest.mark.parametrize("part", ["\t", '"', '\\"y', "a ", '="', 'a=" ', "a,", ";"])
+def test_a_header_costs_no_more_than_its_length(part: str) -> None:
+    def read(times: int) -> None:
+        value = "<" + part * times + "<"
+        negotiation.wait_preference(value)
+        negotiation.acceptable(value, ("application/json", "text/csv"))
+        negotiation.takes_gzip(value)
+        negotiation.matches(value, '"x"')
+
+    short, long = (_cpu(lambda times=times: read(times)) for times in (2_000, 16_000))  # type: ignore[misc]
+    assert long < 0.02 + 16 * short
+
+
 def test_a_query_has_defaults_and_refuses_what_it_does_not_know() -> None:
     assert responses.query({}, WordsQuery) == WordsQuery()
     assert responses.query({"limit": ["7"], "case": ["fold"]}, WordsQuery) == WordsQuery(limit=7, case="fold")
@@ -154,18 +204,32 @@ def test_times_are_rfc_3339_in_utc_with_milliseconds() -> None:
     assert shown.started_at is None
 
 
-def test_a_job_that_waits_for_its_next_try_says_when(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(responses.time, "time", lambda: 1000.0)
-    assert responses.retry_after(record()) == {"Retry-After": "1"}
-    assert responses.retry_after(record(not_before=1_007_500)) == {"Retry-After": "8"}
-    assert responses.retry_after(record(not_before=9_000_000)) == {"Retry-After": "60"}
-    assert responses.retry_after(record(not_before=1)) == {"Retry-After": "1"}
-    assert responses.retry_after(record(state="failed")) == {}
+def test_a_job_that_waits_for_its_next_try_says_when_by_the_clock_of_the_records() -> None:
+    now = 1_000_000
+    assert responses.retry_after(record(), now) == {"Retry-After": "1"}
+    assert responses.retry_after(record(not_before=1_007_500), now) == {"Retry-After": "8"}
+    assert responses.retry_after(record(not_before=9_000_000), now) == {"Retry-After": "60"}
+    assert responses.retry_after(record(not_before=1), now) == {"Retry-After": "1"}
+    assert responses.retry_after(record(state="failed"), now) == {}
+
+
+def test_a_list_of_large_jobs_goes_on_in_the_next_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(responses, "MAX_ANSWER_BYTES", 100_000)
+    found = [record(id=f"{n:032x}", submitted_at=10**12 - n, url="https://a.de/" + "x" * 8000) for n in range(30)]
+    got = responses.jobs_answer(found, None, ListQuery(limit=30), "/p")
+    shown = json.loads(got.body)
+    assert 9 <= len(shown["jobs"]) <= 12
+    assert len(got.body) < 100_000
+    asked = responses.query({"cursor": [shown["next"].rpartition("=")[2]], "limit": ["30"]}, ListQuery)
+    last = found[len(shown["jobs"]) - 1]
+    assert responses.read_cursor(asked.cursor) == (last.submitted_at, last.id)
+    assert got.headers["Link"] == f'<{shown["next"]}>; rel="next"'
+    assert json.loads(responses.jobs_answer([], None, ListQuery(), "/p").body) == {"jobs": [], "next": None}
 
 
 def test_the_entity_tag_changes_with_the_version_and_with_a_later_job_of_the_same_key() -> None:
     tags = {
-        responses.job_answer(one, None, more={}).headers["ETag"]
+        responses.job_answer(one, None, now=0, more={}).headers["ETag"]
         for one in (record(), record(version=2), record(submitted_at=2_000_000_000_000))
     }
     assert len(tags) == 3

@@ -1,5 +1,6 @@
 """The local inbox: which files are new, and that none of them ends the stack."""
 
+import json
 import os
 import time
 from pathlib import Path
@@ -127,3 +128,14 @@ def test_the_event_is_like_the_one_of_s3() -> None:
     assert event["source"] == "aws.s3"
     assert event["detail-type"] == "Object Created"
     assert event["detail"]["object"] == {"key": "a b.urls", "size": 3, "etag": "v"}
+
+
+def test_the_events_of_an_erased_job_leave_the_file_and_the_others_stay(tmp_path: Path) -> None:
+    lines = [json.dumps({"subject": subject, "data": "é"}, ensure_ascii=False) + "\n" for subject in "abca"]
+    path = drop(tmp_path, "events.jsonl", "".join(lines))
+    feed.drop(path, {"a"})
+    assert path.read_text() == lines[1] + lines[2]
+    assert sorted(tmp_path.iterdir()) == [path]
+    feed.drop(path, {"z"})
+    feed.drop(path, set())
+    assert path.read_text() == lines[1] + lines[2]

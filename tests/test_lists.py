@@ -1,5 +1,6 @@
 import gzip
 import json
+import time
 
 import pytest
 
@@ -76,6 +77,16 @@ def test_a_list_takes_every_option() -> None:
     assert said(bad) == "must be true or false"
     line = json.dumps({"url": "a.de", "keep_text": False, **options}).encode()
     assert [line.submission for line, _ in lists.read("jsonl", [line])] == [wanted]
+
+
+def test_open_quotes_in_every_line_cost_no_more_than_the_lines() -> None:
+    def cost(lines: int) -> float:
+        data = b"url,select\n" + b'a","x\n' * lines
+        began = time.process_time()
+        assert sum(1 for _ in lists.read("csv", [data])) >= lines - 1
+        return time.process_time() - began
+
+    assert cost(40_000) < 4 * cost(10_000)
 
 
 @pytest.mark.parametrize("data", [b"a,b\n1,2\n", b"url,URL\na.de,b.de\n", b'"url\na.de\n', b"https://a.de/\n"])

@@ -14,6 +14,7 @@ from chalicelib import submissions
 from chalicelib.submissions import Fault, InvalidSubmission, Submission
 
 GZIP = b"\x1f\x8b"  # what its files begin with
+BROKEN = 100  # records with an open quote, after which a record has one line: each costs RECORD_BYTES to find
 RECORD_BYTES = 32_768  # of a line of addresses or a CSV record, which may have several lines
 
 
@@ -137,6 +138,7 @@ def _records(raw: "_Raw") -> Iterator[tuple[int, list[str] | InvalidSubmission, 
 def _broken(raw: "_Raw", lines: list[_Physical], detail: str) -> tuple[int, InvalidSubmission, int]:
     for line in reversed(lines[1:]):
         raw.put_back(line)
+    raw.broken += len(lines) > 1
     number, _, size = lines[0]
     return number, InvalidSubmission(Fault("", detail)), size
 
@@ -149,6 +151,8 @@ def _texts(raw: "_Raw", lines: list[_Physical]) -> Iterator[str]:
     total = 0
     for number, line, size in raw:
         lines.append((number, line, size))
+        if len(lines) > 1 and raw.broken > BROKEN:
+            raise _TooLong
         total += size
         if line is None or total > RECORD_BYTES:
             raise _TooLong
@@ -165,6 +169,7 @@ class _Raw:
     def __init__(self, chunks: Iterable[bytes], position: Position, limit: int) -> None:
         self.offset = position.offset
         self.number = position.line
+        self.broken = 0
         self._lines = _split(chunks, limit)
         self._back: list[_Physical] = []
 

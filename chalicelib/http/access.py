@@ -20,7 +20,7 @@ EXPOSED = (
     "Location, ETag, Link, Retry-After, Preference-Applied, Idempotency-Replayed, RateLimit, RateLimit-Policy, "
     "X-Request-Id"
 )
-TAKEN = "Authorization, Content-Type, Idempotency-Key, If-None-Match, Prefer"
+CORS_ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, If-None-Match, Prefer"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([0-9a-z.-]+))(?::\d*)?", re.IGNORECASE | re.ASCII)
 _BEARER = re.compile(r"bearer +([\x21-\x7e]{1,200})", re.IGNORECASE | re.ASCII)
@@ -43,7 +43,7 @@ def check_local(given: Headers, method: str, *, allow_origin: str) -> None:
     else:
         foreign = not host or origin.lower() not in (f"http://{host.lower()}", f"https://{host.lower()}")
     if foreign:
-        raise Refused("forbidden", "Requests of another origin's page are not taken.")
+        raise Refused("forbidden", "Cross-origin requests are not allowed.")
 
 
 def _is_local(host: str) -> bool:
@@ -77,7 +77,7 @@ def _unauthorized(detail: str, challenge: str) -> Refused:
     return Refused("unauthorized", detail, headers={"WWW-Authenticate": challenge})
 
 
-def within_limit(owner: str, take: Callable[[str], tuple[bool, int, float, int] | None]) -> dict[str, str]:
+def enforce_rate_limit(owner: str, take: Callable[[str], tuple[bool, int, float, int] | None]) -> dict[str, str]:
     """Count the request; the rate-limit headers, or Refused with 429. Nothing is limited while nobody counts."""
     taken = take(owner)
     if taken is None:
@@ -101,6 +101,6 @@ def cors(given: Headers, method: str, allow_origin: str, methods: Sequence[str])
         found["Vary"] = "Origin"
     if method == "OPTIONS" and "access-control-request-method" in given:
         found["Access-Control-Allow-Methods"] = ", ".join(methods)
-        found["Access-Control-Allow-Headers"] = TAKEN
+        found["Access-Control-Allow-Headers"] = CORS_ALLOWED_HEADERS
         found["Access-Control-Max-Age"] = "7200"
     return found

@@ -7,9 +7,11 @@ import re
 from collections.abc import Sequence
 
 _Q = re.compile(r"(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", re.ASCII)
+# No white space before the name: findall would look through a long run of it from each of its characters.
 _PREFERENCE = re.compile(
-    r'\s*([!#$%&\'*+.^_`|~\w-]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]*))?(?:"(?:[^"\\]|\\.)*"|[^,"])*', re.ASCII
+    r'([!#$%&\'*+.^_`|~\w-]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]*))?(?:"(?:[^"\\]|\\.)*"|[^,"])*', re.ASCII
 )
+_LONGEST = 1000  # characters of Prefer that are read; what it may hold takes twenty
 _ETAG = re.compile(r'(?:W/)?("[^"]*")')
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
@@ -57,7 +59,7 @@ def takes_gzip(accept_encoding: str | None) -> bool:
 
 def wait_preference(prefer: str | None) -> int | None:
     """Seconds of ``Prefer: wait=N``, or None; the first of several counts and a bad one does not (RFC 7240)."""
-    for name, value in _PREFERENCE.findall(prefer or ""):
+    for name, value in _PREFERENCE.findall((prefer or "")[:_LONGEST]):
         if name.lower() == "wait":
             seconds = value.strip('"')
             return int(seconds) if re.fullmatch(r"\d{1,9}", seconds, re.ASCII) else None

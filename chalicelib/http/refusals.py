@@ -1,10 +1,10 @@
-"""What the doors say of an exception: every fault that jobs and submissions know of, as a problem of the API. Pure."""
+"""From an exception to a problem of the API: every error that jobs and submissions raise. Pure."""
 
 from chalicelib import jobs
 from chalicelib.http import negotiation
 from chalicelib.http.responses import Refused
 
-UNAVAILABLE = "The records cannot be reached. The same request may be made again."
+UNAVAILABLE = "The job store is temporarily unavailable; retry the request."
 _SAID: dict[type[Exception], tuple[str, str]] = {
     jobs.NotFound: ("not-found", "There is no such job, or it is not yours."),
     jobs.Gone: ("gone", "The job has expired or was erased."),
@@ -14,7 +14,7 @@ _SAID: dict[type[Exception], tuple[str, str]] = {
 }
 
 
-def of(error: BaseException) -> Refused | None:
+def problem_for(error: BaseException) -> Refused | None:
     """The refusal that this exception is, or None where the fault is our own."""
     if isinstance(error, Refused):
         return error

@@ -8,7 +8,6 @@ import gzip
 import json
 import math
 import re
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NoReturn, TypeVar
@@ -136,24 +135,27 @@ def job(record: Any) -> Job:
     )
 
 
-def accepted(record: Any, *, prefix: str, more: Mapping[str, str] | None = None) -> Answer:
-    """202 with where to look and when; 200 when the job has ended and the client waited for that."""
+def accepted(record: Any, *, prefix: str, now: int, more: Mapping[str, str] | None = None) -> Answer:
+    """202 with where to look and when; 200 when the job has ended and the client waited for that.
+
+    ``now`` is DynamoDB's time in milliseconds.
+    """
     waited = more is not None and "Preference-Applied" in more
     shown = {
         "Location": f"{prefix}/jobs/{record.id}",
         "Cache-Control": "no-store",
         **(more or {}),
-        **retry_after(record),
+        **retry_after(record, now),
     }
     return answer(200 if waited and record.state in ENDED else 202, job(record), shown)
 
 
-def job_answer(record: Any, if_none_match: str | None, *, more: Mapping[str, str]) -> Answer:
+def job_answer(record: Any, if_none_match: str | None, *, now: int, more: Mapping[str, str]) -> Answer:
     """200 with the job, or 304 when the client has it as it is."""
     # The version alone would do, were it not that an expired job's key may be used for another job; weak, since gzip
     # gives other bytes for the same job.
     etag = f'W/"{record.version}-{record.submitted_at:x}"'
-    shown = {"ETag": etag, "Cache-Control": "private, no-cache", **more, **retry_after(record)}
+    shown = {"ETag": etag, "Cache-Control": "private, no-cache", **more, **retry_after(record, now)}
     if negotiation.matches(if_none_match, etag):
         return Answer(304, headers=shown)
     return answer(200, job(record), shown)
@@ -164,11 +166,11 @@ def words_etag(record: Any, media_type: str) -> str:
     return f'W/"{record.version}-{record.submitted_at:x}-{media_type.partition("/")[2]}"'
 
 
-def retry_after(record: Any) -> dict[str, str]:
-    """When to ask again: in a second, or when the job's next try is due."""
+def retry_after(record: Any, now: int) -> dict[str, str]:
+    """When to ask again: in a second, or when the job's next try is due; ``now`` and that time are DynamoDB's."""
     if record.state in ENDED:
         return {}
-    pause = math.ceil(record.not_before / 1000 - time.time()) if record.not_before else 1
+    pause = math.ceil((record.not_before - now) / 1000) if record.not_before else 1
     return {"Retry-After": str(min(max(pause, 1), 60))}
 
 
@@ -253,6 +255,16 @@ def _sentence(faults: Sequence[Fault]) -> str:
 
 
 # --- cursors and pages ---
+
+
+def jobs_answer(found: Sequence[Any], after: tuple[int, str] | None, asked: ListQuery, prefix: str) -> Answer:
+    """A page of records (``records.Job``) with a link to the next; as many as ``MAX_ANSWER_BYTES`` has room for."""
+    rows = _fitting(_encode(job(record)) for record in found)
+    if len(rows) < len(found):
+        after = found[len(rows) - 1].submitted_at, found[len(rows) - 1].id
+    following = list_link(prefix, asked, after)
+    body = b'{"jobs":[' + b",".join(rows) + b"]," + _encode({"next": following})[1:]
+    return Answer(200, body, {"Content-Type": JSON, "Cache-Control": "no-store", **link(following)})
 
 
 def cursor(after: tuple[int, str]) -> str:

@@ -216,22 +216,35 @@ class Records:
 
     # --- a job's life, in its order ---
 
-    def submit(self, job: Job, document: Sequence[bytes] = ()) -> tuple[Job, bool]:
+    def submit(self, job: Job, document: Sequence[bytes] = (), *, keyed: bool = False) -> tuple[Job, bool]:
         """Put a new job; returns it and True, or the job that is already there for the same request and False.
 
         ``document`` holds the pieces of a submitted text or HTML, written first, since a job that exists may be run
-        at once. ``KeyReused`` where another request holds the id; ``Gone`` where that job was erased.
+        at once. ``keyed`` says that the id may be taken: then one looks before, so that nothing is written in vain.
+        ``KeyReused`` where another request holds the id; ``Gone`` where that job was erased.
         """
+        if document and keyed and (existing := self.get(job.id)) is not None:
+            return _same(existing, job), False
         for number, piece in enumerate(document):
             self._put_piece(job.id, f"input#{job.request_hash}", number, piece, job.expires_at)
         try:
             self._call("put_item", **self._new(job))
         except _ConditionFailed:
-            existing = self.get(job.id)
-            if existing is None:
-                raise Unavailable("the record changed while it was written") from None
-            return _same(existing, job), False
+            return self._found(job, document), False
         return job, True
+
+    def _found(self, job: Job, document: Sequence[bytes]) -> Job:
+        """The job that holds the id; the document that was written in vain is deleted."""
+        try:
+            existing = self.get(job.id)
+        except Gone:
+            self._delete_input(job, len(document))
+            raise
+        if existing is None:
+            raise Unavailable("the record changed while it was written")
+        if existing.request_hash != job.request_hash or existing.state in TERMINAL:
+            self._delete_input(job, len(document))
+        return _same(existing, job)
 
     def submit_many(self, new: Sequence[Job]) -> list[tuple[Job, bool] | RecordError]:
         """Put many new jobs without documents; of each what ``submit`` returns or raises."""
@@ -328,7 +341,9 @@ class Records:
         except _ConditionFailed:
             # A try whose answer was lost may have been the one that did it.
             seen = self.get(job.id, gone=False)
-            return seen is not None and seen.state == state and seen.claim == job.claim
+            if seen is None or seen.state != state or seen.claim != job.claim:
+                return False
+        self._delete_input(job, job.input_pieces)
         return True
 
     def retry(self, job: Job, *, not_before: int, failed: bool = True, turns: Sequence[str] = ()) -> bool:
@@ -358,7 +373,10 @@ class Records:
         """
         if job.failures + 1 >= max_attempts:
             ended = {"state": FAILED, "finished_at": self.clock.now(), "error": error}
-            return self._as_read(job, ended, add={"failures": 1}, drop=_OPEN)
+            if not self._as_read(job, ended, add={"failures": 1}, drop=_OPEN):
+                return False
+            self._delete_input(job, job.input_pieces)
+            return True
         again = {"state": QUEUED, "not_before": 0, "turns": [], **self._queued_now(job)}
         return self._as_read(job, again, add={"failures": 1}, drop=_HELD)
 
@@ -383,7 +401,7 @@ class Records:
         """End a job that has not ended; the job, or None when it has ended, is unknown or is another's."""
         now, token = self.clock.now(), new_token()
         try:
-            return self._change(
+            job: Job | None = self._change(
                 job_id,
                 {"state": CANCELED, "finished_at": now, "claim": token},
                 "#owner = :owner AND #state IN (:queued, :running) AND #expires_at > :now",
@@ -393,7 +411,10 @@ class Records:
         except _ConditionFailed:
             # A try whose answer was lost may have been the one that did it.
             seen = self.get(job_id, gone=False)
-            return seen if seen is not None and seen.claim == token else None
+            job = seen if seen is not None and seen.claim == token else None
+        if job is not None:
+            self._delete_input(job, job.input_pieces)
+        return job
 
     def pass_over(self, job_id: str) -> None:
         """Take a job that expired without having ended out of the index of what is due, before its TTL does."""
@@ -424,6 +445,15 @@ class Records:
                 requests = [{"DeleteRequest": {"Key": key}} for key in keys[start : start + 25]]
                 for _ in self._batch("batch_write_item", {self.table_name: requests}, "UnprocessedItems"):
                     pass
+
+    def _delete_input(self, job: Job, pieces: int) -> None:
+        """Delete the submitted document of a job that has ended: nobody reads it again.
+
+        An outage just then leaves it until the job is erased or expires; the job has ended all the same.
+        """
+        with contextlib.suppress(Unavailable):
+            for number in range(pieces):
+                self._call("delete_item", Key=_key(_pk(job.id), f"input#{job.request_hash}#{number:04}"))
 
     # --- reading ---
 

@@ -222,6 +222,18 @@ def test_a_job_that_waited_for_its_own_host_asks_the_next_one_in_turn_too(
     assert server.paths()[1:] == ["/from", "/good"]
 
 
+@pytest.mark.parametrize("planted", ["1" + "0" * 18, "1e300", "inf", "nan", "-1", "soon"])
+def test_what_somebody_wrote_into_redis_stops_a_host_and_an_owner_for_ten_minutes_at_most(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch, planted: str
+) -> None:
+    monkeypatch.setenv("QUEUE_NAME", "planted")
+    for key in ("planted:host:a.test", "planted:owner:ann"):
+        queue.connection().set(key, planted)
+    assert 0 <= queue.host_wait("a.test") <= queue.MOST_WAIT
+    assert 0 <= queue.take_request("ann")[2] <= queue.MOST_WAIT
+    assert 0 < queue.connection().pttl("planted:host:a.test") <= (queue.MOST_WAIT + 2) * 1000
+
+
 def test_the_deadline_holds_over_all_hops_together(server: Hostile) -> None:
     def slow(location: str) -> Scenario:
         return lambda sock: (time.sleep(0.6 * DEADLINE), redirect(location)(sock))[0]

@@ -404,6 +404,33 @@ def test_the_list_can_be_of_one_state(door: Door) -> None:
     assert {job["state"] for job in found} == {"canceled"}
 
 
+def test_a_list_of_one_state_reads_a_bounded_number_of_records_and_goes_on(
+    dynalite_table: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records._open.cache_clear()
+    store, read = jobs.table(), []
+    new = [
+        records.Job(
+            id=f"{n:032x}", owner="o", kind="url", queue="bulk", request_hash="", submitted_at=n, expires_at=2**40
+        )
+        for n in range(450)
+    ]
+    store.submit_many(new)
+    store.cancel(new[0].id, "o")
+    many = records.Records.get_many
+    monkeypatch.setattr(records.Records, "get_many", lambda self, ids: read.extend(ids) or many(self, ids))
+    found, after = jobs.owned("o", limit=1, state="canceled")
+    assert (found, len(read)) == ([], jobs.OWNED_READ)
+    while after is not None:
+        more, after = jobs.owned("o", limit=1, after=after, state="canceled")
+        found += more
+    assert [job.id for job in found] == [new[0].id]
+    assert len(read) == len(set(read)) == 450
+    some, after = jobs.owned("o", limit=3, state="queued")
+    rest, _ = jobs.owned("o", limit=3, state="queued", after=after)
+    assert [job.submitted_at for job in some + rest] == [449, 448, 447, 446, 445, 444]
+
+
 @pytest.mark.parametrize(
     "target",
     [

@@ -283,9 +283,9 @@ def test_a_client_that_trickles_is_cut_off(port: int, monkeypatch: pytest.Monkey
 
 
 def test_a_refused_client_that_stays_is_answered_once(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    refused, problem = [], serve.api.problem
+    refused, problem = [], serve.responses.problem
     monkeypatch.setattr(serve, "LINGER_SECONDS", 0.2)
-    monkeypatch.setattr(serve.api, "problem", lambda one: refused.append(one.name) or problem(one))
+    monkeypatch.setattr(serve.responses, "problem", lambda one: refused.append(one.name) or problem(one))
     connection = Connection(port)
     assert connection.problem(POST + b"Content-Length: 99999999\r\n\r\n{") == (413, "body-too-large")
     time.sleep(0.5)
@@ -384,7 +384,7 @@ def test_records_that_are_away_are_said_on_the_page(
     monkeypatch.setattr(jobs, name, away)
     response = Connection(port)(form("text=cat&key=k3") if sent == b"POST" else sent)
     assert (response.status, response.getheader("Content-Type")) == (503, "text/html; charset=utf-8")
-    assert b"The same request may be made again" in response.content  # type: ignore[attr-defined]
+    assert b"temporarily unavailable" in response.content  # type: ignore[attr-defined]
 
 
 def test_the_pages_files_may_be_kept_and_no_others_are_served(port: int) -> None:

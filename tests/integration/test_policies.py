@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
+import msgspec
 import pytest
 import redis
 import requests
@@ -38,6 +39,8 @@ OF_LAMBDA = {
 }  # fmt: skip
 # S3 answers 403 instead of 404 for an object that is not there to who may not list: nothing calls it.
 OF_S3 = {"s3:ListBucket"}
+# What the functions of the events call only where a job was made and erased between their look and their write.
+IN_A_RACE = {("dynamodb:DeleteItem", "table")}
 BUCKET, TOKEN = "documents", "secret-token"
 Call = tuple[str, str]  # an IAM action, and the resource as the policies' statements name it
 
@@ -197,6 +200,7 @@ def test_the_api_may_do_what_its_routes_do(cloud: Cloud, monkeypatch: pytest.Mon
             assert claimed is not None
             cloud.records.finish(claimed, [b""], page={}, totals={}, top=[])
             gateway.request("GET", f"/jobs/{second}/words", headers)
+            ask("DELETE", f"/jobs/{second}")
 
     used = cloud.calls_during(run)
     assert used == allowed(policy("api_handler"))
@@ -207,7 +211,7 @@ def test_the_queue_s_function_may_do_what_it_does(cloud: Cloud) -> None:
     messages = [{"messageId": str(n), "body": json.dumps(body)} for n, body in enumerate(bodies)]
     event = {"Records": [{**message, "eventSource": "aws:sqs"} for message in messages]}
     used = cloud.calls_during(invoke(cloud, "sqs", event, event))
-    assert used == allowed(policy("sqs"))
+    assert used == allowed(policy("sqs")) - IN_A_RACE
 
 
 def test_the_bucket_s_function_may_do_what_it_does(cloud: Cloud) -> None:
@@ -223,14 +227,14 @@ def test_the_bucket_s_function_may_do_what_it_does(cloud: Cloud) -> None:
             function.invoke(listed, timeout=12)
 
     used = cloud.calls_during(run)
-    assert used == allowed(policy("s3"))
+    assert used == allowed(policy("s3")) - IN_A_RACE
 
 
 def test_the_bus_s_function_may_do_what_it_does(cloud: Cloud) -> None:
     asked = [{"text": "to be"}, {"url": "https://example.com/"}]
     events = [{**_event("test", "Word Count Requested"), "detail": detail} for detail in asked]
     used = cloud.calls_during(invoke(cloud, "requested", *events, *events))
-    assert used == allowed(policy("requested"))
+    assert used == allowed(policy("requested")) - IN_A_RACE
 
 
 def test_the_sweep_may_do_what_it_does(cloud: Cloud) -> None:
@@ -245,6 +249,8 @@ def test_the_sweep_may_do_what_it_does(cloud: Cloud) -> None:
         url="https://example.com/",
     )
     cloud.records.submit(lost)
+    given_up = {"state": records.RUNNING, "failures": 2, "kind": "text", "input_pieces": 1}
+    cloud.records.submit(msgspec.structs.replace(lost, id=records.new_id(), **given_up), [b"text"])
     used = cloud.calls_during(invoke(cloud, "sweep", _event("aws.events", "Scheduled Event")))
     assert used == allowed(policy("sweep"))
 
@@ -292,8 +298,7 @@ def test_a_worker_may_do_what_it_does(cloud: Cloud) -> None:
     used = cloud.calls_during(run) - {("dynamodb:Scan", "table")}  # the test's own look
     assert used <= allowed(checks.statements(role, "WorkerRole")), "a call is missing"
     spare = allowed(checks.statements(role, "WorkerRole")) - used
-    seldom = {("dynamodb:BatchGetItem", "table"), ("dynamodb:DeleteItem", "table")}
-    assert spare <= seldom, "which are called only when something was lost, or canceled while it ran"
+    assert spare <= {("dynamodb:BatchGetItem", "table")}, "which is called only when something was lost"
 
 
 def _states(cloud: Cloud) -> list[str]:

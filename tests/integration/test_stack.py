@@ -19,6 +19,7 @@ from typing import Any
 import nltk
 import psutil
 import pytest
+import requests
 
 from chalicelib import counting, extracting
 from scripts import run, servers
@@ -209,7 +210,14 @@ def test_files_in_the_inbox_become_jobs_and_their_ends_events(stack: Stack) -> N
     stack.start()
     (inbox / "new.txt").write_text("five")
     assert ended_in(told, 4) == ["five", "four", "one", "three"], "after a second start only the new file is a job"
-    assert len(stack.ask("/jobs")["jobs"]) == 4
+    listed = stack.ask("/jobs")["jobs"]
+    assert len(listed) == 4
+    erased = listed[0]["id"]
+    requests.delete(f"{stack.url}/jobs/{erased}", timeout=10).raise_for_status()
+    until = time.monotonic() + 10
+    while erased in told.read_text() and time.monotonic() < until:
+        time.sleep(0.1)
+    assert [erased in told.read_text(), len(told.read_text().splitlines())] == [False, 3]
 
 
 def ended_in(told: Path, count: int) -> list[str]:
