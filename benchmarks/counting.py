@@ -56,8 +56,7 @@ def usual(page: Sample) -> object:
 
 def ours(page: Sample) -> object:
     found = extracting.extract(page.body, f"text/html; charset={page.charset}")
-    language = counting.language_of(found.text, found.language, None)
-    return counting.tally(found.text, language)
+    return counting.count(found.text, counting.languages_of(found.text, found.language).language)
 
 
 def floor(page: Sample) -> object:
@@ -118,9 +117,9 @@ def parts(pages: list[Sample]) -> list[tuple[str, float, float]]:
             marks = [time.process_time()]
             found = extracting.extract(page.body, f"text/html; charset={page.charset}")
             marks.append(time.process_time())
-            language = counting.language_of(found.text, found.language, None)
+            language = counting.languages_of(found.text, found.language).language
             marks.append(time.process_time())
-            counting.tally(found.text, language)
+            counting.count(found.text, language)
             marks.append(time.process_time())
             for number, name in enumerate(spent):
                 spent[name][turn] += marks[number + 1] - marks[number]

@@ -107,9 +107,9 @@ def pages(kind: str, sizes: Iterable[int]) -> list[list[str]]:
         steps = [time.process_time()]
         page = extracting.extract(body, "text/html")
         steps.append(time.process_time())
-        tally = counting.tally(page.text, "en")
+        counts = counting.count(page.text, "en")
         steps.append(time.process_time())
-        table = words.pack(words.table(tally.counts, counting.stop_words("en")))
+        table = words.pack(words.table(counts, counting.stop_words("en")))
         steps.append(time.process_time())
         took = [f"{(after - before) * 1000:.1f}" for before, after in itertools.pairwise(steps)]
         rows.append([f"{size:,} {kind}", f"{len(body):,}", *took, f"{sum(map(len, table)):,}", str(len(table))])

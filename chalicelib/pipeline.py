@@ -5,6 +5,7 @@
 
 import contextlib
 import hashlib
+import math
 import random
 import signal
 import threading
@@ -24,6 +25,10 @@ BACKOFF_SECONDS = 1.0  # before the first retry; doubles with each
 BACKOFF_MOST = 300.0
 RETRY_AFTER_MOST = 600.0  # a server's Retry-After is honoured up to here
 HOST_PATIENCE = 0.25  # seconds that a worker sleeps for its turn at a host before it gives the job back
+NLTK_SECONDS = 20.0  # for words=nltk: before the kernel's limit of CPU time ends the process
+NLTK_TOO_SLOW = (
+    "NLTK needs too long for this text. Count it with words=unicode, which takes time in proportion to the text."
+)
 TOP = 10
 TITLE_MOST, WORD_MOST = 1000, 500  # characters shown of a title and of a top word; the table has the whole word
 
@@ -76,7 +81,7 @@ class _Failed(Exception):
 
 def preload() -> None:
     """Load what jobs need, before workers are forked from this process: each of them would hold it otherwise."""
-    counting.preload(counting.LANGUAGES)
+    counting.preload(nltk=settings.load().words == "nltk")
     extracting.extract(b"<p>warm</p>", "text/html")
 
 
@@ -93,7 +98,7 @@ def count_page(job_id: str, worker: str = "alone") -> Outcome:
     lease = max(0.1, ((job.lease_until or 0) - store.now()) / 1000)
     lease_over = time.monotonic() + lease * 0.95
     try:
-        with _time_limit(lease * 0.8):
+        with _time_limit(lease * 0.8, _OutOfTime):
             result = _result(store, job, outcome)
     except _NotYet as early:
         turn = store.now() + int(early.seconds * 1000)
@@ -153,18 +158,16 @@ def _result(store: Records, job: Job, outcome: Outcome) -> dict[str, Any]:
         except extracting.BadEncoding as error:
             raise _Failed("bad-encoding", str(error)) from None
     with _clocked(outcome, "count"):
-        language = counting.language_of(page.text, page.language, options.get("language"))
-        tally = counting.tally(page.text, language)
-        table = words.table(tally.counts, counting.stop_words(language), language)
-        totals = words.totals(table)
-        pieces = words.pack(table)
+        counted = _counted(page.text, page.language, options)
+        totals = words.totals(counted.table)
+        pieces = words.pack(counted.table)
     return {
         "words": pieces,
         "page": {
             "url": source.url,
             "status": source.status,
             "title": page.title[:TITLE_MOST] if page.title else page.title,
-            "language": language,
+            "language": counted.language,
             "encoding": page.encoding,
             "bytes": len(source.body),
             "sha256": hashlib.sha256(source.body).hexdigest(),
@@ -173,11 +176,38 @@ def _result(store: Records, job: Job, outcome: Outcome) -> dict[str, Any]:
             "words": totals.words,
             "distinct": totals.distinct,
             "stop_words": totals.stop_words,
-            "stop_list": counting.has_stop_words(language),
-            "approximate": tally.approximate,
+            "stop_list": counted.stop_list,
         },
-        "top": [{"word": row.word[:WORD_MOST], "count": row.count} for row in words.top(table, TOP)],
+        "top": [{"word": row.word[:WORD_MOST], "count": row.count} for row in words.top(counted.table, TOP)],
+        "rules": counted.rules,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """A page's words; ``language`` is None where nobody knows it, and then nothing is a stop word."""
+
+    table: words.Table
+    segments: counting.Segments
+    language: str | None
+    stop_list: bool
+    rules: str
+
+
+def _counted(text: str, declared: str | None, options: dict[str, Any]) -> _Counted:
+    """The words of a page by the job's options, marked by the stop words of all of the page's languages."""
+    rules = options.get("words", "unicode")
+    requested = counting.language_code(options.get("language"))
+    vote = counting.languages_of(text, declared) if requested is None else counting.Vote(requested, {requested: 1.0})
+    try:
+        with _time_limit(NLTK_SECONDS if rules == "nltk" else math.inf):
+            segments = counting.segment(text, vote.language, words=rules, numbers=options.get("numbers", "drop"))
+    except TimeoutError:
+        raise _Failed("timeout", NLTK_TOO_SLOW) from None
+    stop_words = frozenset[str]().union(*map(counting.stop_words, vote.shares))
+    language = vote.language or ""
+    table = words.table(segments.counts(), lambda word: words.fold(word, language) in stop_words, language)
+    return _Counted(table, segments, vote.language, bool(stop_words), counting.rules(rules))
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,15 +306,20 @@ def _clocked(outcome: Outcome, part: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    """Raise ``_OutOfTime`` here after ``seconds``. Signals reach only the main thread, which is where workers run."""
-    if threading.current_thread() is not threading.main_thread():
+def _time_limit(seconds: float, late: type[BaseException] = TimeoutError) -> Iterator[None]:
+    """Raise ``late`` here after ``seconds``, or when an outer limit's time is over, whose error that is.
+
+    Signals reach only the main thread, which is where workers run.
+    """
+    left = signal.getitimer(signal.ITIMER_REAL)[0] or math.inf
+    if threading.current_thread() is not threading.main_thread() or seconds >= left:
         yield
         return
 
     def ring(*_: object) -> None:
-        raise _OutOfTime
+        raise late
 
+    started = time.monotonic()
     before = signal.signal(signal.SIGALRM, ring)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
@@ -292,3 +327,5 @@ def _time_limit(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+        if left < math.inf:
+            signal.setitimer(signal.ITIMER_REAL, max(0.001, left - (time.monotonic() - started)))

@@ -34,7 +34,7 @@ DONE = Job(
         "bytes": 5,
         "sha256": "x",
     },
-    totals={"words": 2, "distinct": 1, "stop_words": 0, "stop_list": True, "approximate": False},
+    totals={"words": 2, "distinct": 1, "stop_words": 0, "stop_list": True},
     top=[{"word": "Wörter", "count": 2}],
     request_id="r-1",
 )

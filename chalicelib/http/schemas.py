@@ -82,7 +82,6 @@ class Totals(Struct, kw_only=True):
     words: Annotated[int, Meta(ge=0)]
     distinct: Annotated[int, Meta(ge=0)]
     stop_words: Annotated[int, Meta(ge=0)]
-    approximate: bool = False
     stop_list: Annotated[bool, Meta(description="Whether there is a list of stop words for the language.")] = True
 
 

@@ -53,14 +53,14 @@ def after(owner: object, name: str) -> None:
 
 def kill_on_page() -> None:
     """A page that takes every worker down with it."""
-    real = counting.tally
+    real = counting.segment
 
-    def broken(text: str, language: str) -> object:
+    def broken(text: str, *args: object, **kwargs: object) -> object:
         if "killer" in text:
             die()
-        return real(text, language)
+        return real(text, *args, **kwargs)
 
-    counting.tally = broken
+    counting.segment = broken
 
 
 def stop_in_fetch() -> None:

@@ -193,7 +193,7 @@ def ends_of_all_kinds() -> dict[str, str]:
             "bytes": 1,
             "sha256": "0",
         }
-        totals = {"words": 1, "distinct": 1, "stop_words": 0, "stop_list": True, "approximate": False}
+        totals = {"words": 1, "distinct": 1, "stop_words": 0, "stop_list": True}
         store.finish(claimed, [b"x" * 1000], page=page, totals=totals, top=[{"word": word, "count": 1}] * 10)
         ended[job.id] = "succeeded"
     return ended

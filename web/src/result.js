@@ -112,7 +112,6 @@ function showFacts(parts, job) {
   else if (totals.stop_list === false) {
     caution(parts, `There is no list of stop words for ${page.language ? languageName(page.language) : 'this language'}: all words are shown.`)
   }
-  if (totals.approximate) caution(parts, 'This text is unusual, and was counted in a simpler way: some counts are approximate.')
 }
 
 function stopShare({ words, stop_words: stop, stop_list: list }) {
