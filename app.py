@@ -284,7 +284,7 @@ def read_words(job_id: str) -> Answer:
     if negotiation.matches(_request().headers.get("if-none-match"), about["ETag"]):
         return Answer(304, headers=about)
     answer = responses.words_answer(
-        job, words.unpack(jobs.words(record)), asked, media_type=media_type, prefix=_prefix()
+        job, words.unpack(jobs.artifact(record, "words")), asked, media_type=media_type, prefix=_prefix()
     )
     answer.headers |= about
     return answer
@@ -346,7 +346,7 @@ def _plain_view(record: jobs.Job) -> dict[str, Any]:
         return {"job": responses.plain(job)}
     asked = WordsQuery()
     answer = responses.words_answer(
-        job, words.unpack(jobs.words(record)), asked, media_type=responses.JSON, prefix=_prefix()
+        job, words.unpack(jobs.artifact(record, "words")), asked, media_type=responses.JSON, prefix=_prefix()
     )
     return {"job": responses.plain(job), "words": responses.plain(answer)["words"]}
 

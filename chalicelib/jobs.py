@@ -218,9 +218,9 @@ def _poll(job: Job, until: float) -> Job:
     return job
 
 
-def words(job: Job) -> list[bytes]:
-    """The pieces of a succeeded job's word table."""
-    return table().words(job)
+def artifact(job: Job, name: str) -> list[bytes]:
+    """The pieces of a succeeded job's artifact; ``NotKept`` where it has none of this name."""
+    return table().artifact(job, name)
 
 
 def owned(

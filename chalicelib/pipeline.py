@@ -160,9 +160,9 @@ def _result(store: Records, job: Job, outcome: Outcome) -> dict[str, Any]:
     with _clocked(outcome, "count"):
         counted = _counted(page.text, page.language, options)
         totals = words.totals(counted.table)
-        pieces = words.pack(counted.table)
+        made = {"words": records.Packed(words.pack(counted.table))}
     return {
-        "words": pieces,
+        "artifacts": made,
         "page": {
             "url": source.url,
             "status": source.status,

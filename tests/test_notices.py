@@ -8,7 +8,7 @@ from botocore.exceptions import EndpointConnectionError
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 
 from chalicelib.events import publisher
-from chalicelib.store import records
+from chalicelib.store.job import item_of
 from chalicelib.store.records import Job
 
 DONE = Job(
@@ -117,7 +117,7 @@ def bus(monkeypatch: pytest.MonkeyPatch) -> Bus:
 
 
 def streamed(number: int, job: Job, **image: Any) -> dict[str, Any]:
-    item = {"pk": {"S": f"job#{job.id}"}, "sk": {"S": "job"}, **records._item(job), **image}
+    item = {"pk": {"S": f"job#{job.id}"}, "sk": {"S": "job"}, **item_of(job), **image}
     return {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": str(number), "NewImage": item}}
 
 

@@ -5,6 +5,7 @@ An object's address is ``s3://<bucket>/<key>`` with ``?versionId=…`` where it 
 
 import contextlib
 import functools
+import io
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -147,16 +148,70 @@ def _range(place: Place, start: int, same: Mapping[str, str]) -> bytes:
 def write(bucket: str, key: str, body: IO[bytes], content_type: str) -> None:
     """Put an object; ``ObjectError`` where that fails."""
     if (inbox := _inbox(bucket)) is not None:
-        path = inbox / key
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{os.getpid()}")  # whole or not there, as in S3, for who waits for it
-        with unfinished.open("wb") as file:
-            while part := body.read(CHUNK_BYTES):
-                file.write(part)
-        unfinished.replace(path)
+        _put_file(inbox / key, body)
         return
     with _s3_errors():
         _s3(os.getpid()).put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+
+
+# --- the object store: what the service itself keeps there ---
+
+
+def is_configured() -> bool:
+    """Whether there is an object store."""
+    return bool(settings.load().object_store)
+
+
+def put(name: str, data: bytes) -> None:
+    """Keep data under a name of the object store; ``ObjectError`` where that fails."""
+    store = settings.load().object_store
+    if not store.startswith("s3://"):
+        _put_file(Path(store) / name, io.BytesIO(data))
+        return
+    with _s3_errors():
+        _s3(os.getpid()).put_object(**_stored(store, name), Body=data, ContentType="application/octet-stream")
+
+
+def get(name: str) -> bytes:
+    """What was put under a name; ``ObjectError``, ``absent`` where nothing is."""
+    store = settings.load().object_store
+    if not store:
+        raise ObjectError("http-status", "There is no object store any more: set OBJECT_STORE as it was.")
+    if not store.startswith("s3://"):
+        try:
+            return (Path(store) / name).read_bytes()
+        except FileNotFoundError:
+            raise ObjectError("http-status", "No such object is stored.", absent=True) from None
+    with _s3_errors():
+        body: bytes = _s3(os.getpid()).get_object(**_stored(store, name))["Body"].read()
+    return body
+
+
+def delete(name: str) -> None:
+    """Delete what is under a name, if anything is; ``ObjectError`` where that fails."""
+    store = settings.load().object_store
+    if not store.startswith("s3://"):
+        path = Path(store) / name
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # others are in the folder, or it is gone
+            path.parent.rmdir()
+        return
+    with _s3_errors():
+        _s3(os.getpid()).delete_object(**_stored(store, name))
+
+
+def _stored(store: str, name: str) -> dict[str, str]:
+    bucket, _, prefix = store.removeprefix("s3://").partition("/")
+    return {"Bucket": bucket, "Key": f"{prefix.rstrip('/')}/{name}" if prefix else name}
+
+
+def _put_file(path: Path, body: IO[bytes]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{os.getpid()}")  # whole or not there, as in S3, for who waits for it
+    with unfinished.open("wb") as file:
+        while part := body.read(CHUNK_BYTES):
+            file.write(part)
+    unfinished.replace(path)
 
 
 # --- the inbox ---

@@ -294,7 +294,7 @@ class History:
                 assert (job.state, (job.error or {}).get("type")) == ("failed", failed[job.id]), job
             else:
                 assert job.state == "succeeded", job
-                table = words.unpack(store.words(job))
+                table = words.unpack(store.artifact(job, "words"))
                 assert any(word.startswith("number") for word in table.words), table
             assert job.due_at is None, "an ended job left the due index"
         claims = sum(job.attempt for job in now.values())

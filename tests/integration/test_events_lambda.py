@@ -11,6 +11,7 @@ from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 
 from chalicelib import jobs, queue, submissions
 from chalicelib.store import records
+from chalicelib.store.records import Packed
 from tests.lambda_runtime import Function, FunctionError
 
 REGION = "us-east-1"
@@ -194,7 +195,9 @@ def ends_of_all_kinds() -> dict[str, str]:
             "sha256": "0",
         }
         totals = {"words": 1, "distinct": 1, "stop_words": 0, "stop_list": True}
-        store.finish(claimed, [b"x" * 1000], page=page, totals=totals, top=[{"word": word, "count": 1}] * 10)
+        store.finish(
+            claimed, {"words": Packed([b"x" * 1000])}, page=page, totals=totals, top=[{"word": word, "count": 1}] * 10
+        )
         ended[job.id] = "succeeded"
     return ended
 

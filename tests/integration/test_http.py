@@ -358,7 +358,7 @@ def test_a_job_that_is_canceled_while_it_is_counted_stays_canceled(door: Door) -
     assert door("GET", f"/jobs/{job_id}").json()["state"] == "running"
     assert door("DELETE", f"/jobs/{job_id}").problem == "job-running"
     assert door("POST", f"/jobs/{job_id}/cancel").status == 200
-    assert not jobs.table().finish(claimed, [], page={}, totals={}, top=[])
+    assert not jobs.table().finish(claimed, {}, page={}, totals={}, top=[])
     assert door("GET", f"/jobs/{job_id}").json()["state"] == "canceled"
 
 
@@ -590,12 +590,12 @@ def _replace_words(job_id: str, found: list[str]) -> None:
     assert job is not None
     pieces = words.pack(words.table(dict.fromkeys(found, 1)))
     for number, piece in enumerate(pieces):
-        store._put_piece(job_id, f"words#{job.words_claim}", number, piece, job.expires_at)
+        store._put_piece(job_id, f"words#{job.claim}", number, {"data": piece}, job.expires_at)
     store._call(
         "update_item",
         Key={"pk": {"S": f"job#{job_id}"}, "sk": {"S": "job"}},
-        UpdateExpression="SET words_pieces = :n",
-        ExpressionAttributeValues={":n": {"N": str(len(pieces))}},
+        UpdateExpression="SET artifacts = :n",
+        ExpressionAttributeValues={":n": {"S": json.dumps({"words": {"claim": job.claim, "pieces": len(pieces)}})}},
     )
 
 

@@ -24,6 +24,8 @@ import requests
 from moto import moto_api
 
 from chalicelib.store import records
+from chalicelib.store.job import item_of, key
+from chalicelib.store.records import Packed
 from infra import build, checks
 from scripts import servers
 from tests.conftest import ROOT, make_table
@@ -198,7 +200,7 @@ def test_the_api_may_do_what_its_routes_do(cloud: Cloud, monkeypatch: pytest.Mon
             ask("DELETE", f"/jobs/{first}")
             claimed = cloud.records.claim(second, "worker", lease_ms=60_000, max_attempts=3)
             assert claimed is not None
-            cloud.records.finish(claimed, [b""], page={}, totals={}, top=[])
+            cloud.records.finish(claimed, {"words": Packed([b""])}, page={}, totals={}, top=[])
             gateway.request("GET", f"/jobs/{second}/words", headers)
             ask("DELETE", f"/jobs/{second}")
 
@@ -268,7 +270,7 @@ def test_the_stream_s_function_may_do_what_it_does(cloud: Cloud) -> None:
         url="https://example.com/",
         state=records.CANCELED,
     )
-    image = {**records._key(f"job#{job.id}", "job"), **records._item(job)}
+    image = {**key(f"job#{job.id}", "job"), **item_of(job)}
     stream = {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": "1", "NewImage": image}}
     used = cloud.calls_during(invoke(cloud, "ended", {"Records": [stream]}))
     assert used == allowed(policy("ended"))

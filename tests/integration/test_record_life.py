@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
 
 from chalicelib.store import records
-from chalicelib.store.records import Job, Records
+from chalicelib.store.records import Job, Packed, Records
 
 from .test_records import LEASE, RESULT, SetClock, a_job
 
@@ -49,7 +49,7 @@ class Life(RuleBasedStateMachine):
         before = self.now()
         valid = before.state == "running" and before.claim == claim.claim
         if how == "finish":
-            did = self.store.finish(claim, [b"words"], **RESULT)
+            did = self.store.finish(claim, {"words": Packed([b"words"])}, **RESULT)
         elif how == "fail":
             did = self.store.fail(claim, {"type": "not-text"})
         else:
@@ -93,7 +93,7 @@ class Life(RuleBasedStateMachine):
         ended = job.state in records.TERMINAL
         assert (job.due_at is None) == ended, "an open job is always due some time, an ended one never"
         if job.state == "succeeded":
-            assert self.store.words(job) == [b"words"]
+            assert self.store.artifact(job, "words") == [b"words"]
         self.last = job
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.aws import dynamodb
 from chalicelib.store import records
-from chalicelib.store.records import Clock, Gone, Job, KeyReused, Records, Unavailable
+from chalicelib.store.records import Clock, Gone, Job, KeyReused, Packed, Records, Unavailable
 
 LEASE = 1000
 
@@ -154,13 +154,13 @@ def test_a_claim_whose_answer_was_lost_is_had_all_the_same(store, monkeypatch):
         mine = claim(store, job)
     assert (mine.state, mine.attempt, mine.failures) == ("running", 1, 0)
     assert claim(store, job) is None
-    assert store.finish(mine, [b"x"], **RESULT)
+    assert store.finish(mine, {"words": Packed([b"x"])}, **RESULT)
 
 
 def test_every_ending_whose_answer_was_lost_counts_as_done(store, monkeypatch):
     done, failed, retried = (claim(store, submitted(store)) for _ in range(3))
     sent_twice(store, monkeypatch)
-    assert store.finish(done, [b"x"], **RESULT)
+    assert store.finish(done, {"words": Packed([b"x"])}, **RESULT)
     assert store.fail(failed, {"type": "timeout"})
     assert store.retry(retried, not_before=store.now())
     states = store.get_many([done.id, failed.id, retried.id])
@@ -173,7 +173,9 @@ def test_a_lapsed_lease_may_be_claimed_and_counts_a_failure_until_tries_are_used
     store.clock.ms += LEASE + 1
     second = claim(store, job)
     assert (second.attempt, second.failures) == (2, 1)
-    assert not store.finish(first, [b"x"], **RESULT), "the lost claim must write nothing that anyone reads"
+    assert not store.finish(first, {"words": Packed([b"x"])}, **RESULT), (
+        "the lost claim must write nothing that anyone reads"
+    )
     store.clock.ms += LEASE + 1
     third = claim(store, job)
     assert (third.attempt, third.failures) == (3, 2)
@@ -184,10 +186,10 @@ def test_a_lapsed_lease_may_be_claimed_and_counts_a_failure_until_tries_are_used
 def test_finishing_writes_the_words_and_leaves_the_due_index(store):
     job = submitted(store)
     mine = claim(store, job)
-    assert store.finish(mine, [b"one", b"two"], **RESULT)
+    assert store.finish(mine, {"words": Packed([b"one", b"two"])}, **RESULT)
     done = store.get(job.id)
     assert (done.state, done.version, done.top, done.finished_at) == ("succeeded", 3, RESULT["top"], store.now())
-    assert store.words(done) == [b"one", b"two"]
+    assert store.artifact(done, "words") == [b"one", b"two"]
     later = store.now() + 10**9
     for lane in (records.TIMED, "interactive"):
         assert all(not store.due(lane, n, before=later, limit=9) for n in range(records.SHARDS))
@@ -195,8 +197,8 @@ def test_finishing_writes_the_words_and_leaves_the_due_index(store):
 
 def test_a_finish_whose_answer_was_lost_is_known_for_ours(store):
     mine = claim(store, submitted(store))
-    assert store.finish(mine, [b"x"], **RESULT)
-    assert store.finish(mine, [b"x"], **RESULT)
+    assert store.finish(mine, {"words": Packed([b"x"])}, **RESULT)
+    assert store.finish(mine, {"words": Packed([b"x"])}, **RESULT)
     assert store.get(mine.id).version == 3
     assert not store.fail(mine, {"type": "internal"}), "another ending is not ours"
 
@@ -235,7 +237,7 @@ def test_a_job_that_has_not_ended_can_be_canceled_once_by_its_owner(store, runni
     assert store.cancel(job.id, "anna").state == "canceled"
     assert store.cancel(job.id, "anna") is None
     if mine is not None:
-        assert not store.finish(mine, [b"x"], **RESULT)
+        assert not store.finish(mine, {"words": Packed([b"x"])}, **RESULT)
     assert store.get(job.id).state == "canceled"
 
 
@@ -244,7 +246,7 @@ def test_an_erased_job_leaves_a_tombstone_and_nothing_else(store, table):
     mine = claim(store, job)
     assert not store.erase(job.id, "anna", expires_at=job.expires_at), "it runs"
     assert store.document(mine) == b"some text"
-    store.finish(mine, [b"w"] * 30, **RESULT)
+    store.finish(mine, {"words": Packed([b"w"] * 30)}, **RESULT)
     assert not store.erase(job.id, "ben", expires_at=job.expires_at)
     assert store.erase(job.id, "anna", expires_at=job.expires_at)
     with pytest.raises(Gone):
@@ -354,6 +356,6 @@ def test_a_worker_that_comes_too_late_leaves_no_words(store, table):
     mine = claim(store, submitted(store))
     store.cancel(mine.id, "anna")
     assert store.erase(mine.id, "anna", expires_at=mine.expires_at)
-    assert not store.finish(mine, [b"one", b"two"], **RESULT)
+    assert not store.finish(mine, {"words": Packed([b"one", b"two"])}, **RESULT)
     items = table.client.scan(TableName=table.name)["Items"]
     assert [sorted(item) for item in items] == [["expires_at", "owner", "pk", "sk"]]

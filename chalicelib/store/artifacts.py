@@ -1,0 +1,148 @@
+"""What a job holds besides its record: the submitted document, and the artifacts that its worker made.
+
+Both are pieces, items of the job's partition that expire with it. An artifact's pieces bear the token of the claim that
+wrote them, and are read only by a record that names that claim: pieces of a worker that was lost mean nothing.
+"""
+
+import contextlib
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from chalicelib.aws import objects
+from chalicelib.store.job import Job, key, pk, values
+from chalicelib.store.table import Gone, RecordError, Table, Unavailable, under
+
+PIECE_BYTES = 350_000  # DynamoDB's items end at 400 KB
+
+
+class NotKept(RecordError):
+    """The job has no such artifact: it was submitted so, or is older than the artifact."""
+
+
+class Packed(NamedTuple):
+    """An artifact as its worker made it: pieces of at most ``PIECE_BYTES``, unless it is ``large``.
+
+    A large one has a single piece of any size and goes to the object store, where there is one.
+    """
+
+    pieces: Sequence[bytes]
+    large: bool = False
+
+
+def packed(document: str) -> list[bytes]:
+    """A submitted document as compressed pieces, each small enough for an item."""
+    return cut(zlib.compress(document.encode(), 6))
+
+
+def cut(data: bytes) -> list[bytes]:
+    """The data in pieces, each small enough for an item."""
+    return [data[at : at + PIECE_BYTES] for at in range(0, len(data), PIECE_BYTES)]
+
+
+class Pieces(Table):
+    """The pieces of the jobs of a table."""
+
+    def document(self, job: Job) -> bytes:
+        """The submitted text or HTML of a job, as UTF-8; no longer than what may be submitted."""
+        return zlib.decompress(b"".join(self._pieces(job.id, f"input#{job.request_hash}", job.input_pieces)))
+
+    def _delete_input(self, job: Job, pieces: int) -> None:
+        """Delete the submitted document of a job that has ended: nobody reads it again.
+
+        An outage just then leaves it until the job is erased or expires; the job has ended all the same.
+        """
+        with contextlib.suppress(Unavailable):
+            for number in range(pieces):
+                self._call("delete_item", Key=key(pk(job.id), f"input#{job.request_hash}#{number:04}"))
+
+    def artifact(self, job: Job, name: str) -> list[bytes]:
+        """The pieces of a succeeded job's artifact, in order; ``NotKept`` where it has none of this name."""
+        if (known := job.artifacts.get(name)) is None:
+            raise NotKept(name)
+        return list(self._pieces(job.id, f"{name}#{known['claim']}", known["pieces"]))
+
+    def _put_artifacts(self, job: Job, made: Mapping[str, Packed]) -> dict[str, dict[str, Any]]:
+        """Write a claim's artifacts; returns what the record says of them."""
+        return {
+            name: {"claim": job.claim, "pieces": self._put_artifact(job, f"{name}#{job.claim}", packed)}
+            for name, packed in made.items()
+        }
+
+    def _put_artifact(self, job: Job, kind: str, packed: Packed) -> int:
+        if packed.large and objects.is_configured():
+            # The item that names the object is written before it: whoever deletes a job's items finds its objects.
+            place = _place(job.id, kind)
+            self._put_piece(job.id, kind, 0, {"object": place}, job.expires_at)
+            with _object_errors():
+                objects.put(place, packed.pieces[0])
+            return 1
+        pieces = _as_stored(packed)
+        for number, piece in enumerate(pieces):
+            self._put_piece(job.id, kind, number, {"data": piece}, job.expires_at)
+        return len(pieces)
+
+    def _delete_artifacts(self, job: Job, made: Mapping[str, Packed]) -> None:
+        """Delete what this claim wrote and no record names."""
+        for name, packed in made.items():
+            kind = f"{name}#{job.claim}"
+            pieces = 1 if packed.large and objects.is_configured() else len(_as_stored(packed))
+            if packed.large and objects.is_configured():
+                with _object_errors():
+                    objects.delete(_place(job.id, kind))
+            for number in range(pieces):
+                self._call("delete_item", Key=key(pk(job.id), f"{kind}#{number:04}"))
+
+    def delete_pieces(self, job_id: str) -> None:
+        """Delete every piece that a job has, and its objects, whichever claim wrote them."""
+        for page in self._pages(
+            "query",
+            **under(pk(job_id)),
+            ProjectionExpression="pk, sk, #object",
+            ExpressionAttributeNames={"#object": "object"},
+        ):
+            found = [item for item in page["Items"] if item["sk"]["S"] != "job"]
+            for item in found:
+                if "object" in item:
+                    with _object_errors():
+                        objects.delete(item["object"]["S"])
+            keys = [{"pk": item["pk"], "sk": item["sk"]} for item in found]
+            for start in range(0, len(keys), 25):
+                requests = [{"DeleteRequest": {"Key": key}} for key in keys[start : start + 25]]
+                for _ in self._batch("batch_write_item", {self.table_name: requests}, "UnprocessedItems"):
+                    pass
+
+    def _put_piece(self, job_id: str, kind: str, number: int, holds: Mapping[str, Any], expires_at: int) -> None:
+        item = {**key(pk(job_id), f"{kind}#{number:04}"), **values({**holds, "expires_at": expires_at})}
+        self._call("put_item", Item=item)
+
+    def _pieces(self, job_id: str, kind: str, count: int) -> Iterator[bytes]:
+        for number in range(count):
+            answer = self._call("get_item", Key=key(pk(job_id), f"{kind}#{number:04}"), ConsistentRead=True)
+            if "Item" not in answer:
+                raise Gone  # erased between the record's reading and this
+            item = answer["Item"]
+            if "object" in item:
+                with _object_errors():
+                    yield objects.get(item["object"]["S"])
+            else:
+                yield item["data"]["B"]
+
+
+def _as_stored(packed: Packed) -> Sequence[bytes]:
+    return cut(packed.pieces[0]) if packed.large else packed.pieces
+
+
+def _place(job_id: str, kind: str) -> str:
+    return f"jobs/{job_id}/{kind.replace('#', '-')}"
+
+
+@contextlib.contextmanager
+def _object_errors() -> Iterator[None]:
+    """The object store's errors as the table's: gone, or not to be reached now."""
+    try:
+        yield
+    except objects.ObjectError as error:
+        if error.absent:
+            raise Gone from None
+        raise Unavailable(f"the object store does not serve: {error}") from error

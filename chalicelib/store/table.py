@@ -1,0 +1,177 @@
+"""One DynamoDB table: its form, and calls that say ``Unavailable`` where DynamoDB cannot serve now."""
+
+import functools
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from chalicelib.aws import dynamodb
+from chalicelib.store.clock import Clock
+from chalicelib.store.job import Job, job_of, key, pk, plain, values
+
+_KEYS_ONLY = {"ProjectionType": "KEYS_ONLY"}
+# The table in create_table's form. The script that makes it locally and the AWS template both take it from here.
+TABLE: dict[str, Any] = {
+    "AttributeDefinitions": [
+        {"AttributeName": "pk", "AttributeType": "S"},
+        {"AttributeName": "sk", "AttributeType": "S"},
+        {"AttributeName": "due_shard", "AttributeType": "S"},
+        {"AttributeName": "due_at", "AttributeType": "N"},
+        {"AttributeName": "owner", "AttributeType": "S"},
+        {"AttributeName": "submitted_at", "AttributeType": "N"},
+    ],
+    "KeySchema": [
+        {"AttributeName": "pk", "KeyType": "HASH"},
+        {"AttributeName": "sk", "KeyType": "RANGE"},
+    ],
+    "GlobalSecondaryIndexes": [
+        {
+            "IndexName": "due",
+            "KeySchema": [
+                {"AttributeName": "due_shard", "KeyType": "HASH"},
+                {"AttributeName": "due_at", "KeyType": "RANGE"},
+            ],
+            "Projection": _KEYS_ONLY,
+        },
+        {
+            "IndexName": "owner",
+            "KeySchema": [
+                {"AttributeName": "owner", "KeyType": "HASH"},
+                {"AttributeName": "submitted_at", "KeyType": "RANGE"},
+            ],
+            "Projection": _KEYS_ONLY,
+        },
+    ],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+TTL_ATTRIBUTE = "expires_at"
+
+
+class RecordError(Exception):
+    """What keeps a record from being read or written as asked."""
+
+
+class Unavailable(RecordError):
+    """DynamoDB throttles, is away or did not answer in time: the same call may go through later."""
+
+
+class Gone(RecordError):
+    """The job was here and is expired or erased."""
+
+
+class KeyReused(RecordError):
+    """Another request was made under this idempotency key."""
+
+
+class ConditionFailed(Exception):
+    """The condition of a write does not hold."""
+
+
+class Table:
+    """A table through a client: the module dynamodb's or boto3's."""
+
+    def __init__(self, client: Any, table_name: str, clock: Clock | None = None) -> None:
+        self.client = client
+        self.table_name = table_name
+        self.clock = clock or Clock()
+        if isinstance(client, dynamodb.Client):
+            client.on_date = self.clock.observe
+            self._send, self._put_many = client.call, client.put_many
+        else:
+            client.meta.events.register("after-call.dynamodb", self._observe)
+            self._send = functools.partial(dynamodb.by_boto3, client)
+            self._put_many = lambda puts: [None for _ in puts]
+
+    def _observe(self, http_response: Any, **_: object) -> None:
+        self.clock.observe(http_response.headers.get("date"))
+
+    def now(self) -> int:
+        """DynamoDB's time in milliseconds; asks once where no answer has been seen yet."""
+        if not self.clock.known:
+            self.ping()
+        return self.clock.now()
+
+    def ping(self) -> None:
+        """One cheap read: ``Unavailable`` when the table does not answer."""
+        self._call("get_item", Key=key("ping", "ping"), ProjectionExpression="pk")
+
+    def _is_gone(self, item: Mapping[str, Any]) -> bool:
+        # DynamoDB deletes expired items days late, and some stand-ins never.
+        return "state" not in item or int(item["expires_at"]["N"]) <= self.clock.now() // 1000
+
+    def _change(
+        self,
+        job_id: str,
+        changes: dict[str, Any],
+        condition: str,
+        given: dict[str, Any],
+        *,
+        add: Mapping[str, int] | None = None,
+        drop: Iterable[str] = (),
+    ) -> Job:
+        """One conditional update that raises ``version``; returns the job after it."""
+        steps = {"version": 1, **(add or {})}
+        sets = [f"#{name} = :{name}" for name in changes]
+        sets += [f"#{name} = #{name} + :add_{name}" for name in steps]
+        expression = "SET " + ", ".join(sets)
+        if drop:
+            expression += " REMOVE " + ", ".join(f"#{name}" for name in drop)
+        names = set(re.findall(r"#(\w+)", expression + " " + condition))
+        all_values = {f":{name}": plain(name, value) for name, value in changes.items()}
+        all_values |= {f":add_{name}": step for name, step in steps.items()} | given
+        answer = self._call(
+            "update_item",
+            Key=key(pk(job_id), "job"),
+            UpdateExpression=expression,
+            ConditionExpression=condition,
+            ExpressionAttributeNames={f"#{name}": name for name in names},
+            ExpressionAttributeValues=values(all_values),
+            ReturnValues="ALL_NEW",
+        )
+        return job_of(answer["Attributes"])
+
+    def _batch(self, operation: str, request: dict[str, Any], left: str) -> Iterator[Any]:
+        """A batch call, repeated for what DynamoDB left out: at most five times."""
+        for pause in (0, 0.05, 0.1, 0.2, 0.4):
+            time.sleep(pause)
+            answer = self._call(operation, table=False, RequestItems=request)
+            yield answer
+            request = answer.get(left) or {}
+            if not request:
+                return
+        raise Unavailable("DynamoDB left a part of the batch out each time")
+
+    def _pages(self, operation: str, **arguments: Any) -> Iterator[Any]:
+        while True:
+            answer = self._call(operation, **arguments)
+            yield answer
+            if "LastEvaluatedKey" not in answer:
+                return
+            arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def _call(self, operation: str, *, table: bool = True, **arguments: Any) -> Any:
+        if table:
+            arguments["TableName"] = self.table_name
+        try:
+            return self._send(operation, arguments)
+        except dynamodb.Failed as error:
+            if error.code == "ConditionalCheckFailedException":
+                raise ConditionFailed from None
+            if error.passing:
+                raise Unavailable(f"DynamoDB does not serve: {error}") from error
+            raise
+
+
+def under(pk: str) -> dict[str, Any]:
+    return {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": pk}}}
+
+
+def create_table(client: Any, name: str) -> bool:
+    """Make the table where it is not there yet, and wait until it can be used; whether it was made."""
+    try:
+        client.create_table(TableName=name, **TABLE)
+    except client.exceptions.ResourceInUseException:
+        return False
+    client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600})
+    return True
