@@ -14,26 +14,31 @@ PAGE := chalicelib/web/index.html
 help: ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F '\t' '{printf "make %-12s %s\n", $$1, $$2}'
 
+# What somebody gave arrives as typed: make would take the $1 out of http://h/price$100.
+$(foreach name,URL NAME PORT DATA_DIR,$(if $(filter command environment,$(origin $(name))),\
+  $(eval override export $(name) := $$(value $(name)))))
+
 # --- what is needed, each made once ---
 
 .venv/.made:
-	@$(or $(PYTHON),false) -c '$(NEW_ENOUGH)' 2>/dev/null || { echo "Python 3.11.5 or newer is needed, and $(or $(PYTHON),python3) is\
-	$$($(or $(PYTHON),python3) -c 'import platform; print(platform.python_version())' 2>/dev/null || echo missing) (Debian 12 has 3.11.2):\
+	@$(or $(PYTHON),false) -c '$(NEW_ENOUGH)' 2>/dev/null || { echo "Python 3.11.5 or newer is needed, and $(or $(PYTHON),python3) is \
+	$$($(or $(PYTHON),python3) -c 'import platform; print(platform.python_version())' 2>/dev/null || echo missing) (Debian 12 has 3.11.2): \
 	install a newer one, e.g. with uv or pyenv, then: make run PYTHON=/path/to/python3" >&2; exit 1; }
 	@scripts/step.sh $@ "Making an environment in .venv with $$($(PYTHON) --version); the log: .venv/install.log" $(PYTHON) -m venv .venv
 
+# Wheels only: what must be compiled would not install on a machine without a compiler.
 .venv/.local: .venv/.made requirements.txt requirements-worker.txt requirements-local.txt constraints.txt
-	@scripts/step.sh $@ "Installing the Python packages of the stack: 130 MB to fetch" $(PIP) -r requirements-local.txt
+	@scripts/step.sh $@ "Installing the Python packages of the stack: 120 MB to fetch" $(PIP) --only-binary :all: -r requirements-local.txt
 
 .venv/.dev: .venv/.local requirements-dev.txt
-	@scripts/step.sh $@ "Installing the Python packages of the tests and checks: 120 MB to fetch" $(PIP) -r requirements-dev.txt
+	@scripts/step.sh $@ "Installing the Python packages of the tests and checks: 120 MB to fetch" $(PIP) --only-binary :all: -r requirements-dev.txt
 
 .venv/.bench: .venv/.dev requirements-bench.txt
 	@scripts/step.sh $@ "Installing what the benchmarks compare with: 100 MB to fetch" $(PIP) -r requirements-bench.txt
 
 # Again where others may write the data: NLTK would not read it.
 .venv/.nltk: .venv/.local scripts/nltk_data.py $(if $(shell find .venv/share/nltk_data -perm /022 -print -quit 2>/dev/null),again)
-	@scripts/step.sh $@ "Fetching NLTK's stop words and sentence ends: 20 MB" $(BIN)/python -m scripts.nltk_data
+	@scripts/step.sh $@ "Fetching NLTK's stop words and sentence ends: 12 MB" $(BIN)/python -m scripts.nltk_data
 
 node_modules/.made: .venv/.local package.json package-lock.json
 	@scripts/step.sh $@ "Installing dynalite (DynamoDB on this machine), D3 and esbuild into node_modules: 10 MB to fetch" \
@@ -41,6 +46,7 @@ node_modules/.made: .venv/.local package.json package-lock.json
 
 $(PAGE): node_modules/.made $(shell find web -type f 2>/dev/null)
 	@scripts/step.sh $@ "Building the page from web/ into chalicelib/web" $(BIN)/python -m scripts.node node web/build.mjs
+	@chmod -R go-w $(@D) # copied from a checkout that others may write
 
 .PHONY: again
 install: .venv/.local .venv/.nltk node_modules/.made $(PAGE) ## make all that `make run` needs
@@ -52,7 +58,7 @@ run: install ## run everything on this machine: make run PORT=8000 DATA_DIR=.loc
 	@exec $(BIN)/python -m scripts.run --parent $$PPID
 
 count: install ## count a page's words: make count URL=https://example.com/ [ARGS="--csv"]
-	@exec $(BIN)/python -m scripts.count "$$URL" $(ARGS)
+	@exec $(BIN)/python -m scripts.count "$$URL" $(value ARGS)
 
 token: .venv/.local ## an API token: make token NAME=ann; all: make token ARGS=list; ARGS="revoke wc_…"
 	@exec $(BIN)/python -m scripts.tokens $(if $(NAME),make "$$NAME") $(ARGS)

@@ -20,6 +20,7 @@ import requests
 from .client import Job, JobFailed, Unreachable, Wordcounts, WordcountsError
 
 HTML_SUFFIXES = (".html", ".htm", ".xhtml")
+TEXT_SUFFIXES = (".txt", ".md", ".rst", ".csv", ".json", ".xml", ".log", ".pdf", ".docx")  # of names that are no hosts
 BAR = 30  # characters of the longest bar
 
 
@@ -44,13 +45,18 @@ def main(arguments: list[str]) -> int:
     if not given.what:
         parser.error("say what to count: make count URL=https://example.com/")
     try:
+        submission = _submission(given)
         with _service(given) as service:
-            return _count(service, given)
+            return _count(service, given, submission)
     except (WordcountsError, TimeoutError) as error:
         _say(str(error))
-    except (OSError, UnicodeError, LookupError) as error:
+    except OSError as error:
         _say(f"{given.what}: {error}")
     return 1
+
+
+class CannotRead(WordcountsError):
+    """What is to be counted cannot be read; the message says which, and why."""
 
 
 @contextlib.contextmanager
@@ -78,9 +84,8 @@ def _runs(service: Wordcounts) -> bool:
         return False
 
 
-def _count(service: Wordcounts, given: argparse.Namespace) -> int:
-    submission = {**_submission(given), "select": given.select, "ignore": given.ignore, "language": given.language}
-    job = service.submit(**submission)
+def _count(service: Wordcounts, given: argparse.Namespace, submission: dict[str, str]) -> int:
+    job = service.submit(**submission, select=given.select, ignore=given.ignore, language=given.language)
     try:
         _progress(job)
         job = service.wait(job, timeout=given.timeout, changed=_progress)
@@ -106,15 +111,45 @@ def _count(service: Wordcounts, given: argparse.Namespace) -> int:
 
 def _submission(given: argparse.Namespace) -> dict[str, str]:
     """An address, or the text or HTML of a file or of standard input."""
-    codecs.lookup(given.encoding)  # an empty input would not ask for it
-    path = Path(given.what)
-    if given.what == "-":
-        text, html = sys.stdin.buffer.read().decode(given.encoding), given.html
-    elif "://" not in given.what and path.is_file():
-        text, html = path.read_bytes().decode(given.encoding), given.html or path.suffix.lower() in HTML_SUFFIXES
-    else:
+    if "://" in given.what:
         return {"url": given.what}
-    return {"html" if html else "text": text.replace("\0", "")}
+    path = Path(given.what)
+    name, data = ("standard input", sys.stdin.buffer.read()) if given.what == "-" else (given.what, _content(path))
+    html = given.html or path.suffix.lower() in HTML_SUFFIXES
+    return {"html" if html else "text": _decoded(name, data, given.encoding)}
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except IsADirectoryError:
+        raise CannotRead(f"{path} is a folder: name a file in it") from None
+    except FileNotFoundError:
+        is_name = path.suffix.lower() in (*HTML_SUFFIXES, *TEXT_SUFFIXES) or "." not in path.parts[0]
+        raise CannotRead(
+            f"no such file: {path}" + ("" if is_name else f"; if it is an address, write https://{path}")
+        ) from None
+    except OSError as error:
+        raise CannotRead(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _decoded(name: str, data: bytes, encoding: str) -> str:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    try:
+        codecs.lookup(encoding)  # an empty input would not ask for it
+        text = data.decode(encoding)
+    except LookupError:
+        raise CannotRead(
+            f"--encoding: Python knows no encoding {encoding!r}; try utf-8, utf-16 or windows-1252"
+        ) from None
+    except UnicodeError:
+        if b"\0" in data:
+            raise CannotRead(f"{name} is a binary file, not a text") from None
+        raise CannotRead(f"{name} is not a text in {encoding.removesuffix('-sig')}: name its --encoding") from None
+    if text.count("\0") * 100 > len(text):  # a page may have a stray one
+        raise CannotRead(f"{name} is a binary file, not a text")
+    return text.replace("\0", "")
 
 
 def _progress(job: Job) -> None:

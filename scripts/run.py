@@ -316,15 +316,21 @@ def _check_folder(data: Path) -> None:
 
 
 def _check_free(port: int) -> None:
+    if (problem := _why_not(port)) is not None:
+        likely = [port + 8000] if port < 1024 else [port + 100 * step for step in range(1, 10)]  # 80 -> 8080
+        free = next((one for one in likely if one < 65_536 and _why_not(one) is None), None) or servers.free_port()
+        raise CannotStart(f"Port {port} cannot be had ({problem}); another: make run PORT={free}")
+
+
+def _why_not(port: int) -> str | None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what a killed stack left in TIME_WAIT is free
         try:
             probe.bind(("127.0.0.1", port))
             probe.listen()
         except OSError as error:
-            raise CannotStart(
-                f"Port {port} cannot be had ({error.strerror}); another: make run PORT={port + 100}"
-            ) from None
+            return error.strerror
+    return None
 
 
 def _environment(data: Path) -> dict[str, str]:
