@@ -7,6 +7,7 @@ import argparse
 import functools
 import html
 import http.server
+import os
 import re
 import shutil
 import sys
@@ -19,7 +20,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from . import run
+from . import node, run
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "screenshots"
@@ -34,6 +35,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     take = take_all if options.all else take_few
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", node.node())  # the Node that playwright brings wants libatomic1
     with (
         our_words() as site,
         run.running_stack(environment={"FETCH_ALLOW_NETWORKS": "127.0.0.0/8"}) as stack,

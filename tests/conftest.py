@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from scripts import processes, servers
+from scripts import node, processes, servers
 from tests import websites
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -263,16 +263,24 @@ def chromium() -> str | None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """A running Chromium for playwright's synchronous interface: the installed one, else playwright's own."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import Error, sync_playwright
 
     quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
+    os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", node.node())  # the Node that playwright brings wants libatomic1
+    with contextlib.ExitStack() as stack:
+        try:
+            playwright = stack.enter_context(sync_playwright())
+        except Exception as error:  # noqa: BLE001 - whatever a driver raises that does not start
+            require(None, f"playwright's driver does not start: {error}")
         program = chromium()
         own = Path(playwright.chromium.executable_path).exists()
         require(program or own, "no chromium: install it, or run `.venv/bin/playwright install chromium`")
-        running = playwright.chromium.launch(
-            executable_path=program, args=[*quiet, "--disable-sync", "--no-first-run"], timeout=60_000
-        )
+        try:
+            running = playwright.chromium.launch(
+                executable_path=program, args=[*quiet, "--disable-sync", "--no-first-run"], timeout=60_000
+            )
+        except Error as error:
+            require(None, f"{program or 'the chromium of playwright'} does not start: {error.message.splitlines()[0]}")
         yield running
         running.close()
 

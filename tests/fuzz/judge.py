@@ -1,9 +1,12 @@
 """Chromium as the judge of what a reader sees: scripting off, nothing loaded but the document, style elements off."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from scripts import node
 
 ADDRESS = "http://judge.test/"
 FLAGS = [
@@ -51,6 +54,7 @@ def judge() -> Iterator[Judge]:
     from playwright.sync_api import sync_playwright
 
     program = shutil.which("chromium") or shutil.which("chromium-browser")
+    os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", node.node())
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         try:
