@@ -23,18 +23,18 @@ $(foreach name,URL NAME PORT DATA_DIR,$(if $(filter command environment,$(origin
 .venv/.made:
 	@$(or $(PYTHON),false) -c '$(NEW_ENOUGH)' 2>/dev/null || { echo "Python 3.11.5 or newer is needed, and $(or $(PYTHON),python3) is \
 	$$($(or $(PYTHON),python3) -c 'import platform; print(platform.python_version())' 2>/dev/null || echo missing) (Debian 12 has 3.11.2): \
-	install a newer one, e.g. with uv or pyenv, then: make run PYTHON=/path/to/python3" >&2; exit 1; }
+	install a newer one, e.g. with uv or pyenv, then: make $(or $(firstword $(MAKECMDGOALS)),run) PYTHON=/path/to/python3" >&2; exit 1; }
 	@scripts/step.sh $@ "Making an environment in .venv with $$($(PYTHON) --version); the log: .venv/install.log" $(PYTHON) -m venv .venv
 
 # Wheels only: what must be compiled would not install on a machine without a compiler.
 .venv/.local: .venv/.made requirements.txt requirements-worker.txt requirements-local.txt constraints.txt
-	@scripts/step.sh $@ "Installing the Python packages of the stack: 120 MB to fetch" $(PIP) --only-binary :all: -r requirements-local.txt
+	@scripts/step.sh $@ "Installing the Python packages of the stack: up to 120 MB to fetch" $(PIP) --only-binary :all: -r requirements-local.txt
 
 .venv/.dev: .venv/.local requirements-dev.txt
-	@scripts/step.sh $@ "Installing the Python packages of the tests and checks: 120 MB to fetch" $(PIP) --only-binary :all: -r requirements-dev.txt
+	@scripts/step.sh $@ "Installing the Python packages of the tests and checks: up to 190 MB to fetch" $(PIP) --only-binary :all: -r requirements-dev.txt
 
 .venv/.bench: .venv/.dev requirements-bench.txt
-	@scripts/step.sh $@ "Installing what the benchmarks compare with: 100 MB to fetch" $(PIP) -r requirements-bench.txt
+	@scripts/step.sh $@ "Installing what the benchmarks compare with: up to 100 MB to fetch" $(PIP) -r requirements-bench.txt
 
 # Again where others may write the data: NLTK would not read it.
 .venv/.nltk: .venv/.local scripts/nltk_data.py $(if $(shell find .venv/share/nltk_data -perm /022 -print -quit 2>/dev/null),again)

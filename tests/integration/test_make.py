@@ -54,7 +54,7 @@ def test_a_python_that_is_too_old_is_refused_with_the_way_to_a_newer_one(tmp_pat
     assert said.returncode == 2
     first, *rest = said.stderr.splitlines()
     assert "Python 3.11.5 or newer is needed" in first
-    assert "make run PYTHON=" in first
+    assert "make .venv/.made PYTHON=" in first
     assert len(rest) == 1  # make's own
     assert "no Python" not in said.stderr
     missing = make(tmp_path, "-B", ".venv/.made", "PYTHON=/nowhere/python3").stderr
