@@ -99,6 +99,13 @@ def test_every_entry_of_every_list_is_one_word_by_the_rules() -> None:
             assert stop_words.fold(counting.tokens(text, language)[0].word) == entry, (language, entry)
 
 
+@pytest.mark.slow
+def test_every_word_of_our_own_is_one_word_by_the_rules() -> None:
+    for language, listed in stop_words._repairs().items():
+        for entry in listed.get("add", "").split():
+            assert stop_words.fold(entry) in counting.stop_words(language), (language, entry)
+
+
 def test_a_language_without_a_list_has_no_stop_words() -> None:
     assert counting.stop_words("xx") == frozenset()
     assert counting.stop_words(None) == frozenset()
