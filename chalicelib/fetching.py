@@ -33,6 +33,7 @@ from chalicelib.fetch import decompression
 from chalicelib.fetch.errors import FetchError, broken, of_answer
 from chalicelib.net import http1
 from chalicelib.net.http1 import BadAnswer, Deadline
+from chalicelib.text import kinds
 
 __all__ = ["FetchError", "Fetched", "fetch", "turns"]
 
@@ -52,6 +53,7 @@ class Fetched:
     status: int
     content_type: str | None
     body: bytes
+    content_language: str | None = None
 
 
 def fetch(url: str) -> Fetched:
@@ -131,18 +133,17 @@ def _page(url: str, response: requests.Response, most: int) -> Fetched:
         )
     content_type = response.headers.get("Content-Type")
     media_type = _media_type(content_type or "")
-    if media_type and not _TEXT_TYPES.fullmatch(media_type) and status not in decompression.WITHOUT_BODY:
-        raise FetchError("not-text", f"The address holds no text but {_printable(media_type)}.", status=status)
+    if kinds.kind_of(media_type) is None and status not in decompression.WITHOUT_BODY:
+        raise FetchError("not-text", kinds.refusal(media_type), status=status)
     stream: Any = response.raw
     body = decompression.read_body(stream, status, response.headers, most)
     if not media_type and _is_binary(body):
         raise FetchError("not-text", "The address holds no text, nor is it said what it holds.", status=status)
-    return Fetched(url, status, content_type, body)
+    return Fetched(url, status, content_type, body, response.headers.get("Content-Language"))
 
 
 _HEADER_VALUE = re.compile(r"""(?:[^,"]|"[^"]*"?)+""")  # a comma within quotes parts nothing
 _MEDIA_TYPE = re.compile(r"[!#$&^_.+*a-z0-9-]+/[!#$&^_.+*a-z0-9-]+")
-_TEXT_TYPES = re.compile(r"text/(?:html|plain|xml)|application/(?:[^/]+\+)?xml")
 _UNKNOWN_TYPES = ("*/*", "unknown/unknown", "application/unknown")  # the WHATWG's list of what servers say for nothing
 
 
@@ -151,11 +152,6 @@ def _media_type(content_type: str) -> str:
     named = [value.partition(";")[0].strip().lower() for value in _HEADER_VALUE.findall(content_type)]
     valid = [name for name in named if _MEDIA_TYPE.fullmatch(name) and name not in _UNKNOWN_TYPES]
     return valid[-1] if valid else ""
-
-
-def _printable(text: str) -> str:
-    """A server's words, made safe and short enough to be repeated in an error."""
-    return re.sub(r"[^\x21-\x7e]+", "?", text)[:100]
 
 
 def _is_binary(body: bytes) -> bool:

@@ -151,12 +151,19 @@ def _result(store: Records, job: Job, outcome: Outcome) -> dict[str, Any]:
     with _clocked(outcome, "extract"):
         try:
             page = extracting.extract(
-                source.body, source.content_type, select=options.get("select"), ignore=options.get("ignore")
+                source.body,
+                source.content_type,
+                select=options.get("select"),
+                ignore=options.get("ignore"),
+                content=options.get("content", "all"),
+                content_language=source.content_language,
             )
         except extracting.BadSelector as error:
             raise _Failed("bad-selector", str(error)) from None
         except extracting.BadEncoding as error:
             raise _Failed("bad-encoding", str(error)) from None
+        except extracting.NotText as error:
+            raise _Failed("not-text", str(error)) from None
     with _clocked(outcome, "count"):
         counted = _counted(page.text, page.language, options)
         totals = words.totals(counted.table)
@@ -169,6 +176,7 @@ def _result(store: Records, job: Job, outcome: Outcome) -> dict[str, Any]:
             "title": page.title[:TITLE_MOST] if page.title else page.title,
             "language": counted.language,
             "encoding": page.encoding,
+            **({"content": page.content} if "content" in options else {}),
             "bytes": len(source.body),
             "sha256": hashlib.sha256(source.body).hexdigest(),
         },
@@ -216,6 +224,7 @@ class _Source:
     content_type: str | None
     url: str | None = None
     status: int | None = None
+    content_language: str | None = None
 
 
 def _source(store: Records, job: Job) -> _Source:
@@ -251,7 +260,7 @@ def _fetched(job: Job) -> _Source:
         raise _Failed(
             error.kind, error.detail, passing=error.transient, retry_after=error.retry_after, **more
         ) from None
-    return _Source(page.body, page.content_type, url=page.url, status=page.status)
+    return _Source(page.body, page.content_type, page.url, page.status, page.content_language)
 
 
 def _take_turn(host: str) -> None:

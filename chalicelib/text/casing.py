@@ -1,0 +1,47 @@
+"""``text-transform``: letters in another case, as the language of the text has it."""
+
+import re
+from unicodedata import normalize
+
+# What Unicode's own mapping does not do: the dotted i of Turkish and Azeri, the Armenian ligature, the Dutch letter ij.
+_UPPER = {"tr": (("i", "İ"),), "az": (("i", "İ"),), "hy": (("և", "ԵՎ"),)}
+_LOWER = {"tr": (("İ", "i"), ("I", "ı")), "az": (("İ", "i"), ("I", "ı"))}
+_GREEK = re.compile(r"[\u0370-\u03ff\u1f00-\u1fff\u0300-\u036f]+")
+_HIATUS = re.compile("([\u0391-\u03c9])[\u0313\u0314]?[\u0300\u0301\u0342]([ιυ])(?!\u0308)")  # μάιος: ΜΑΪΟΣ
+_ACCENTS = re.compile("[\u0300\u0301\u0313\u0314\u0342]")
+_WORD = re.compile(r"\w[\w'’]*")
+_ITALICS = {normalize("NFKC", chr(code)): chr(code) for code in (*range(0x1D434, 0x1D468), *range(0x1D6E2, 0x1D71C))}
+_ITALICS["h"] = "ℎ"  # Planck's constant had its place before the others
+
+
+def cased(text: str, case: str, lang: str) -> str:
+    """``text`` in upper or lower case, with a capital at each word, or in MathML's italic for a single letter."""
+    lang = lang.replace("_", "-").partition("-")[0].lower()
+    if case == "uppercase":
+        for small, capital in _UPPER.get(lang, ()):
+            text = text.replace(small, capital)
+        return (_GREEK.sub(_greek_capitals, text) if lang == "el" else text).upper()
+    if case == "lowercase":
+        for capital, small in _LOWER.get(lang, ()):
+            text = text.replace(capital, small)
+        return text.lower()
+    if case == "capitalize":
+        return _WORD.sub(lambda word: _capital(word[0], lang), text)
+    letter = text.strip("\0\n")
+    return text.replace(letter, _ITALICS.get(letter, letter)) if letter else text
+
+
+def _greek_capitals(run: re.Match[str]) -> str:
+    """Greek capitals bear no accents, but the word ή stays apart from the article η."""
+    if run[0] == "ή":
+        return "Ή"
+    plain = _HIATUS.sub("\\1\\2\u0308", normalize("NFD", run[0]))
+    return normalize("NFC", _ACCENTS.sub("", plain).upper())
+
+
+def _capital(word: str, lang: str) -> str:
+    """The first letter, where it has a capital of one character; a digit or _ before it is a beginning."""
+    if lang == "nl" and word[:2].lower() == "ij":
+        return "IJ" + word[2:]
+    title = "İ" if word[0] == "i" and lang in ("tr", "az") else word[0].title()
+    return (title if len(title) == 1 else word[0]) + word[1:]

@@ -1,0 +1,54 @@
+"""What a document is, by its media type, which types are read at all, and why a document is not."""
+
+import re
+
+
+class BadEncoding(ValueError):
+    """The page declares an encoding that no browser reads as text any more (WHATWG calls it *replacement*)."""
+
+
+class BadSelector(ValueError):
+    """``select`` or ``ignore`` is no CSS selector, or costs more than a job may take; the message says which."""
+
+
+class NotText(ValueError):
+    """The document is of a type that is not read; the message names it and those that are."""
+
+
+ACCEPTED = "HTML, XHTML, XML, RSS, Atom and plain text (text/*)"
+_XML = re.compile(r"(?:text/|application/(?:[^/]+\+)?)xml")
+_PROGRAMS = ("text/css", "text/ecmascript", "text/javascript")
+_SAYS_NOTHING = ("", "*/*", "unknown/unknown", "application/unknown")  # the WHATWG's list: such a page is HTML
+_HEADER_VALUE = re.compile(r"""(?:[^,"]|"[^"]*"?)+""")  # a comma within quotes parts nothing
+_CHARSET = re.compile(r"""charset\s*=\s*(?:"([^"]*)"?|([^\s;"]+))""", re.I)
+
+
+def read_content_type(header: str) -> tuple[str, str]:
+    """The media type and the charset of a header; of one that came several times the last counts, as in browsers."""
+    essence, charset = "", _charset(header)
+    for value in _HEADER_VALUE.findall(header):
+        name = value.partition(";")[0].strip().lower()
+        if "/" in name and name != "*/*":
+            charset = _charset(value) or (charset if name == essence else "")
+            essence = name
+    return essence, charset
+
+
+def _charset(header: str) -> str:
+    found = _CHARSET.search(header)
+    return (found[1] or found[2] or "") if found else ""
+
+
+def kind_of(media_type: str) -> str | None:
+    """html, xml, plain, or None where the type is none that is read."""
+    if media_type in _SAYS_NOTHING or media_type == "text/html":
+        return "html"
+    if _XML.fullmatch(media_type):
+        return "xml"
+    return "plain" if media_type.startswith("text/") and media_type not in _PROGRAMS else None
+
+
+def refusal(media_type: str) -> str:
+    """A sentence for whoever sent a document of a type that is not read."""
+    named = re.sub(r"[^\x21-\x7e]+", "?", media_type)[:100]  # a server's words
+    return f"The document is {named}, which is not read. Accepted are {ACCEPTED}."
