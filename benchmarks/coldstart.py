@@ -138,7 +138,7 @@ def stores(folder: Path) -> dict[str, str]:
     port = servers.free_port()
     place = folder / "redis"
     place.mkdir()
-    servers.start_redis(place, port, os.environ, folder / "redis.log")
+    servers.start_redis(place, os.environ, folder / "redis.log", port=port)
     with redis.Redis(port=port) as connection:
         # Only ElastiCache can check the token; making it and sending it with the first command is what costs.
         connection.acl_setuser("bench", enabled=True, nopass=True, keys=["*"], channels=["*"], commands=["+@all"])

@@ -63,6 +63,15 @@ def enqueue(jobs: Iterable[tuple[str, str]], *, stamp: int) -> None:
         pipeline.execute()
 
 
+def put_back() -> None:
+    """Put what workers had popped to the queues' heads again: for a caller who knows that none of them lives."""
+    with _redis_errors():
+        for some in QUEUES:
+            of = _rq_queue(name(some), os.getpid())
+            for _ in range(connection().llen(of.intermediate_queue_key)):
+                connection().lmove(of.intermediate_queue_key, of.key)
+
+
 def depth(queue: str) -> int:
     """How many jobs wait on a queue."""
     with _redis_errors():

@@ -3,6 +3,7 @@
 Every change is one conditional write, so any number of sweeps may run at once: the one that wins it enqueues.
 """
 
+import contextlib
 import time
 from collections.abc import Sequence
 
@@ -127,4 +128,24 @@ def recover(job_id: str, worker: str) -> Swept:
     if again:
         jobs.enqueue(again, stamp=store.now())
         swept.requeued += [job.id for job in again]
+    return swept
+
+
+def recover_all() -> Swept:
+    """No worker lives, as the caller knows: what any of them had goes on at once, and counts no failure.
+
+    For one machine, where the holder of the data folder's lock knows it.
+    """
+    with contextlib.suppress(queue.QueueError):
+        queue.put_back()
+    swept = Swept()
+    store = jobs.table()
+    before = store.now() + settings.load().lease_seconds * 1000 + 1000
+    for shard in range(records.SHARDS):
+        ids = [job_id for _, job_id in store.due(records.TIMED, shard, before=before, limit=SWEEP_LIMIT)]
+        held = [job for job in store.get_many(ids).values() if job.state == records.RUNNING]
+        again = [job for job in held if store.give_back(job)]
+        if again:
+            jobs.enqueue(again, stamp=store.now())
+            swept.requeued += [job.id for job in again]
     return swept

@@ -18,6 +18,7 @@ from typing import Any
 import requests
 
 from .client import Job, JobFailed, Unreachable, Wordcounts, WordcountsError
+from .processes import visible
 
 HTML_SUFFIXES = (".html", ".htm", ".xhtml")
 TEXT_SUFFIXES = (".txt", ".md", ".rst", ".csv", ".json", ".xml", ".log", ".pdf", ".docx")  # of names that are no hosts
@@ -158,23 +159,18 @@ def _progress(job: Job) -> None:
 
 
 def _say(text: str) -> None:
-    print(f"wordcounts: {_visible(text)}", file=sys.stderr, flush=True)
+    print(f"wordcounts: {visible(text)}", file=sys.stderr, flush=True)
 
 
 def _table(job: Job, rows: list[dict[str, Any]]) -> None:
     page, totals = job["page"] or {}, job["totals"]
-    print(_visible(page.get("title") or page.get("url") or job["kind"]))
+    print(visible(page.get("title") or page.get("url") or job["kind"]))
     counts = f"{totals['words']:,} words, {totals['distinct']:,} different, {totals['stop_words']:,} stop words"
     print(f"{counts}, language {page.get('language')}\n")
     most = max((row["count"] for row in rows), default=1)
     for rank, row in enumerate(rows, 1):
         bar = "█" * max(1, round(BAR * row["count"] / most))
-        print(f"{rank:4}  {row['count']:7,}  {row['share']:6.2%}  {bar:{BAR}}  {_visible(row['word'])}")
-
-
-def _visible(text: str) -> str:
-    """A stranger's text without what would steer a terminal."""
-    return "".join(character if character.isprintable() else "�" for character in text)
+        print(f"{rank:4}  {row['count']:7,}  {row['share']:6.2%}  {bar:{BAR}}  {visible(row['word'])}")
 
 
 if __name__ == "__main__":

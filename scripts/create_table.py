@@ -1,6 +1,8 @@
 """Make the table that the settings name where it is not there yet, on the DynamoDB that the environment points at.
 
-usage: TABLE_NAME=… AWS_ENDPOINT_URL_DYNAMODB=… python -m scripts.create_table
+usage: TABLE_NAME=… AWS_ENDPOINT_URL_DYNAMODB=… python -m scripts.create_table [--recover]
+
+With --recover, for a caller who knows that no worker lives: the jobs that one had go on the queue again at once.
 """
 
 import sys
@@ -9,17 +11,24 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib import settings
+from chalicelib import jobs, settings, sweeping
 from chalicelib.store import records
 
 PATIENCE = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     try:
         name = settings.load().table_name
         made = records.create_table(boto3.session.Session().client("dynamodb", config=PATIENCE), name)
-    except (ValueError, BotoCoreError, ClientError) as error:  # a bad setting, or an endpoint that is no address
+        if not made and "--recover" in arguments:
+            sweeping.recover_all()
+    except (
+        ValueError,
+        BotoCoreError,
+        ClientError,
+        jobs.Unavailable,
+    ) as error:  # a bad setting, or an endpoint that is no address
         print(*str(error).splitlines()[:1], file=sys.stderr)  # what is no DynamoDB may answer a whole page
         return 1
     print(f"table {name}: {'made' if made else 'already there'}")
@@ -27,4 +36,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -26,6 +26,8 @@ from chalicelib import jobs, queue, settings
 from chalicelib.aws import objects
 from chalicelib.events import publisher
 
+from .processes import rotate, visible
+
 SCAN_SECONDS = 0.5
 SETTLED_SECONDS = 1.0  # a file that was written to more recently may still grow
 SWEEP_SECONDS = 60
@@ -108,12 +110,12 @@ def feed(inbox: Inbox) -> int:
         try:
             done = s3(created(key, version, size), Context())
         except jobs.Unavailable as error:
-            logger.warning("%s waits: %s", key, error)
+            logger.warning("%s waits: %s", visible(key), error)
             continue
         except Exception:  # a file that nobody thought of must not end the stack, nor come again twice a second
-            logger.exception("%a could not be taken", key)
+            logger.exception("%s could not be taken", visible(key))
         else:
-            logger.info("%s: %s", key, done or "passed over")
+            logger.info("%s: %s", visible(key), done or "passed over")
         inbox.taken[key] = version
         count += 1
     return count
@@ -130,6 +132,7 @@ def write_endings(path: Path) -> None:
                     drop(path, {job_id})
                 elif job.finished_at is not None:
                     line = json.dumps(publisher.cloud_event(job), ensure_ascii=False) + "\n"
+                    rotate(path)
                     with path.open("ab", buffering=0) as file:  # in one piece, wherever this process is stopped
                         file.write(line.encode())
         except Exception as error:  # noqa: BLE001 - whatever it is, the next one may pass

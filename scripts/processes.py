@@ -1,5 +1,7 @@
 """Child processes of a launcher: each in a group of its own, waited for by its port, stopped for certain.
 
+On Linux the kernel kills them when the launcher is killed (scripts/tied.py); elsewhere the next start does.
+
 Why not honcho or circus: docs/adr says.
 """
 
@@ -9,6 +11,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -99,13 +102,15 @@ def start(
     log: Path,
     show: Callable[[str], None] | None = None,
 ) -> Child:
-    """Start a program at the project's root; its output goes to ``log``, and line by line to ``show``."""
+    """Start a program at the project's root; its output goes to ``log``, and line by line to ``show``.
+
+    Call it in the main thread: the kernel takes the end of the thread that started a child for its parent's end.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
-    if log.exists() and log.stat().st_size > LOG_BYTES:
-        log.replace(log.with_name(log.name + ".1"))
+    rotate(log)
     with log.open("ab") as file:
         process = subprocess.Popen(
-            command,
+            [*_tied(), *command],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -120,18 +125,39 @@ def start(
     return Child(name, process, log, reader)
 
 
+def _tied() -> list[str]:
+    """What is put before a command so that the kernel kills it when this process is killed; nothing but on Linux."""
+    if sys.platform != "linux":
+        return []
+    return [sys.executable, "-I", "-S", str(ROOT / "scripts" / "tied.py"), str(os.getpid())]
+
+
+def visible(text: str) -> str:
+    """A line without what would steer a terminal or forge another line."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
 def _read(output: IO[bytes], log: Path, show: Callable[[str], None]) -> None:
-    with log.open("ab", buffering=0) as file, output:
+    with output:
         for line in output:
-            file.write(line)
+            rotate(log)
+            with log.open("ab", buffering=0) as file:
+                file.write(line)
             show(line.decode(errors="replace").rstrip())
+
+
+def rotate(log: Path) -> None:
+    """Put a file that has grown large aside, as ``….1``; the one that was there before goes."""
+    with contextlib.suppress(FileNotFoundError):
+        if log.stat().st_size > LOG_BYTES:
+            log.replace(log.with_name(log.name + ".1"))
 
 
 def last_lines(log: Path, count: int = 12) -> str:
     """The end of a log, indented."""
     with contextlib.suppress(OSError):
         lines = log.read_text(errors="replace").splitlines()[-count:]
-        return "\n".join(f"  {line}" for line in lines)
+        return "\n".join(f"  {visible(line)}" for line in lines)
     return ""
 
 
@@ -158,7 +184,10 @@ def answers(port: int, host: str = "127.0.0.1") -> bool:
 
 @contextlib.contextmanager
 def sole_user(data: Path, who: str) -> Iterator[None]:
-    """Hold a data folder: ``InUse`` where another launcher has it; what a killed one left running is ended."""
+    """Hold a data folder: ``InUse`` where another launcher has it; what a killed one left running is ended.
+
+    What an earlier version left readable for others is made private; the launcher's umask does it for what is new.
+    """
     data.mkdir(parents=True, exist_ok=True)
     with (data / "lock").open("a+") as lock:
         try:
@@ -170,10 +199,19 @@ def sole_user(data: Path, who: str) -> Iterator[None]:
         lock.write(f"{who}, process {os.getpid()}\n")
         lock.flush()
         end_leftovers(data)
+        _make_private(data)
         try:
             yield
         finally:
             end_leftovers(data)
+
+
+def _make_private(data: Path) -> None:
+    # By name: whoever chose a folder with other things in it keeps their modes.
+    names = ("lock", "environment.json", "events.jsonl", "redis", "dynamodb", "inbox", "tmp")
+    for path in [*data.glob("*.log"), *data.glob("*.log.1"), *(data / name for name in names)]:
+        with contextlib.suppress(OSError):
+            path.chmod(path.stat().st_mode & 0o700)
 
 
 def end_leftovers(data: Path) -> int:

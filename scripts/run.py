@@ -16,7 +16,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -31,7 +31,8 @@ START_SECONDS = 60
 PORT, DATA_DIR = 8000, ".local"
 # What could lead a child to somebody's real account instead of the DynamoDB of this machine.
 FOREIGN = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
-QUIET_KEYS = {"level", "location", "message", "timestamp", "service", "exception_name", "xray_trace_id"}
+SILENCE_SECONDS = 3  # of a start; then it says what it waits for
+QUIET_KEYS = {"location", "timestamp", "service", "exception_name", "xray_trace_id"}
 
 
 class CannotStart(Exception):
@@ -63,9 +64,9 @@ def say(text: str) -> None:
 
 
 def tell(line: str) -> None:
-    """Print for people; when they have left (a closed terminal, `| tee` after Ctrl-C), what runs goes on without."""
+    """Print a line for people; when they have left (a closed terminal, `| tee` after Ctrl-C), what runs goes on."""
     try:
-        print(line, flush=True)
+        print(processes.visible(line), flush=True)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -82,13 +83,24 @@ def start(stack: Stack) -> None:
     _start_workers(stack)
     _start_front(stack, "http", "scripts.serve", "--host", "127.0.0.1", "--port", str(stack.port))
     _start_front(stack, "feed", "scripts.feed", "--data", str(stack.data))
-    (stack.data / "environment.json").write_text(json.dumps(_where(stack)))  # for scripts.tokens
-    ready = processes.wait_for(
-        lambda: _healthy(stack.url), *stack.backs, *stack.fronts, seconds=START_SECONDS, stop=stack.signals.stop
-    )
-    if not ready and not stack.signals.stop():
+    (stack.data / "environment.json").write_text(json.dumps(_where(stack)))  # for this user's scripts
+    if not _await(stack, lambda: _healthy(stack.url), "the API") and not stack.signals.stop():
         ended = _ended(stack) or f"{stack.url}/health is not 200 after {START_SECONDS} s; logs are in {stack.data}"
         raise CannotStart(ended)
+
+
+def _await(stack: Stack, ready: Callable[[], bool], what: str) -> bool:
+    """``processes.wait_for`` over all that runs, which says now and then what is awaited."""
+    said = time.monotonic()
+
+    def stop() -> bool:
+        nonlocal said
+        if time.monotonic() - said > SILENCE_SECONDS:
+            said = time.monotonic()
+            say(f"starting… ({what})")
+        return stack.signals.stop()
+
+    return processes.wait_for(ready, *stack.backs, *stack.fronts, seconds=START_SECONDS, stop=stop)
 
 
 def _start_workers(stack: Stack) -> None:
@@ -96,20 +108,26 @@ def _start_workers(stack: Stack) -> None:
     alive = Path(stack.environment["TMPDIR"]) / settings.load().alive_file
     alive.unlink(missing_ok=True)
     _start_front(stack, "worker", "chalicelib.worker")
-    processes.wait_for(alive.exists, *stack.backs, *stack.fronts, seconds=START_SECONDS, stop=stack.signals.stop)
+    _await(stack, alive.exists, "the workers")
 
 
 def _start_front(stack: Stack, name: str, module: str, *arguments: str) -> None:
     command = [sys.executable, "-m", module, *arguments]
-    show = Shown(name).line
+
+    def show(line: str) -> None:
+        if (words := in_words(line)) is not None:
+            tell(f"{name:10} | {words}")
+
     stack.fronts.append(processes.start(name, command, environment=stack.environment, log=stack.log(name), show=show))
 
 
 def _where(stack: Stack) -> dict[str, str]:
-    """What leads another process on this machine to the stack's table; no secrets but dynalite's pretended ones."""
-    names = ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_DEFAULT_REGION", "TABLE_NAME")
-    found = {name: stack.environment[name] for name in names if stack.environment.get(name)}
-    return found | (servers.NOBODY if any(child.name == "dynamodb" for child in stack.backs) else {})
+    """What leads another process of this user to the stack; keys only where they are made for this run."""
+    names = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_DEFAULT_REGION", "TABLE_NAME"]
+    for name, own in (("redis", ["REDIS_URL"]), ("dynamodb", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])):
+        if any(child.name == name for child in stack.backs):
+            names += own
+    return {name: stack.environment[name] for name in names if stack.environment.get(name)}
 
 
 def _start_redis(stack: Stack) -> None:
@@ -119,9 +137,9 @@ def _start_redis(stack: Stack) -> None:
         if not processes.wait_for(lambda: not _redis_problem(), seconds=5):  # such as a wrong password
             raise CannotStart(f"{_redis_problem()}, where REDIS_URL points")
         return
-    port = servers.free_port()
-    stack.backs.append(servers.start_redis(stack.data / "redis", port, stack.environment, stack.log("redis")))
-    stack.environment["REDIS_URL"] = f"redis://127.0.0.1:{port}/0"
+    child, url = servers.start_redis(stack.data / "redis", stack.environment, stack.log("redis"))
+    stack.backs.append(child)
+    stack.environment["REDIS_URL"] = url
 
 
 def _redis_problem() -> str:
@@ -140,14 +158,14 @@ def _start_dynamodb(stack: Stack) -> None:
     if given:
         _await_external("DynamoDB", "AWS_ENDPOINT_URL_DYNAMODB", given, 443 if given.startswith("https") else 80)
         if not any(environment.get(name) for name in ("AWS_ACCESS_KEY_ID", *FOREIGN)):
-            environment.update(servers.NOBODY)
+            environment.update(servers.new_keys())  # it wants some
         return
-    port = servers.free_port()
-    child = servers.start_dynalite(stack.data / "dynamodb", port, environment, stack.log("dynamodb"))
+    port, keys = servers.free_port(), servers.new_keys()
+    child = servers.start_dynalite(stack.data / "dynamodb", port, environment, stack.log("dynamodb"), keys=keys)
     stack.backs.append(child)
     for name in FOREIGN:
         environment.pop(name, None)
-    environment.update(servers.NOBODY, AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
+    environment.update(keys, AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
     environment["AWS_ENDPOINT_URL_DYNAMODB"] = f"http://127.0.0.1:{port}"
 
 
@@ -162,6 +180,8 @@ def _await_external(what: str, setting: str, url: str, default_port: int) -> Non
 
 def _make_table(stack: Stack) -> None:
     command = [sys.executable, "-m", "scripts.create_table"]
+    if any(child.name == "dynamodb" for child in stack.backs):
+        command.append("--recover")  # the folder's lock is held, so no worker of an earlier run lives
     made = subprocess.run(
         command, cwd=processes.ROOT, env=stack.environment, capture_output=True, text=True, check=False
     )
@@ -219,37 +239,21 @@ def stop(stack: Stack) -> None:
         child.ended(10)
 
 
-class Shown:
-    """A child's output for people: JSON log lines as words, metrics left to the log file."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def line(self, text: str) -> None:
-        """Print one line, if it is for people."""
-        if (readable := in_words(text)) is not None:
-            tell(f"{self.name:10} | {readable}")
-
-
 def in_words(text: str) -> str | None:
-    """A log line without what a person does not read; None for metrics, good health and empty lines."""
+    """A JSON log line as level, message and what else it says; None for metrics, good health and empty lines."""
+    if text.startswith('{"_aws"'):  # two threads may write theirs into one line
+        return None
     try:
         entry = json.loads(text)
     except ValueError:
         entry = None
     if not isinstance(entry, dict):
         return text or None
-    if "_aws" in entry or (entry.get("route") == "/health" and entry.get("status") == 200):
+    if entry.get("route") == "/health" and entry.get("status") == 200:
         return None
-    words = [str(entry.get("message", ""))]
-    if entry.get("level") not in (None, "INFO"):
-        words.insert(0, str(entry["level"]))
-    for key, value in entry.items():
-        if key == "seconds" and isinstance(value, dict):
-            words.append(f"seconds={sum(value.values()):.3f}")
-        elif key not in QUIET_KEYS and value is not None:
-            words.append(f"{key}={value}")
-    return " ".join(filter(None, words))
+    level, message = entry.pop("level", "INFO"), entry.pop("message", "")
+    words = [f"{key}={value}" for key, value in entry.items() if key not in QUIET_KEYS]
+    return " ".join(map(str, [*([] if level == "INFO" else [level]), message, *words]))
 
 
 # --- the command ---
@@ -261,6 +265,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--data", default=os.environ.get("DATA_DIR") or DATA_DIR)
     parser.add_argument("--parent", type=int, help="stop when this process, which started it, is gone")
     options = parser.parse_args(arguments)
+    os.umask(0o077)  # what is written here is this user's alone
     signals = Signals()
     data = Path(options.data).expanduser().resolve()
     try:
@@ -297,7 +302,12 @@ def _greet(stack: Stack) -> None:
     say(f"ready: {stack.url}   (data and logs in {stack.data}; Ctrl-C stops)")
     say("try it in another terminal:")
     body = json.dumps({"url": "https://example.com/"})
-    tell(f"\n  curl -s {stack.url}/jobs -H 'Content-Type: application/json' -H 'Prefer: wait=15' -d '{body}'\n")
+    for line in (
+        "",
+        f"  curl -s {stack.url}/jobs -H 'Content-Type: application/json' -H 'Prefer: wait=15' -d '{body}'",
+        "",
+    ):
+        tell(line)
 
 
 def _port(text: str) -> int:

@@ -1,26 +1,33 @@
 """The servers of one machine: a real Redis, and dynalite as the DynamoDB that keeps its data on disk.
 
+Neither is open to other users or to web pages: Redis listens on a unix socket that its owner alone may open, without
+the command CONFIG; dynalite answers only requests with the random access key of this run (scripts/dynamodb.cjs).
+
 Alone, both run until Ctrl-C, for `chalice local` or a worker beside them; the lines to paste are printed:
 
-usage: python -m scripts.servers [--redis-port 6379] [--dynamodb-port 4567] [--data FOLDER]
+usage: python -m scripts.servers [--dynamodb-port 4567] [--data FOLDER]
 """
 
 import argparse
 import importlib.util
 import os
+import secrets
+import shlex
 import shutil
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote
 
 from . import node, processes
 
 ROOT = Path(__file__).resolve().parent.parent
 # Outside the project: `chalice local` starts again, and drops what it answers, when a file in its folder changes.
 DATA_DIR = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "wordcounts"
-NOBODY = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}  # dynalite wants some, and checks none
+SOCKET_BYTES = 100  # of a unix socket's path: Linux ends it at 107, macOS at 103
 
 
 class NoServer(Exception):
@@ -47,39 +54,67 @@ def redis_program() -> str:
     raise NoServer("Redis is missing: install redis-server or valkey-server, or set REDIS_URL to one that runs")
 
 
-def start_redis(folder: Path, port: int, environment: Mapping[str, str], log: Path) -> processes.Child:
-    """Start Redis on the loopback, with every write on disk within a second, and wait until it serves."""
+def start_redis(
+    folder: Path, environment: Mapping[str, str], log: Path, *, port: int = 0
+) -> tuple[processes.Child, str]:
+    """Start Redis with every write on disk within a second, wait until it serves; the child and the URL to reach it.
+
+    It listens on a unix socket; with ``port`` (for tests) also on the loopback.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    path = _socket_path(folder)
     command = [redis_program(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+    command += ["--unixsocket", str(path), "--unixsocketperm", "700", "--rename-command", "CONFIG", ""]
     command += ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction", "--daemonize", "no"]
     child = processes.start("redis", command, environment=environment, log=log)
-    if processes.wait_for(lambda: _redis_serves(port), child, seconds=30):
-        return child
+    if processes.wait_for(lambda: _redis_serves(path), child, seconds=30):
+        return child, f"redis://127.0.0.1:{port}/0" if port else f"unix://{quote(str(path))}"
     raise NoServer(_why("Redis", child))
 
 
-def _redis_serves(port: int) -> bool:
+def _socket_path(folder: Path) -> Path:
+    """Where the socket lies: in Redis's folder, or where that path is too long for one in a short folder of our own."""
+    path = folder / "redis.sock"
+    if len(os.fsencode(path)) > SOCKET_BYTES:
+        short = folder / "socket"  # a link, so that the next start finds the same folder again
+        if not (short.is_symlink() and short.is_dir() and short.stat().st_uid == os.getuid()):
+            short.unlink(missing_ok=True)
+            short.symlink_to(tempfile.mkdtemp(prefix="wordcounts-", dir="/tmp"))  # 0700
+        path = short.resolve() / "redis.sock"
+    path.unlink(missing_ok=True)  # a killed server's
+    return path
+
+
+def _redis_serves(path: Path) -> bool:
     # By hand, so that nothing needs the client here: an error instead of PONG means that it is still loading.
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(1)
+            connection.connect(str(path))
             connection.sendall(b"PING\r\n")
             return connection.recv(64).startswith(b"+PONG")
     except OSError:
         return False
 
 
-def start_dynalite(folder: Path, port: int, environment: Mapping[str, str], log: Path) -> processes.Child:
-    """Start dynalite on the loopback with its data in ``folder``, and wait until it serves."""
-    program = ROOT / "node_modules" / "dynalite" / "cli.js"
-    if not program.exists():
+def start_dynalite(
+    folder: Path, port: int, environment: Mapping[str, str], log: Path, *, keys: Mapping[str, str]
+) -> processes.Child:
+    """Start dynalite on the loopback with its data in ``folder``, for the bearer of ``keys``; wait until it serves."""
+    if not (ROOT / "node_modules" / "dynalite").is_dir():
         raise NoServer("dynalite is missing: run `make install`, or set AWS_ENDPOINT_URL_DYNAMODB to one that runs")
     folder.mkdir(parents=True, exist_ok=True)
-    command = [node.node(), str(program), "--host", "127.0.0.1", "--port", str(port), "--path", str(folder)]
-    command += [f"--{change}TableMs=0" for change in ("create", "update", "delete")]
-    child = processes.start("dynamodb", command, environment=environment, log=log)
+    command = [node.node(), str(ROOT / "scripts" / "dynamodb.cjs"), str(port), str(folder)]
+    with_key = {**environment, "ACCESS_KEY": keys["AWS_ACCESS_KEY_ID"]}
+    child = processes.start("dynamodb", command, environment=with_key, log=log)
     if processes.wait_for(lambda: processes.answers(port), child, seconds=30):
         return child
     raise NoServer(_why("dynalite", child))
+
+
+def new_keys() -> dict[str, str]:
+    """An access key of one run, as AWS's variables: dynalite answers its bearer alone."""
+    return {"AWS_ACCESS_KEY_ID": secrets.token_hex(16), "AWS_SECRET_ACCESS_KEY": "local"}
 
 
 def _why(name: str, child: processes.Child) -> str:
@@ -89,26 +124,26 @@ def _why(name: str, child: processes.Child) -> str:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.servers", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--redis-port", type=int, default=6379)
     parser.add_argument("--dynamodb-port", type=int, default=4567)
     parser.add_argument("--data", default="")
     options = parser.parse_args(arguments)
+    os.umask(0o077)
     signals = processes.Signals()
-    data = Path(options.data or DATA_DIR).expanduser().resolve()
+    data, port = Path(options.data or DATA_DIR).expanduser().resolve(), options.dynamodb_port
     children = []
     try:
         with processes.sole_user(data, "python -m scripts.servers"):
             environment = {**os.environ, processes.MARK: str(data)}
-            for name, port in (("redis", options.redis_port), ("dynamodb", options.dynamodb_port)):
-                if processes.answers(port):
-                    raise NoServer(f"Port {port} is in use; another: make servers ARGS='--{name}-port {port + 100}'")
-            children.append(start_redis(data / "redis", options.redis_port, environment, data / "redis.log"))
-            children.append(
-                start_dynalite(data / "dynamodb", options.dynamodb_port, environment, data / "dynalite.log")
-            )
-            print(f"export REDIS_URL=redis://127.0.0.1:{options.redis_port}/0")
-            print(f"export AWS_ENDPOINT_URL_DYNAMODB=http://127.0.0.1:{options.dynamodb_port}")
-            print("export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=us-east-1", flush=True)
+            if processes.answers(port):
+                raise NoServer(f"Port {port} is in use; another: make servers ARGS='--dynamodb-port {port + 100}'")
+            redis, url = start_redis(data / "redis", environment, data / "redis.log")
+            children.append(redis)
+            keys = new_keys()
+            children.append(start_dynalite(data / "dynamodb", port, environment, data / "dynalite.log", keys=keys))
+            known = {"REDIS_URL": url, "AWS_ENDPOINT_URL_DYNAMODB": f"http://127.0.0.1:{port}", **keys}
+            known["AWS_DEFAULT_REGION"] = "us-east-1"
+            for name, value in known.items():
+                print(f"export {name}={shlex.quote(value)}", flush=True)
             while not signals.stop() and all(child.alive for child in children):
                 time.sleep(0.2)
             if not signals.stop():

@@ -26,8 +26,9 @@ from tests import websites
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 # No load leaves this machine, and no key of its owner is used.
+KEYS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 LOCAL_AWS = {
-    **servers.NOBODY,
+    **KEYS,
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_REGION": "us-east-1",
     "AWS_EC2_METADATA_DISABLED": "true",
@@ -45,6 +46,12 @@ def require(condition: object, reason: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(f"missing in CI: {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+def others_may(folder: Path) -> list[Path]:
+    """What of a folder others than its owner may read, write or enter."""
+    paths = [folder, *folder.rglob("*")]
+    return [path for path in paths if not path.is_symlink() and path.stat().st_mode & 0o077]
 
 
 # --- order and the network ---
@@ -120,9 +127,10 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         servers.redis_program()
     except servers.NoServer as missing:
         require(None, str(missing))
-    folder, port = tmp_path_factory.mktemp("redis"), servers.free_port()
-    child = servers.start_redis(folder, port, os.environ, folder / "redis.log")
-    yield f"redis://127.0.0.1:{port}/0"
+    folder = tmp_path_factory.mktemp("redis")
+    # By TCP, since a container and a wire that is cut must reach it too.
+    child, url = servers.start_redis(folder, os.environ, folder / "redis.log", port=servers.free_port())
+    yield url
     child.stop(5)
 
 
@@ -145,7 +153,7 @@ def dynalite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a dynalite of this session's own, with its data on disk."""
     require((ROOT / "node_modules" / "dynalite").is_dir(), "dynalite is missing: `make install` fetches it")
     folder, port = tmp_path_factory.mktemp("dynamodb"), servers.free_port()
-    child = servers.start_dynalite(folder / "data", port, os.environ, folder / "dynamodb.log")
+    child = servers.start_dynalite(folder / "data", port, os.environ, folder / "dynamodb.log", keys=KEYS)
     yield f"http://127.0.0.1:{port}"
     child.stop(5)
 

@@ -1,14 +1,17 @@
 """What a worker process may use: CPU time, memory, and how many of them fit into a container."""
 
 import contextlib
+import ctypes
 import os
 import resource
+import signal
 from pathlib import Path
 
 from chalicelib import queue
 
 CPU_SECONDS = 30  # of one job; the kernel ends a process that uses more
 MEMORY_BYTES = 1 << 30  # that a worker may map beyond what it was born with
+PR_SET_PDEATHSIG = 1  # Linux's number for it
 WORKERS_A_CORE = 14
 WORKER_BYTES = 40_000_000
 
@@ -24,6 +27,11 @@ def limit_memory(more: int) -> None:
     """Bound what this process may map to so much more than it has mapped now."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more,) * 2)
+
+
+def end_with_parent() -> None:
+    """Let the kernel kill this process when its parent is killed: nobody else would give its job to another."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def sizes(text: str, cores: int, memory_bytes: int) -> dict[str, int]:

@@ -278,6 +278,7 @@ def work(queue_name: str, worker_name: str) -> int:
     """A worker process's whole life; its exit status."""
     if sys.platform == "linux":
         limits.limit_memory(limits.MEMORY_BYTES)
+        limits.end_with_parent()
     connection = queue.new_connection()
     # worker_ttl bounds what a silently dead connection costs: RQ blocks for ttl - 15 s and gives up 10 s later.
     worker = LeanWorker(

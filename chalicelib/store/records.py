@@ -249,8 +249,12 @@ class Records(Pieces, AccessTokens):
                 return False
             self._delete_input(job, job.input_pieces)
             return True
+        return self.give_back(job, failed=True)
+
+    def give_back(self, job: Job, *, failed: bool = False) -> bool:
+        """Let a running job be claimed again at once, since its worker is gone; False when it changed meanwhile."""
         again = {"state": QUEUED, "not_before": 0, "turns": [], **self._queued_now(job)}
-        return self._as_read(job, again, add={"failures": 1}, drop=_HELD)
+        return self._as_read(job, again, add={"failures": int(failed)}, drop=_HELD)
 
     def _queued_now(self, job: Job) -> dict[str, Any]:
         return {"due_shard": _waiting(job.queue, job.id), "due_at": self.clock.now() + GRACE_MS}

@@ -155,7 +155,7 @@ def cloud(moto_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     requests.post(f"{moto_server}/moto-api/reset", timeout=10)
     monkeypatch.setattr(moto_api.recorder, "_location", str(tmp_path / "calls"))
     port = servers.free_port()
-    child = servers.start_redis(tmp_path, port, os.environ, tmp_path / "redis.log")
+    child, _ = servers.start_redis(tmp_path, os.environ, tmp_path / "redis.log", port=port)
     with redis.Redis(port=port) as client:
         # Redis itself cannot check the token, but that one is sent, and what its user may do.
         access = build.load("data.yaml")["Resources"]["RedisUser"]["Properties"]["AccessString"]
