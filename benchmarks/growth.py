@@ -45,8 +45,9 @@ def fill(stamp: int, count: int) -> None:
     """So many jobs more, on the queue and in the store."""
     with ThreadPoolExecutor(4) as pool:
         for some in itertools.batched(range(count), 1000) if sys.version_info >= (3, 12) else batches(count, 1000):
-            list(pool.map(write, batches_of([job(stamp) for _ in some], 25)))
-            put(stamp, len(some))
+            made = [job(stamp) for _ in some]
+            list(pool.map(write, batches_of(made, 25)))
+            jobs.enqueue(made, now=stamp)
 
 
 def batches(count: int, size: int) -> Iterable[range]:
@@ -82,7 +83,7 @@ def write(some: list[Job]) -> None:
 
 
 def put(stamp: int, count: int) -> None:
-    queue.enqueue([("bulk", records.new_id()) for _ in range(count)], stamp=stamp)
+    queue.enqueue([("bulk", records.new_id(), "bench", stamp) for _ in range(count)], now=stamp)
 
 
 def timed(do: object) -> float:

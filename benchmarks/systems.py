@@ -86,8 +86,9 @@ def main(name: str) -> None:
         sys.exit(worker.main())
     elif name == "endless":
         from chalicelib import worker
+        from chalicelib.pool import rq_worker
 
-        worker.JOBS_A_PROCESS = 10**9  # type: ignore[misc]
+        rq_worker.JOBS_A_PROCESS = 10**9  # type: ignore[misc]
         sys.exit(worker.main())
 
 

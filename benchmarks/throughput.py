@@ -243,6 +243,12 @@ def accepted(bench: Bench, count: int, delay: int) -> list[str]:
     return ids
 
 
+def put(ids: list[str]) -> None:
+    """Let jobs wait, all of one owner."""
+    now = jobs.table().now()
+    queue.enqueue([("interactive", job_id, OWNER, now) for job_id in ids], now=now)
+
+
 def finished(ids: list[str]) -> Callable[[], int]:
     """How many of the jobs have not ended; asks the store for the oldest of them only."""
     left = list(ids)
@@ -267,7 +273,7 @@ def ours(bench: Bench, count: int, delay: int, processes: int) -> Run:
     setting = {"WORKER_PROCESSES": f"interactive:{processes},bulk:0"}
     with workers(bench, [sys.executable, "-m", "chalicelib.worker"], ready, **setting) as root:
         ids = accepted(bench, count, delay)
-        go = lambda: queue.enqueue([("interactive", job_id) for job_id in ids], stamp=jobs.table().now())
+        go = lambda: put(ids)
         return measured(bench, f"ours, {processes} processes", root, count, go, finished(ids))
 
 
@@ -323,11 +329,9 @@ def empty(bench: Bench, count: int) -> list[Run]:
     from benchmarks import systems  # reads the address of Redis when it is imported
 
     llen, hlen = bench.client.llen, bench.client.hlen
-    ids = [("interactive", records.new_id()) for _ in range(count)]
-    queue.enqueue(ids, stamp=time.time_ns() // 10**6)
-    key = "rq:queue:bench-interactive"
+    put([records.new_id() for _ in range(count)])
     setting = {"WORKER_PROCESSES": "interactive:1,bulk:0"}
-    left = lambda: llen(key) + llen(f"{key}:intermediate")
+    left = lambda: queue.depth("interactive")
     runs = [drained(bench, "ours", [sys.executable, "-m", "benchmarks.systems", "empty"], count, left, **setting)]
     at = rq.Queue("bench", connection=bench.client, serializer=JSONSerializer)
     at.enqueue_many([rq.Queue.prepare_data(systems.empty, result_ttl=0) for _ in range(count)])
@@ -438,7 +442,7 @@ def flat(bench: Bench, count: int) -> list[tuple[int, float]]:
     with workers(bench, command, ready, **setting) as root:
         while not seen or seen[-1][0] < count:
             ids = accepted(bench, 1000, 0)
-            queue.enqueue([("interactive", job_id) for job_id in ids], stamp=jobs.table().now())
+            put(ids)
             look = finished(ids)
             while look():
                 time.sleep(0.2)

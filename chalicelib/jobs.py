@@ -73,7 +73,7 @@ def submit(request: Request) -> tuple[Job, bool]:
     job, pieces = _new_job(request, now=now, expires_at=_expires_at(now))
     job, created = store.submit(job, pieces, keyed=request.key is not None)
     if created := created or _made_by(request, now, job):
-        enqueue([job], stamp=job.submitted_at)
+        enqueue([job], now=job.submitted_at)
     return job, created
 
 
@@ -109,7 +109,7 @@ def submit_many(requests: Sequence[Request]) -> list[Job | Exception]:
         if not isinstance(answer, Exception) and (answer[1] or _made_by(request, now, answer[0])):
             made[answer[0].id] = answer[0]
     if made:
-        enqueue(list(made.values()), stamp=now)
+        enqueue(list(made.values()), now=now)
     return [answer if isinstance(answer, Exception) else answer[0] for answer in ordered]
 
 
@@ -156,10 +156,10 @@ def key_id(owner: str, key: str) -> str:
     return hashlib.sha256(f"{len(owner)}:{owner}{key}".encode()).hexdigest()[:32]
 
 
-def enqueue(new: Sequence[Job], *, stamp: int) -> bool:
+def enqueue(new: Sequence[Job], *, now: int) -> bool:
     """Tell the queue; whether it heard. A job that it did not hear of is found by the sweep."""
     try:
-        queue.enqueue([(job.queue, job.id) for job in new], stamp=stamp)
+        queue.enqueue([(job.queue, job.id, job.owner, job.submitted_at) for job in new], now=now)
     except queue.QueueError:
         return False
     return True
@@ -253,6 +253,8 @@ def cancel(job_id: str, owner: str) -> Job:
     if job is None:
         get(job_id, owner)  # says why, if it is not there
         raise HasEnded(job_id)
+    with contextlib.suppress(queue.QueueError):
+        queue.forget(job.queue, job.id, job.owner)
     tell_ended(job_id)
     return job
 
@@ -304,7 +306,7 @@ def backlog() -> dict[str, Waiting]:
     for name in queue.QUEUES:
         waiting = tasks = None
         with contextlib.suppress(queue.QueueError):
-            waiting, tasks = queue.depth(name), queue.pools(name)
+            waiting, tasks = queue.depth(name), queue.pools(name, now=now)
         limit = SWEEP_LIMIT if waiting is None else 1
         due = [
             due_at for shard in range(records.SHARDS) for due_at, _ in store.due(name, shard, before=_FAR, limit=limit)

@@ -14,8 +14,8 @@ from chalicelib.jobs import Job
 from chalicelib.store import records
 from chalicelib.store.records import Records
 
-SLACK_MS = 5_000  # between a job's stamp and its arrival on the queue: longer than Redis's time-outs
-SWEEP_LIMIT = 1000  # jobs of one shard in one sweep
+SWEEP_LIMIT = 1000  # jobs of one shard whose time has come, in one sweep
+PAGE = 250  # jobs of one shard of a queue about which Redis is asked at once
 
 WORKER_LOST = {
     "type": "worker-lost",
@@ -32,44 +32,73 @@ class Swept(msgspec.Struct):
     failed: list[str] = msgspec.field(default_factory=list)
     upcoming: list[tuple[int, str]] = msgspec.field(default_factory=list)
     complete: bool = True
+    ran: bool = True  # False: another sweep was at it
 
 
-def sweep(*, seconds: float = 10.0, horizon: float = 0.0) -> Swept:
-    """Find what is due: put it on the queue again, or fail it when its tries are used. Any number may run at once.
+def sweep(*, seconds: float = 10.0, horizon: float = 0.0, pause: float = 0.0) -> Swept:
+    """Find what is due: put it on the queue again, or fail it when its tries are used. One sweep runs at a time.
 
     Jobs that become due within ``horizon`` seconds are returned as ``upcoming``, for ``requeue`` at their time. Stops
-    after ``seconds``, and says so in ``complete``; the next sweep goes on.
+    after ``seconds``, and says so in ``complete``; the next sweep goes on. No other starts within ``pause`` seconds.
     """
     store = jobs.table()
     swept = Swept()
     until = time.monotonic() + seconds
     now = store.now()
-    lanes = [(records.TIMED, now + int(horizon * 1000))]
-    lanes += [(name, bound) for name in queue.QUEUES if (bound := _lost_before(name, now)) is not None]
-    for shard in range(records.SHARDS):
-        for lane, before in lanes:
-            due = store.due(lane, shard, before=before, limit=SWEEP_LIMIT)
-            swept.upcoming += [entry for entry in due if entry[0] > now]
-            ids = [job_id for due_at, job_id in due if due_at <= now]
-            for start in range(0, len(ids), 100):
-                if time.monotonic() > until:
-                    swept.complete = False
-                    return swept
-                _mend(store, ids[start : start + 100], swept)
+    try:
+        cursors = queue.begin_sweep(seconds)
+    except queue.QueueError:
+        _look_at_times(store, now, horizon, until, swept)
+        return swept
+    if cursors is None:
+        return Swept(complete=False, ran=False)
+    try:
+        _look_at_times(store, now, horizon, until, swept)
+        for name in queue.QUEUES:
+            for shard in range(records.SHARDS):
+                place = f"{name}#{shard}"
+                cursors[place] = _look_for_lost(store, name, shard, cursors.get(place), now, until, swept)
+    except queue.QueueError:
+        swept.complete = False  # Redis went away in the middle: nobody can tell what is lost
+    finally:
+        with contextlib.suppress(queue.QueueError):
+            queue.end_sweep(cursors, pause)
     return swept
 
 
-def _lost_before(name: str, now: int) -> int | None:
-    """Jobs of this queue that are due before this time are not on it any more; None when nobody can tell.
+def _look_at_times(store: Records, now: int, horizon: float, until: float, swept: Swept) -> None:
+    """Jobs whose lease is over or whose time has come."""
+    for shard in range(records.SHARDS):
+        due = store.due(records.TIMED, shard, before=now + int(horizon * 1000), limit=SWEEP_LIMIT)
+        swept.upcoming += [entry for entry in due if entry[0] > now]
+        _mend_all(store, [job_id for due_at, job_id in due if due_at <= now], until, swept)
 
-    The queue is first in, first out: whatever was put before its head is no longer there, so a job that merely waits
-    is left alone.
+
+def _look_for_lost(
+    store: Records, name: str, shard: int, after: tuple[int, str] | None, now: int, until: float, swept: Swept
+) -> tuple[int, str] | None:
+    """Ask Redis for the next jobs that have been on a queue for a while; the place where the next sweep goes on.
+
+    Where all of them are there, a page is enough: with a million that merely wait a sweep costs what it costs with a
+    thousand, and some hundreds of sweeps see them all. Where some are lost, all may be, and it goes on.
     """
-    try:
-        head = queue.head_stamp(name)
-    except queue.QueueError:
-        return None
-    return now if head is None else min(now, head + records.GRACE_MS - SLACK_MS)
+    while True:
+        due = store.due(name, shard, before=now, limit=PAGE, after=after)
+        ids = [job_id for _, job_id in due]
+        there = queue.waiting(name, ids) if ids else set()
+        lost = [job_id for job_id in ids if job_id not in there]
+        _mend_all(store, lost, until, swept)
+        after = due[-1] if len(due) == PAGE else None
+        if after is None or not lost or not swept.complete:
+            return after
+
+
+def _mend_all(store: Records, job_ids: Sequence[str], until: float, swept: Swept) -> None:
+    for start in range(0, len(job_ids), 100):
+        if time.monotonic() > until:
+            swept.complete = False
+            return
+        _mend(store, job_ids[start : start + 100], swept)
 
 
 def requeue(job_ids: Sequence[str]) -> Swept:
@@ -98,7 +127,7 @@ def _mend(store: Records, job_ids: Sequence[str], swept: Swept) -> None:
                 _take_back(store, job, again, swept)
     finally:  # where the store fails in the middle too: those that it noted would wait for a later sweep
         if again:
-            jobs.enqueue(again, stamp=now)
+            jobs.enqueue(again, now=now)
             swept.requeued += [job.id for job in again]
 
 
@@ -120,13 +149,15 @@ def recover(job_id: str, worker: str) -> Swept:
     job = store.get(job_id, gone=False)
     if job is None:
         return swept
+    with contextlib.suppress(queue.QueueError):
+        queue.release(job.queue, [(job.id, job.owner)], now=store.now())
     again: list[Job] = []
     if job.state == records.RUNNING and job.worker == worker:
         _take_back(store, job, again, swept)
     elif job.state == records.QUEUED and job.not_before <= store.now() and store.requeue(job):
         again.append(job)
     if again:
-        jobs.enqueue(again, stamp=store.now())
+        jobs.enqueue(again, now=store.now())
         swept.requeued += [job.id for job in again]
     return swept
 
@@ -136,8 +167,6 @@ def recover_all() -> Swept:
 
     For one machine, where the holder of the data folder's lock knows it.
     """
-    with contextlib.suppress(queue.QueueError):
-        queue.put_back()
     swept = Swept()
     store = jobs.table()
     before = store.now() + settings.load().lease_seconds * 1000 + 1000
@@ -146,6 +175,6 @@ def recover_all() -> Swept:
         held = [job for job in store.get_many(ids).values() if job.state == records.RUNNING]
         again = [job for job in held if store.give_back(job)]
         if again:
-            jobs.enqueue(again, stamp=store.now())
+            jobs.enqueue(again, now=store.now())
             swept.requeued += [job.id for job in again]
     return swept

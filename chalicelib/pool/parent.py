@@ -25,11 +25,11 @@ import redis
 
 from chalicelib import jobs, pipeline, queue, settings, sweeping
 from chalicelib.pool.reporting import logger, report_swept
-from chalicelib.pool.rq_worker import Slot, State, work
+from chalicelib.pool.rq_worker import Link, Slot, work
 from chalicelib.store import records
 
 STOP_SECONDS = 110  # for what runs at SIGTERM; Fargate kills after 120
-NOTE_SECONDS = 15.0  # a pool notes that it lives; the scaling counts the notes
+NOTE_SECONDS = 5.0  # between notes that this pool lives
 BACKOFF_MOST = 30.0  # seconds before a worker that dies young is started again
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 _NEWS_BYTES = 48  # of a line that a worker sends its parent: written whole or not at all
@@ -77,7 +77,8 @@ class Parent:
         self.upcoming: list[tuple[int, str]] = []
         self.lost: list[tuple[str, str]] = []  # (job id, worker) of dead workers, until a record store heard of it
         self.next_sweep = self.next_note = 0.0
-        self._pool = f"{socket.gethostname()}.{os.getpid()}", [name for name, size in sizes.items() if size]
+        self.sizes = sizes
+        self.name = f"{socket.gethostname()}.{os.getpid()}"
         self.killed = False
         self._awake, self._wake = os.pipe()  # signals
         self._heard, self._news = os.pipe()  # lines of due_at and job id, from workers that gave a job back
@@ -156,13 +157,15 @@ class Parent:
             _alive_file().touch()
 
     def _note(self) -> None:
-        """Note in Redis that this pool lives, or once that it stops: what stops is no task that takes jobs."""
+        """Note in Redis how many workers this pool has, or once that it stops: an owner's share is counted in them."""
         if time.monotonic() < self.next_note:
             return
-        stops, (name, queues) = self.stopping_since is not None, self._pool
+        stops = self.stopping_since is not None
         self.next_note = math.inf if stops else time.monotonic() + NOTE_SECONDS
         with contextlib.suppress(queue.QueueError):
-            (queue.forget_pool if stops else queue.note_pool)(queues, name)
+            for name, size in self.sizes.items():
+                if size:
+                    queue.note_pool(name, self.name, 0 if stops else size, now=jobs.table().clock.now())
 
     def _fill(self) -> None:
         for place in self.places:
@@ -175,7 +178,7 @@ class Parent:
         if self.stopping_since is not None:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
             return
-        place.name = f"{socket.gethostname()}.{os.getpid()}.{records.new_id()[:12]}"
+        place.name = f"{self.name}.{records.new_id()[:12]}"
         place.slot.set("")
         parent = os.getpid()
         sys.stdout.flush()
@@ -188,13 +191,13 @@ class Parent:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            link = Link(parent, place.slot, self._news)
             for signum in _STOPPING:
-                signal.signal(signum, _ask_to_stop)
+                signal.signal(signum, lambda *_: setattr(link, "stop", True))
             for end in (self._awake, self._wake, self._heard):
                 os.close(end)
-            State.parent, State.slot, State.news, State.stop = parent, place.slot, self._news, False
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
-            status = work(place.queue, place.name)
+            status = work(place.queue, place.name, link)
         except redis.RedisError as error:
             logger.error("a worker lost Redis", detail=type(error).__name__)
         except BaseException:  # noqa: BLE001 - the process ends below, and its last words should not be lost
@@ -253,15 +256,14 @@ class Parent:
                 report_swept(sweeping.requeue(ready))
             if time.monotonic() >= self.next_sweep:
                 self.next_sweep = time.monotonic() + load.sweep_seconds
-                swept = sweeping.sweep(seconds=load.sweep_seconds, horizon=load.sweep_seconds + 1.0)
+                pause = load.sweep_seconds * 0.9  # a sweep serves all pools
+                swept = sweeping.sweep(seconds=load.sweep_seconds, horizon=load.sweep_seconds + 1.0, pause=pause)
+                if not swept.ran:
+                    self.next_sweep = time.monotonic() + min(1.0, load.sweep_seconds)
                 self.upcoming = sorted({*self.upcoming, *swept.upcoming})  # a sorted list is a heap
                 report_swept(swept)
         except jobs.Unavailable as error:
             logger.warning("the sweep waits for the record store", detail=str(error))
-
-
-def _ask_to_stop(_signum: int, _frame: FrameType | None) -> None:
-    State.stop = True
 
 
 def _alive_file() -> Path:

@@ -369,18 +369,25 @@ class Records(Pieces, AccessTokens):
         cursor = (int(last["submitted_at"]["N"]), last["pk"]["S"].removeprefix("job#")) if last else None
         return ids, cursor
 
-    def due(self, lane: str, shard: int, *, before: int, limit: int) -> list[tuple[int, str]]:
-        """(due_at, id) of jobs that are due, the oldest first.
+    def due(
+        self, lane: str, shard: int, *, before: int, limit: int, after: tuple[int, str] | None = None
+    ) -> list[tuple[int, str]]:
+        """(due_at, id) of jobs that are due, the oldest first, from behind ``after`` on.
 
         ``lane`` is a queue's name for jobs that should be on it, or ``TIMED`` for those that hold a lease or wait for
         their time.
         """
+        start: dict[str, Any] = {}
+        if after is not None:
+            place = {"due_shard": f"{lane}#{shard}", "due_at": after[0]}
+            start = {"ExclusiveStartKey": key(pk(after[1]), "job") | values(place)}
         answer = self._call(
             "query",
             IndexName="due",
             KeyConditionExpression="due_shard = :shard AND due_at <= :before",
             ExpressionAttributeValues=values({":shard": f"{lane}#{shard}", ":before": before}),
             Limit=limit,
+            **start,
         )
         return [(int(item["due_at"]["N"]), item["pk"]["S"].removeprefix("job#")) for item in answer["Items"]]
 

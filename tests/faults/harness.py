@@ -208,7 +208,7 @@ class Stack:
         for name in self.env:
             os.environ.pop(name, None)
         queue._clients.clear()
-        for made in (queue._script, queue._rq_queue, records._open):
+        for made in (queue._script, records._open):
             made.cache_clear()
 
     # --- what a test does ---

@@ -14,7 +14,7 @@ def counting_at_once() -> Iterator[None]:
     """While this lasts, a submitted job is counted on a thread of its own as soon as it is on the queue."""
     threads: list[threading.Thread] = []
 
-    def enqueued(new: list[jobs.Job], *, stamp: int) -> bool:
+    def enqueued(new: list[jobs.Job], *, now: int) -> bool:
         for job in new:
             threads.append(threading.Thread(target=_count, args=(job.id,)))
             threads[-1].start()

@@ -188,11 +188,13 @@ def run_all() -> None:
 
 def waiting(name: str) -> list[str]:
     """Ids of the jobs on a queue, which is emptied."""
-    link = queue.connection()
-    key = f"rq:queue:{queue.name(name)}"
-    found = [entry.decode()[:32] for entry in link.lrange(key, 0, -1)]
-    link.delete(key)
-    return found
+    found: list[tuple[str, str]] = []
+    while (entry := queue.next_entry(name, "test", found[-1:], now=jobs.table().now(), was_idle=True)) is not None:
+        job = queue.job_of(entry)
+        assert job is not None
+        found.append(job)
+    queue.connection().delete(f"wordcounts:{name}:idle")
+    return [job_id for job_id, _ in found]
 
 
 @dataclass

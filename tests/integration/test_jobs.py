@@ -132,7 +132,7 @@ def test_expired_jobs_that_never_ended_do_not_hide_those_that_wait(
     lossy: Callable[[str, int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DynamoDB deletes what expired within days, a stand-in never."""
-    monkeypatch.setattr(sweeping, "SWEEP_LIMIT", 2)
+    monkeypatch.setattr(sweeping, "PAGE", 2)
     monkeypatch.setattr(records, "SHARDS", 1)
     for _ in range(3):
         a_text()
@@ -142,5 +142,5 @@ def test_expired_jobs_that_never_ended_do_not_hide_those_that_wait(
     waits, _ = a_text()
     monkeypatch.setattr(clock, "now", lambda: now() + 31 * 86_400_000 + 11_000)
     queue.connection().flushall()
-    assert [sweeping.sweep().requeued for _ in range(2)] == [[], [waits.id]]
+    assert [sweeping.sweep().requeued for _ in range(2)] == [[waits.id], []]
     assert queue.depth(queue.INTERACTIVE) == 1
