@@ -12,7 +12,7 @@ from typing import Any
 from turbohtml import unescape
 from turbohtml.saxparse import sax_parse
 
-from chalicelib.text.rendering import LINE
+from chalicelib.text.styles import LINE
 
 _START = re.compile(r"<(?:!--|!\[CDATA\[|[!?]|/?([^\s<>/!?\"'=]+))")
 _QUOTE_OR_END = re.compile("[\"'>]")
