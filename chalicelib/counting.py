@@ -6,6 +6,7 @@ cost time linear in the text, but NLTK's own patterns: those can raise ``Timeout
 
 import gc
 import re
+import warnings
 from array import array
 from bisect import bisect_left
 from collections import Counter, defaultdict
@@ -213,12 +214,28 @@ _QUOTES = {"``": '"', "''": '"'}
 def _nltk() -> Any:
     import nltk  # 13 MB that only words=nltk needs
 
+    warnings.filterwarnings("ignore", "NLTK will not read", RuntimeWarning)  # `without_data` says it once
     return nltk
 
 
 def _nltk_tokens(text: str, language: str | None) -> list[str]:
     name = _NLTK.get(languages.code(language or "") or "", "english")
-    return list(_nltk().word_tokenize(text, name))
+    try:
+        return list(_nltk().word_tokenize(text, name))
+    except LookupError as error:
+        raise without_data(error) from None
+
+
+def without_data(error: LookupError) -> LookupError:
+    """NLTK's page about data that it has not or does not read, as one sentence; any other error as it is."""
+    said = str(error)
+    if type(error) is not LookupError or "\n" not in said:
+        return error
+    if refused := re.search(r"Refused, writable by other accounts.*?- '(.*?)'", said, re.DOTALL):
+        return LookupError(
+            f"NLTK does not read {refused[1]}: others may write it. Run `make install`, which mends that."
+        )
+    return LookupError("NLTK's data is missing. Run `make install`, which fetches it.")
 
 
 def _nltk_words(text: str, language: str | None) -> list[str]:

@@ -9,21 +9,19 @@ import heapq
 import math
 import mmap
 import os
-import re
 import select
 import signal
 import socket
 import sys
 import tempfile
 import time
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 import redis
 
-from chalicelib import jobs, pipeline, queue, settings, sweeping
+from chalicelib import counting, jobs, pipeline, queue, settings, sweeping
 from chalicelib.pool.reporting import logger, report_swept
 from chalicelib.pool.rq_worker import Link, Slot, work
 from chalicelib.store import records
@@ -38,17 +36,11 @@ _NEWS_BYTES = 48  # of a line that a worker sends its parent: written whole or n
 def preloaded() -> bool:
     """Load what jobs need; False, and one line that says what to do, where NLTK has not its data."""
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "NLTK will not read", RuntimeWarning)  # it is said below, once
-            pipeline.preload()
+        pipeline.preload()
     except LookupError as error:
         if type(error) is not LookupError:  # a KeyError is a fault of the program, not of the installation
             raise
-        refused = re.search(r"Refused, writable by other accounts.*?- '(.*?)'", str(error), re.DOTALL)
-        if refused:
-            logger.error(f"NLTK does not read {refused[1]}: others may write it. Run `make install`, which mends that.")
-        else:
-            logger.error("NLTK's data is missing. Run `make install`, which fetches it.")
+        logger.error(str(counting.without_data(error)))
         return False
     return True
 
