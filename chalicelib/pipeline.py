@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chalicelib import counting, extracting, fetching, queue, settings
-from chalicelib.analysis import words
+from chalicelib.analysis import evidence, words
 from chalicelib.aws import objects
 from chalicelib.store import records
 from chalicelib.store.records import Gone, Job, Records, Unavailable
@@ -167,7 +167,7 @@ def _result(store: Records, job: Job, outcome: Outcome) -> dict[str, Any]:
     with _clocked(outcome, "count"):
         counted = _counted(page.text, page.language, options)
         totals = words.totals(counted.table)
-        made = {"words": records.Packed(words.pack(counted.table))}
+        made = _artifacts(counted, keep_text=options.get("keep_text", True))
     return {
         "artifacts": made,
         "page": {
@@ -216,6 +216,26 @@ def _counted(text: str, declared: str | None, options: dict[str, Any]) -> _Count
     language = vote.language or ""
     table = words.table(segments.counts(), lambda word: words.fold(word, language) in stop_words, language)
     return _Counted(table, segments, vote.language, bool(stop_words), counting.rules(rules))
+
+
+def _artifacts(counted: _Counted, *, keep_text: bool) -> dict[str, records.Packed]:
+    """What the job stores: its words, and where the text is kept what contexts and phrases need."""
+    found = counted.segments
+    gathered = evidence.gathered(
+        found.text,
+        counted.table,
+        counted.language or "",
+        spelled=found.words if keep_text else (),
+        rows=found.rows if keep_text else (),
+        starts=found.starts,
+        sentence_ends=found.sentence_ends,
+        block_ends=found.block_ends,
+    )
+    return {
+        name: records.Packed(artifact.pack(gathered), artifact.is_large(gathered))
+        for name, artifact in evidence.ARTIFACTS.items()
+        if keep_text or not artifact.of_text
+    }
 
 
 @dataclass(frozen=True, slots=True)

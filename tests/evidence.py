@@ -7,7 +7,7 @@ from collections import Counter
 from itertools import pairwise
 
 from chalicelib.analysis import words
-from chalicelib.analysis.contexts import Evidence
+from chalicelib.analysis.evidence import Evidence
 from chalicelib.analysis.tokens import Tokens
 
 _WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")

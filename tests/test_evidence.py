@@ -5,65 +5,88 @@ from collections import Counter
 
 import pytest
 
-from chalicelib.analysis import contexts, keywords, phrases, statistics, tokens, words
+from chalicelib.analysis import contexts, evidence, keywords, phrases, statistics, tokens, words
 from chalicelib.analysis.contexts import Context
+from chalicelib.analysis.evidence import Evidence
 from tests.evidence import counted, zipfian
 
 TEXT = "The cat saw the dog. New York, new York! Don't stop\nThe end of the dog. L'homme-là a dit: the dog saw New York"
 
 
-def shown(evidence, word, **how):
-    return list(contexts.show(evidence, contexts.find_word(evidence, word), **how))
+def shown(given, word, **how):
+    return list(contexts.show(given, contexts.find_word(given, word), **how))
 
 
-# --- tokens ---
+# --- what is stored ---
 
 
-@pytest.mark.parametrize("text", ["", " ", "one", TEXT, zipfian(3000), "x " + "?" * 70_000 + " y " + "!" * 254 + "z"])
-def test_tokens_are_read_back_as_they_were_packed(text):
-    evidence = counted(text)
-    back = tokens.unpack(tokens.pack(evidence.tokens, evidence.table.words), evidence.table.words)
-    assert back == evidence.tokens
-    assert tokens.unpack_text(tokens.pack_text(text)) == text
+def stored(given):
+    return {name: artifact.pack(given) for name, artifact in evidence.ARTIFACTS.items()}
 
 
-def test_a_table_of_many_rows_needs_wider_columns():
-    text = " ".join("".join(chr(97 + int(digit)) for digit in str(number)) for number in range(70_000))
-    evidence = counted(text)
-    assert tokens.unpack(tokens.pack(evidence.tokens, evidence.table.words), evidence.table.words) == evidence.tokens
+@pytest.mark.parametrize("text", ["", " ", "one", TEXT, zipfian(3000), "x " + "?" * 70_000 + " y\0" + "!" * 254 + "z"])
+def test_a_counted_text_is_read_back_as_it_was(text):
+    given = counted(text)
+    assert evidence.read(stored(given), "en") == given
+
+
+def test_more_words_than_two_bytes_can_number_are_read_back():
+    given = counted(" ".join("".join(chr(97 + int(digit)) for digit in str(number)) for number in range(70_000)))
+    assert evidence.read(stored(given), "en") == given
+
+
+def test_marks_that_the_table_writes_otherwise_come_back_as_they_were_in_the_text():
+    given = counted("don't do. Well-known don't")
+    printed = Evidence("don’t do. Well‑known don't", given.tokens, given.table, "en")
+    back = evidence.read(stored(printed), "en")
+    assert back == printed
+    assert [context.match for context in shown(back, "don't")] == ["don’t", "don't"]
 
 
 def test_an_overlong_word_ends_where_its_stored_beginning_does():
-    evidence = counted("a " + "b" * 20_000 + " c")
-    back = tokens.unpack(tokens.pack(evidence.tokens, evidence.table.words), evidence.table.words)
-    assert list(back.starts) == [0, 2, 20_003]
-    [row] = [word for word in evidence.table.words if len(word) > 10]
-    assert shown(evidence, row, window=1)[0].match == "b" * words.WORD_CHARACTERS
+    given = evidence.read(stored(counted("a " + "b" * 20_000 + " c")), "en")
+    assert list(given.tokens.starts) == [0, 2, 20_003]
+    [row] = [word for word in given.table.words if len(word) > 10]
+    [context] = shown(given, row, window=1)
+    assert (context.match, context.before) == ("b" * words.WORD_CHARACTERS, "a ")
 
 
-def test_damaged_tokens_are_refused():
-    evidence = counted(TEXT)
-    packed = tokens.pack(evidence.tokens, evidence.table.words)
-    for damaged in (b"", packed[:-3], packed[:9] + b"\0\0" + packed[11:]):
-        with pytest.raises(tokens.DamagedTokens):
-            tokens.unpack(damaged, evidence.table.words)
+def test_damaged_artifacts_are_refused():
+    good = stored(counted(TEXT))
+    for name in ("text", "tokens"):
+        [data] = good[name]
+        for damaged in (b"", data[:-3], data[:9] + b"\0\0" + data[11:]):
+            with pytest.raises(tokens.DamagedTokens):
+                evidence.read({**good, name: [damaged]}, "en")
     with pytest.raises(tokens.DamagedTokens):
-        tokens.unpack(packed, evidence.table.words[:3])
+        evidence.read({**good, "words": stored(counted("two words"))["words"]}, "en")
     with pytest.raises(tokens.DamagedTokens):
-        tokens.unpack_text(packed)
+        evidence.read({**good, "tokens": stored(counted("two words"))["tokens"]}, "en")
 
 
 def test_half_a_surrogate_pair_is_replaced_without_moving_anything():
-    assert tokens.encodable("a\ud800\udc00b") == "a\ufffd\ufffdb"
-    assert tokens.encodable("añ🎉") == "añ🎉"
+    given = counted("a\ud800\udc00b")
+    made = evidence.gathered(
+        given.text, given.table, "", spelled=given.table.words, rows=given.tokens.rows, starts=given.tokens.starts,
+        sentence_ends=given.tokens.sentence_ends, block_ends=given.tokens.block_ends,
+    )  # fmt: skip
+    back = evidence.read(stored(made), "")
+    assert (back.text, back.tokens) == ("a\ufffd\ufffdb", given.tokens)
+
+
+def test_a_text_is_large_by_its_bytes():
+    assert [evidence.ARTIFACTS["text"].is_large(counted(text)) for text in ("é" * 499_999, "é" * 500_001)] == [
+        False,
+        True,
+    ]
 
 
 # --- contexts ---
 
 
 def test_a_context_is_a_piece_of_the_text():
-    evidence = counted(TEXT)
-    assert shown(evidence, "york", window=1) == [
+    given = counted(TEXT)
+    assert shown(given, "york", window=1) == [
         Context(25, 29, round(25 / len(TEXT), 6), "New ", "York", ", new"),
         Context(35, 39, round(35 / len(TEXT), 6), "new ", "York", "! Don't"),
         Context(len(TEXT) - 4, len(TEXT), round((len(TEXT) - 4) / len(TEXT), 6), "New ", "York", ""),
@@ -72,13 +95,13 @@ def test_a_context_is_a_piece_of_the_text():
 
 @pytest.mark.parametrize("fold_case", [True, False])
 def test_every_word_has_as_many_contexts_as_it_is_counted(fold_case):
-    evidence = counted(zipfian(20_000) + TEXT)
-    table = words.folded(evidence.table) if fold_case else evidence.table
+    given = counted(zipfian(20_000) + TEXT)
+    table = words.folded(given.table) if fold_case else given.table
     for word, count in zip(table.words, table.counts, strict=True):
-        found = contexts.find_word(evidence, word, fold_case=fold_case)
+        found = contexts.find_word(given, word, fold_case=fold_case)
         assert len(found) == count
-        for context in contexts.show(evidence, found[:20]):
-            assert context.match == evidence.text[context.start : context.end]
+        for context in contexts.show(given, found[:20]):
+            assert context.match == given.text[context.start : context.end]
             assert (words.fold(context.match) if fold_case else context.match) == word
 
 
@@ -90,64 +113,62 @@ def test_a_word_is_found_as_people_type_it():
 
 
 def test_a_sentence_is_shown_with_its_own_signs():
-    evidence = counted('One two. "Three four!" Five six (seven).\nEight')
-    assert [context.before + context.match + context.after for context in shown(evidence, "four", unit="sentence")] == [
+    given = counted('One two. "Three four!" Five six (seven).\nEight')
+    assert [context.before + context.match + context.after for context in shown(given, "four", unit="sentence")] == [
         '"Three four!" Five six (seven).'
     ]
-    [context] = shown(evidence, "eight", unit="sentence")
+    [context] = shown(given, "eight", unit="sentence")
     assert (context.before, context.match, context.after) == ("", "Eight", "")
 
 
 def test_a_window_of_characters_is_as_wide_as_asked_and_none_wider_than_the_bound():
-    evidence = counted("x" * 3 + " " * 5000 + "middle" + "." * 5000 + "y")
-    [context] = shown(evidence, "middle", unit="characters", window=4)
+    given = counted("x" * 3 + " " * 5000 + "middle" + "." * 5000 + "y")
+    [context] = shown(given, "middle", unit="characters", window=4)
     assert (context.before, context.after) == (" " * 4, "." * 4)
     for unit in ("words", "characters"):
-        [context] = shown(evidence, "middle", unit=unit, window=1_000_000)
+        [context] = shown(given, "middle", unit=unit, window=1_000_000)
         assert (len(context.before), len(context.after)) == (contexts.SIDE_MOST, contexts.SIDE_MOST)
 
 
 def test_contexts_are_sorted_by_the_nearest_word_first():
-    evidence = counted("b c X d a. a z X b a. z c X b b. X")
-    found = contexts.find_word(evidence, "x")
-    left = [
-        context.before.split()[::-1] for context in contexts.show(evidence, contexts.ordered(evidence, found, "left"))
-    ]
+    given = counted("b c X d a. a z X b a. z c X b b. X")
+    found = contexts.find_word(given, "x")
+    left = [context.before.split()[::-1] for context in contexts.show(given, contexts.ordered(given, found, "left"))]
     assert left == sorted(left)
     assert [before[:2] for before in left] == [["b.", "b"], ["c", "b"], ["c", "z"], ["z", "a"]]
-    right = [c.after.split()[:2] for c in contexts.show(evidence, contexts.ordered(evidence, found, "right"))]
+    right = [c.after.split()[:2] for c in contexts.show(given, contexts.ordered(given, found, "right"))]
     assert right == [[], ["b", "a."], ["b", "b."], ["d", "a."]]
-    assert contexts.ordered(evidence, found, "place") == found
+    assert contexts.ordered(given, found, "place") == found
 
 
 def test_a_phrase_stays_in_its_sentence_and_may_overlap_itself():
-    evidence = counted("ha ha ha. Ha ha\nha")
-    assert len(contexts.find_phrase(evidence, "HA ha")) == 3
-    assert len(contexts.find_phrase(evidence, "ha ha ha")) == 1
+    given = counted("ha ha ha. Ha ha\nha")
+    assert len(contexts.find_phrase(given, "HA ha")) == 3
+    assert len(contexts.find_phrase(given, "ha ha ha")) == 1
     assert contexts.find_phrase(counted(TEXT), "dog New") == []
 
 
 def test_a_phrase_without_spaces_is_found_in_the_words_that_touch():
-    evidence = counted(TEXT)
-    parts = evidence.tokens
+    given = counted(TEXT)
+    parts = given.tokens
     again = counted("東京 大学")  # as a segmenter would part 東京大学: two words, and no gap between them
-    touching = contexts.Evidence("東京大学", tokens.Tokens(again.tokens.rows, [0, 2], [2], [2]), again.table)
+    touching = Evidence("東京大学", tokens.Tokens(again.tokens.rows, [0, 2], [2], [2]), again.table)
     assert contexts.find_phrase(touching, "東京大学") == [range(2)]
     assert contexts.find_phrase(again, "東京大学") == []
     assert contexts.find_phrase(again, "東京 大学") == [range(2)]
-    assert len(contexts.find_phrase(evidence, "new york")) == 3
-    assert contexts.find_phrase(evidence, "new y") == []
-    assert len(parts) == sum(evidence.table.counts)
+    assert len(contexts.find_phrase(given, "new york")) == 3
+    assert contexts.find_phrase(given, "new y") == []
+    assert len(parts) == sum(given.table.counts)
 
 
 # --- phrases ---
 
 
-def plain_phrases(evidence, n):
+def plain_phrases(given, n):
     """Every run of n words inside the sentences, without case."""
-    rows, found, before = evidence.tokens.rows, Counter(), 0
-    for end in sorted({*evidence.tokens.sentence_ends, *evidence.tokens.block_ends}):
-        sentence = [words.fold(evidence.table.words[row]) for row in rows[before:end]]
+    rows, found, before = given.tokens.rows, Counter(), 0
+    for end in sorted({*given.tokens.sentence_ends, *given.tokens.block_ends}):
+        sentence = [words.fold(given.table.words[row]) for row in rows[before:end]]
         found.update(tuple(sentence[at : at + n]) for at in range(len(sentence) - n + 1))
         before = end
     return found
@@ -156,23 +177,23 @@ def plain_phrases(evidence, n):
 @pytest.mark.parametrize("n", [2, 3, 4, 5])
 @pytest.mark.parametrize("seed", range(3))
 def test_phrases_are_those_of_a_plain_count(n, seed):
-    evidence = counted(zipfian(4000, seed, vocabulary=random.Random(seed).choice([4, 30, 300])))
-    expected = plain_phrases(evidence, n)
+    given = counted(zipfian(4000, seed, vocabulary=random.Random(seed).choice([4, 30, 300])))
+    expected = plain_phrases(given, n)
     for least in (2, 3):
-        found = phrases.phrases(evidence, n, min_count=least, stop_words="include")
+        found = phrases.phrases(given, n, min_count=least, stop_words="include")
         rows = found.show(0, len(found))
         assert found.windows == sum(expected.values())
         got = {tuple(map(words.fold, row.phrase)): row.count for row in rows}
         assert got == {phrase: count for phrase, count in expected.items() if count >= least}
         for row in rows[:5]:
-            assert len(contexts.find_phrase(evidence, " ".join(row.phrase))) == row.count
+            assert len(contexts.find_phrase(given, " ".join(row.phrase))) == row.count
 
 
 def test_a_pair_is_measured_by_the_places_it_can_have():
-    evidence = counted(zipfian(3000, vocabulary=20))
-    pairs = plain_phrases(evidence, 2)
+    given = counted(zipfian(3000, vocabulary=20))
+    pairs = plain_phrases(given, 2)
     n = sum(pairs.values())
-    for row in phrases.phrases(evidence, stop_words="include").show(0, 50):
+    for row in phrases.phrases(given, stop_words="include").show(0, 50):
         x, y = map(words.fold, row.phrase)
         fx = sum(count for (first, _), count in pairs.items() if first == x)
         fy = sum(count for (_, second), count in pairs.items() if second == y)
@@ -191,16 +212,16 @@ def test_phrases_come_by_their_measure(measure):
 
 
 def test_stop_words_are_left_out_of_phrases_only_afterwards():
-    evidence = counted("The end of the day. The end of the day")
-    rows = {stops: phrases.phrases(evidence, 4, stop_words=stops) for stops in ("edges", "any", "include")}
+    given = counted("The end of the day. The end of the day")
+    rows = {stops: phrases.phrases(given, 4, stop_words=stops) for stops in ("edges", "any", "include")}
     assert [row.phrase for row in rows["edges"].show(0, 9)] == [("end", "of", "the", "day")]
     assert len(rows["any"]) == 0
     assert len(rows["include"]) == 2
 
 
 def test_a_phrase_is_shown_as_it_is_mostly_written():
-    evidence = counted("New York. New York. new york. NEW YORK")
-    assert [row.phrase for row in phrases.phrases(evidence).show(0, 9)] == [("New", "York")]
+    given = counted("New York. New York. new york. NEW YORK")
+    assert [row.phrase for row in phrases.phrases(given).show(0, 9)] == [("New", "York")]
 
 
 def test_a_text_without_repetitions_has_no_phrases():

@@ -7,14 +7,16 @@ from typing import Literal
 
 import msgspec
 
-from chalicelib.analysis import tokens, words
-from chalicelib.analysis.tokens import Tokens
-from chalicelib.analysis.words import Table
+from chalicelib.analysis import words
+from chalicelib.analysis.evidence import Evidence
 
 SIDE_MOST = 2_000  # characters before or after a word, whatever the window: a text may have no words for megabytes
 NEIGHBOURS = 5  # words that an order by neighbours looks at
-# The same signs as the counted text has them, for those who type or paste a word.
-_SIGNS = str.maketrans({"’": "'", "ʼ": "'", "＇": "'", "‐": "-", "‑": "-", "\u00ad": None, "\u2060": None})
+# The counted text has one apostrophe, one hyphen and nothing invisible; what people type or paste may differ.
+_SIGNS = str.maketrans(
+    {"’": "'", "ʼ": "'", "＇": "'", "‐": "-", "‑": "-"}
+    | dict.fromkeys("\u00ad\u2060\ufeff\u0640\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+)
 
 Unit = Literal["words", "sentence", "characters"]
 Order = Literal["place", "left", "right"]
@@ -29,23 +31,6 @@ class Context(msgspec.Struct, frozen=True):
     before: str
     match: str
     after: str
-
-
-class Evidence(msgspec.Struct, frozen=True):
-    """A counted text: the text itself, its words in order, and its word table."""
-
-    text: str
-    tokens: Tokens
-    table: Table
-    language: str = ""
-
-    def end(self, token: int) -> int:
-        """Where a token ends in the text."""
-        return self.tokens.starts[token] + tokens.length(self.table.words[self.tokens.rows[token]])
-
-    def keys(self, *, fold_case: bool) -> Sequence[str]:
-        """For each row of the table the word as it is compared."""
-        return [words.fold(word, self.language) for word in self.table.words] if fold_case else self.table.words
 
 
 def find_word(evidence: Evidence, word: str, *, fold_case: bool = True) -> list[range]:

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from chalicelib.analysis import statistics
-from chalicelib.analysis.contexts import Evidence
+from chalicelib.analysis.evidence import Evidence
 
 LONGEST = 5  # words
 Measure = Literal["logdice", "g2", "npmi", "count"]

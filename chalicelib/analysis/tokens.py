@@ -1,23 +1,23 @@
 """The stored sequence of a page's words: where each stands in the text, and where sentences and blocks end. Pure.
 
-Imported by the Lambda: the standard library and msgspec. A token is a row of the word table and a place in the text. It
-ends where its word does, so that rows and the gaps between words are all that is stored, as columns that compress well.
+Imported by the Lambda: the standard library and msgspec. A token is a row of the word table and a place in the text,
+and ends where its word does. So two things are stored beside the table: the rows in order, and what stands between.
 """
 
-import sys
+import re
 import zlib
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, chain, islice, repeat
+from itertools import accumulate, chain, islice
 from operator import add, sub
 
 import msgspec
 
 from chalicelib.analysis import words
 
-_LEVEL = 1  # of zlib: a sixth of the time of the usual level, for a tenth more bytes
-_WIDE = 255  # a gap that does not fit a byte is stored apart
+_LEVEL = 6  # of zlib; these are the small part of a text, so that faster levels save little
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 class DamagedTokens(ValueError):
@@ -47,16 +47,19 @@ class Tokens(msgspec.Struct, frozen=True):
 
 
 class _Packed(msgspec.Struct, frozen=True, array_like=True):
-    count: int
-    rows: list[bytes]  # one plane for each byte of a row's number, the lowest first
-    gaps: bytes
-    wide: bytes  # what the gaps of 255 really are, 4 bytes each
+    rows: bytes  # as _varints has them: the table's first rows are the most frequent words
     sentences: bytes  # lengths in tokens
     blocks: bytes
 
 
+class _PackedText(msgspec.Struct, frozen=True, array_like=True):
+    gaps: list[str]  # before each word, and after the last
+    others: dict[int, str]  # by token: what stands in the text where it is not the table's word, a typographic mark
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Packed).decode
+_decode_text = msgspec.msgpack.Decoder(_PackedText).decode
 
 
 def length(word: str) -> int:
@@ -64,100 +67,56 @@ def length(word: str) -> int:
     return min(len(word), words.WORD_CHARACTERS)
 
 
-def pack(tokens: Tokens, table: Sequence[str]) -> bytes:
-    """The tokens compressed; ``table`` has the words that ``rows`` means."""
-    lengths = list(map(length, table))
-    ends = chain((0,), map(add, tokens.starts, map(lengths.__getitem__, tokens.rows)))
-    gaps = array("I", map(sub, tokens.starts, ends))
-    wide = array("I", (gap for gap in gaps if gap >= _WIDE)) if max(gaps, default=0) >= _WIDE else array("I")
-    packed = _Packed(
-        len(tokens.rows),
-        _planes(array("I", tokens.rows)),
-        bytes(map(min, gaps, repeat(_WIDE))),
-        _little(wide),
-        _varints(_lengths(tokens.sentence_ends)),
-        _varints(_lengths(tokens.block_ends)),
-    )
-    return zlib.compress(_encode(packed), _LEVEL)
+def pack(tokens: Tokens) -> bytes:
+    """The order of the words, compressed."""
+    columns = _varints(tokens.rows), _varints(_lengths(tokens.sentence_ends)), _varints(_lengths(tokens.block_ends))
+    return zlib.compress(_encode(_Packed(*columns)), _LEVEL)
 
 
-def unpack(data: bytes, table: Sequence[str]) -> Tokens:
-    """The tokens that were packed with the same words; ``DamagedTokens`` where they cannot be read."""
+def pack_text(text: str, tokens: Tokens, table: Sequence[str]) -> bytes:
+    """What stands between the words, compressed: with the words in order it is the text, in a fifth of the bytes."""
+    spelled = [word[: words.WORD_CHARACTERS] for word in table]
+    lengths = list(map(len, spelled))
+    ends = list(map(add, tokens.starts, map(lengths.__getitem__, tokens.rows)))
+    gaps = list(map(text.__getitem__, map(slice, chain((0,), ends), chain(tokens.starts, (len(text),)))))
+    same = map(text.startswith, map(spelled.__getitem__, tokens.rows), tokens.starts)
+    others = {at: text[tokens.starts[at] : ends[at]] for at, is_same in enumerate(same) if not is_same}
+    return zlib.compress(_encode(_PackedText(gaps, others)), _LEVEL)
+
+
+def unpack(packed_tokens: bytes, packed_text: bytes, table: Sequence[str]) -> tuple[str, Tokens]:
+    """The text and its tokens, packed with the same table; ``DamagedTokens`` where they cannot be read."""
     try:
-        packed = _decode(zlib.decompress(data))
+        order = _decode(zlib.decompress(packed_tokens))
+        between = _decode_text(zlib.decompress(packed_text))
     except (zlib.error, msgspec.DecodeError) as error:
         raise DamagedTokens(str(error)) from error
-    rows = _rows(packed)
-    if len(packed.gaps) != packed.count or max(rows, default=-1) >= len(table):
-        raise DamagedTokens(f"{packed.count} tokens, {len(packed.gaps)} gaps, {len(table)} words")
-    lengths = list(map(length, table))
-    gaps: Iterable[int] = packed.gaps
-    if packed.wide:
-        wide = iter(_numbers(packed.wide))
-        gaps = (gap if gap < _WIDE else next(wide) for gap in packed.gaps)
+    rows = array("I", _read_varints(order.rows))
+    if len(between.gaps) != len(rows) + 1 or max(rows, default=-1) >= len(table):
+        raise DamagedTokens(f"{len(rows)} tokens, {len(between.gaps)} gaps, {len(table)} words")
+    spelled = [word[: words.WORD_CHARACTERS] for word in table]
+    lengths = list(map(len, spelled))
+    parts = list(map(spelled.__getitem__, rows))
+    for at, other in between.others.items():
+        parts[at] = other
     # A word begins where the one before began, plus its length, plus the gap.
-    steps = map(add, gaps, chain((0,), map(lengths.__getitem__, rows)))
-    return Tokens(
+    steps = map(add, map(len, between.gaps), chain((0,), map(lengths.__getitem__, rows)))
+    found = Tokens(
         rows,
-        array("I", accumulate(islice(steps, packed.count))),
-        array("I", accumulate(_read_varints(packed.sentences))),
-        array("I", accumulate(_read_varints(packed.blocks))),
+        array("I", accumulate(islice(steps, len(rows)))),
+        array("I", accumulate(_read_varints(order.sentences))),
+        array("I", accumulate(_read_varints(order.blocks))),
     )
+    return "".join(chain(chain.from_iterable(zip(between.gaps, parts)), between.gaps[-1:])), found  # noqa: B905
 
 
 def encodable(text: str) -> str:
-    """The text with U+FFFD for each half of a surrogate pair: the same length, and UTF-8 can say it."""
+    """The text with U+FFFD for each half of a surrogate pair: nothing moves, and UTF-8 can say it."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        return "".join("\ufffd" if "\ud800" <= character <= "\udfff" else character for character in text)
+        return _HALVES.sub("\ufffd", text)
     return text
-
-
-def pack_text(text: str) -> bytes:
-    """The text in compressed UTF-8."""
-    return zlib.compress(text.encode(), _LEVEL)
-
-
-def unpack_text(data: bytes) -> str:
-    """The text that was packed; ``DamagedTokens`` where it cannot be read."""
-    try:
-        return zlib.decompress(data).decode()
-    except (zlib.error, UnicodeDecodeError) as error:
-        raise DamagedTokens(str(error)) from error
-
-
-def _planes(rows: "array[int]") -> list[bytes]:
-    data = _little(rows)
-    used = (max(rows, default=0).bit_length() + 7) // 8
-    return [data[plane::4] for plane in range(used)]
-
-
-def _rows(packed: _Packed) -> "array[int]":
-    if len(packed.rows) > 4 or any(len(plane) != packed.count for plane in packed.rows):
-        raise DamagedTokens("the columns differ in length")
-    data = bytearray(4 * packed.count)
-    for at, plane in enumerate(packed.rows):
-        data[at::4] = plane
-    return _numbers(bytes(data))
-
-
-def _little(numbers: "array[int]") -> bytes:
-    if sys.byteorder == "big":
-        numbers = numbers[:]
-        numbers.byteswap()
-    return numbers.tobytes()
-
-
-def _numbers(data: bytes) -> "array[int]":
-    numbers = array("I")
-    try:
-        numbers.frombytes(data)
-    except ValueError as error:
-        raise DamagedTokens(str(error)) from error
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers
 
 
 def _lengths(ends: Sequence[int]) -> Iterable[int]:
