@@ -22,9 +22,8 @@ from chalice.app import (
 from chalice.app import Response as ChaliceResponse
 
 from chalicelib import jobs, settings, sweeping
-from chalicelib.analysis import words
 from chalicelib.events import inbound, publisher
-from chalicelib.http import access, negotiation, openapi, page, refusals, responses
+from chalicelib.http import access, evidence, negotiation, openapi, page, refusals, responses
 from chalicelib.http.responses import Answer, Refused
 from chalicelib.http.schemas import Health, ListQuery, NoQuery, WordsQuery
 
@@ -272,22 +271,66 @@ def cancel_job(job_id: str) -> Answer:
 @serve("GET", "/jobs/{job_id}/words")
 def read_words(job_id: str) -> Answer:
     """The words of a job, as JSON or CSV."""
-    media_type = _accept(responses.JSON, responses.CSV)
-    asked = _query(WordsQuery)
+
+    return _result(
+        job_id, WordsQuery, lambda record: (responses.job(record), jobs.word_table(record)), responses.words_answer
+    )
+
+
+@serve("GET", "/jobs/{job_id}/text")
+def read_text(job_id: str) -> Answer:
+    """The text of a job, as it was counted."""
+    return _result(job_id, evidence.TextQuery, jobs.evidence_of, evidence.text_answer, offered=(evidence.TEXT,))
+
+
+@serve("GET", "/jobs/{job_id}/contexts")
+def read_contexts(job_id: str) -> Answer:
+    """Where a word or a phrase of a job occurs."""
+    return _result(job_id, evidence.ContextsQuery, jobs.evidence_of, evidence.contexts_answer)
+
+
+@serve("GET", "/jobs/{job_id}/phrases")
+def read_phrases(job_id: str) -> Answer:
+    """Words of a job that follow each other again and again."""
+    return _result(job_id, evidence.PhrasesQuery, jobs.evidence_of, evidence.phrases_answer)
+
+
+@serve("GET", "/jobs/{job_id}/keywords")
+def read_keywords(job_id: str) -> Answer:
+    """Words that a job has relatively more or less often than another."""
+
+    def answer(record: jobs.Job, asked: evidence.KeywordsQuery, place: responses.Place) -> Answer:
+        other = _read(asked.against)
+        if other.state != "succeeded":
+            raise responses.no_result(other)
+        return evidence.keywords_answer(jobs.word_tables(record, other), asked, place)
+
+    return _result(job_id, evidence.KeywordsQuery, lambda record: record, answer)
+
+
+def _result(
+    job_id: str,
+    kind: Any,
+    read: Callable[[jobs.Job], Any],
+    answer: Callable[..., Answer],
+    *,
+    offered: Sequence[str] = (responses.JSON, responses.CSV),
+) -> Answer:
+    """What was read of a succeeded job, as an answer; 202 while it has not ended, 304 where the client has it."""
+    media_type = _accept(*offered)
+    asked = _query(kind)
     record = _read(job_id)
-    job = responses.job(record)
-    if job.state not in responses.ENDED:
+    if record.state not in responses.ENDED:
         return responses.accepted(record, prefix=_prefix(), now=jobs.now())
-    if job.state != "succeeded":
-        return responses.job_problem(job)
+    if record.state != "succeeded":
+        raise responses.no_result(record)
     about = {"ETag": responses.words_etag(record, media_type), "Cache-Control": REVALIDATE, "Vary": "Accept"}
     if negotiation.matches(_request().headers.get("if-none-match"), about["ETag"]):
         return Answer(304, headers=about)
-    answer = responses.words_answer(
-        job, words.unpack(jobs.artifact(record, "words")), asked, media_type=media_type, prefix=_prefix()
-    )
-    answer.headers |= about
-    return answer
+    path = f"{_prefix()}/jobs/{record.id}/{_request().path.rpartition('/')[2]}"
+    made = answer(read(record), asked, responses.Place(record.id, path, media_type))
+    made.headers |= about
+    return made
 
 
 # --- about the service ---
@@ -344,10 +387,8 @@ def _plain_view(record: jobs.Job) -> dict[str, Any]:
     job = responses.job(record)
     if job.state != "succeeded":
         return {"job": responses.plain(job)}
-    asked = WordsQuery()
-    answer = responses.words_answer(
-        job, words.unpack(jobs.artifact(record, "words")), asked, media_type=responses.JSON, prefix=_prefix()
-    )
+    place = responses.Place(record.id, "", responses.JSON)
+    answer = responses.words_answer((job, jobs.word_table(record)), WordsQuery(), place)
     return {"job": responses.plain(job), "words": responses.plain(answer)["words"]}
 
 

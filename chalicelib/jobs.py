@@ -14,11 +14,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from chalicelib import queue, settings
+from chalicelib.analysis import evidence, words
+from chalicelib.analysis.evidence import Evidence
+from chalicelib.analysis.words import Table
 from chalicelib.store import records
-from chalicelib.store.records import Gone, Job, KeyReused, Records, Unavailable
+from chalicelib.store.records import Gone, Job, KeyReused, NotKept, Records, Unavailable
 from chalicelib.submissions import Submission
 
-__all__ = ["Gone", "HasEnded", "Job", "KeyReused", "NotFound", "StillRuns", "Unavailable"]
+__all__ = ["Gone", "HasEnded", "Job", "KeyReused", "NotFound", "NotKept", "RulesDiffer", "StillRuns", "Unavailable"]
 
 BULK = queue.BULK
 MAX_WAIT = 20.0  # seconds that Prefer: wait may ask for; API Gateway gives up after 29
@@ -33,6 +36,10 @@ class NotFound(LookupError):
 
 class HasEnded(Exception):
     """The job has ended and cannot be canceled."""
+
+
+class RulesDiffer(Exception):
+    """The words of two jobs were counted by different rules."""
 
 
 class StillRuns(Exception):
@@ -218,9 +225,28 @@ def _poll(job: Job, until: float) -> Job:
     return job
 
 
-def artifact(job: Job, name: str) -> list[bytes]:
-    """The pieces of a succeeded job's artifact; ``NotKept`` where it has none of this name."""
-    return table().artifact(job, name)
+def word_table(job: Job) -> Table:
+    """A succeeded job's word table."""
+    return words.unpack(table().artifact(job, "words"))
+
+
+def evidence_of(job: Job) -> Evidence:
+    """A succeeded job's text with its words in order; ``NotKept`` where the text was not kept."""
+    store = table()
+    kept = {name: store.artifact(job, name) for name in reversed(evidence.ARTIFACTS)}
+    return evidence.read(kept, language_of(job))
+
+
+def language_of(job: Job) -> str:
+    """The language by which a job's words are folded; empty where nobody knows it."""
+    return (job.page or {}).get("language") or ""
+
+
+def word_tables(job: Job, other: Job) -> tuple[tuple[Table, str], tuple[Table, str]]:
+    """Both word tables with their languages; ``RulesDiffer`` where they cannot be compared."""
+    if job.rules != other.rules:
+        raise RulesDiffer(job.id, other.id)
+    return (word_table(job), language_of(job)), (word_table(other), language_of(other))
 
 
 def owned(

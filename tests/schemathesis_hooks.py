@@ -1,5 +1,5 @@
-"""What schemathesis needs to know of this API and no JSON Schema says: which addresses can be submitted; and a key is
-never used for two submissions, since that is an error on purpose.
+"""What schemathesis needs to know of this API and no JSON Schema says: which addresses can be submitted; a key is
+never used for two submissions, since that is an error on purpose; and which parameters exclude each other.
 """
 
 import re
@@ -22,9 +22,25 @@ _USABLE_KEY = re.compile(r"[!-~]([ -~]{0,253}[!-~])?")
 schemathesis.openapi.format("web-address", WEB_ADDRESSES)
 
 
+def _one_of_two(query: dict[str, Any]) -> None:
+    """A word or a phrase, not both and not none: what is right by itself but not together is put right."""
+    usable = [
+        name for name in ("word", "phrase") if isinstance(value := query.get(name), str) and 0 < len(value) <= 1000
+    ]
+    if len(usable) == 2:
+        del query["phrase"]
+    elif "word" not in query and "phrase" not in query:
+        query["word"] = "word"
+
+
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     """A usable key becomes a new one: the same value comes in many cases, each with another submission."""
     key = (case.headers or {}).get("Idempotency-Key")
     if isinstance(key, str) and _USABLE_KEY.fullmatch(key):
         case.headers["Idempotency-Key"] = str(uuid.uuid4())
+    if case.path.endswith("/contexts"):
+        case.query = case.query or {}
+        _one_of_two(case.query)
+    if case.path.endswith("/phrases") and (case.query or {}).get("measure") == "g2" and "n" in case.query:
+        case.query["measure"] = "logdice"  # g2 is of two words

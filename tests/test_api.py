@@ -237,7 +237,7 @@ def test_the_entity_tag_changes_with_the_version_and_with_a_later_job_of_the_sam
 
 def page(asked: WordsQuery, counts: dict[str, int], media_type: str = responses.JSON) -> responses.Answer:
     table = words.table(counts)
-    return responses.words_answer(JOB, table, asked, media_type=media_type, prefix="/p")
+    return responses.words_answer((JOB, table), asked, responses.Place(JOB.id, f"/p/jobs/{JOB.id}/words", media_type))
 
 
 def test_an_answer_ends_where_it_would_be_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -335,7 +335,7 @@ def test_every_problem_that_has_a_status_is_in_the_document() -> None:
 
 
 def test_what_a_failed_job_said_becomes_its_problem() -> None:
-    failed = responses.job(record(state="failed", error={"type": "timeout", "title": "T", "detail": "D"}))
-    got = json.loads(responses.job_problem(failed).body)
+    failed = record(state="failed", error={"type": "timeout", "title": "T", "detail": "D"})
+    got = json.loads(responses.problem(responses.no_result(failed)).body)
     assert (got["type"], got["status"], got["detail"]) == ("urn:wordcounts:problem:timeout", 409, "D")
     assert SimpleNamespace(**got["error"]).type == "timeout"

@@ -195,9 +195,13 @@ def to_csv(table: Table) -> bytes:
     writer.writerow(("word", "count", "share", "stop_word"))
     for place in range(len(table)):
         row = _row(table, place)
-        word = f"'{row.word}" if row.word.startswith(_FORMULA) else row.word
-        writer.writerow((word, row.count, f"{row.share:.8f}", "true" if row.stop_word else "false"))
+        writer.writerow((guarded(row.word), row.count, f"{row.share:.8f}", "true" if row.stop_word else "false"))
     return text.getvalue().encode()
+
+
+def guarded(text: str) -> str:
+    """The text with an apostrophe where a spreadsheet would run it as a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _row(table: Table, place: int) -> Row:

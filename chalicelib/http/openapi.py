@@ -6,6 +6,16 @@ from typing import Any
 import msgspec
 
 from chalicelib.http import examples
+from chalicelib.http.evidence import (
+    TEXT,
+    Contexts,
+    ContextsQuery,
+    Keywords,
+    KeywordsQuery,
+    Phrases,
+    PhrasesQuery,
+    TextQuery,
+)
 from chalicelib.http.responses import CSV, JSON, PROBLEM
 from chalicelib.http.schemas import PROBLEMS, URN, Health, Job, Jobs, ListQuery, Problem, Words, WordsQuery
 from chalicelib.submissions import COMMON_OPTIONS, PAGE_OPTIONS, Request
@@ -78,7 +88,7 @@ _LICENSE = {"name": "MIT", "identifier": "MIT"}
 
 def _schemas() -> dict[str, Any]:
     """Every struct's schema; the submission as one of three, since that says more than its fields do."""
-    kinds = [Request, Job, Jobs, Words, Health, Problem]
+    kinds = [Request, Job, Jobs, Words, Contexts, Phrases, Keywords, Health, Problem]
     _, found = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
     request = found.pop("Request")
     fields = request["properties"]
@@ -98,7 +108,10 @@ def _parameters(kind: type) -> list[dict[str, Any]]:
     made = []
     for name, schema in found[kind.__name__]["properties"].items():
         description = schema.pop("description", "Only jobs in this state.")
-        made.append({"name": name, "in": "query", "description": description, "schema": schema})
+        parameter = {"name": name, "in": "query", "description": description, "schema": schema}
+        if name in found[kind.__name__].get("required", ()):
+            parameter["required"] = True
+        made.append(parameter)
     return made
 
 
@@ -149,7 +162,7 @@ _ALWAYS = (400, 403, 404, 405, 406, 413, 421, 500, 503)
 def _paths(private: tuple[int, ...]) -> dict[str, Any]:
     job_links = {
         name: {"operationId": name, "parameters": {"job_id": "$response.body#/id"}}
-        for name in ("readJob", "readWords", "cancelJob", "eraseJob")
+        for name in ("readJob", "readWords", "readText", "readPhrases", "cancelJob", "eraseJob")
     }
     usual, known = (*_ALWAYS, *private), (*_ALWAYS, 410, *private)
     submit = _operation(
@@ -206,25 +219,42 @@ def _paths(private: tuple[int, ...]) -> dict[str, Any]:
         {"200": _answer("The job, canceled.", Job), **_problems(*known, 409)},
         parameters=[_JOB_ID],
     )
-    table = {CSV: {"schema": {"type": "string"}, "example": examples.CSV}}
-    counted = _operation(
-        "readWords",
-        "The words of a job, most frequent first",
-        {
-            "200": _answer("Some words, and where the next are.", Words, "ETag", "Link", more=table),
-            "202": _answer("The job has not ended yet.", Job, "Location", "Retry-After"),
-            "304": _answer("The client has them.", None, "ETag"),
-            **_problems(*known, 409),
-        },
-        parameters=[_JOB_ID, *_parameters(WordsQuery), _IF_NONE_MATCH],
-    )
     return {
         "/jobs": {"post": submit, "get": listed},
         "/jobs/{job_id}": {"get": read, "delete": erase},
         "/jobs/{job_id}/cancel": {"post": cancel},
-        "/jobs/{job_id}/words": {"get": counted},
+        **{f"/jobs/{{job_id}}/{name}": {"get": made} for name, made in _results(known).items()},
         "/health": {"get": _about("health", "Whether the service serves", Health)},
         "/openapi.json": {"get": _about("describe", "This document", None)},
+    }
+
+
+def _results(known: tuple[int, ...]) -> dict[str, Any]:
+    """What can be read of a job that has succeeded, by the last part of its path."""
+
+    def result(name: str, summary: str, kind: type | None, query: type, **content: Any) -> dict[str, Any]:
+        shown = _answer("Some of them, and where the next are.", kind, "ETag", "Link")
+        shown.setdefault("content", {}).update(
+            {media: {"schema": {"type": "string"}, "example": example} for media, example in content["also"].items()}
+        )
+        answers = {
+            "200": shown,
+            "202": _answer("The job has not ended yet.", Job, "Location", "Retry-After"),
+            "304": _answer("The client has them.", None, "ETag"),
+            **_problems(*known, 409),
+        }
+        return _operation(name, summary, answers, parameters=[_JOB_ID, *_parameters(query), _IF_NONE_MATCH])
+
+    words = "The words of a job, most frequent first"
+    contexts = "Where a word or a phrase of a job occurs, with what stands before and after it"
+    phrases = "Words of a job that follow each other again and again"
+    keywords = "Words that a job has relatively more or less often than another"
+    return {
+        "words": result("readWords", words, Words, WordsQuery, also={CSV: examples.CSV}),
+        "text": result("readText", "The text of a job, as it was counted", None, TextQuery, also={TEXT: examples.TEXT}),
+        "contexts": result("readContexts", contexts, Contexts, ContextsQuery, also={CSV: examples.CONTEXTS_CSV}),
+        "phrases": result("readPhrases", phrases, Phrases, PhrasesQuery, also={CSV: examples.PHRASES_CSV}),
+        "keywords": result("readKeywords", keywords, Keywords, KeywordsQuery, also={CSV: examples.KEYWORDS_CSV}),
     }
 
 

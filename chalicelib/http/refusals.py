@@ -10,6 +10,14 @@ _SAID: dict[type[Exception], tuple[str, str]] = {
     jobs.Gone: ("gone", "The job has expired or was erased."),
     jobs.HasEnded: ("job-ended", "The job has ended and cannot be canceled."),
     jobs.StillRuns: ("job-running", "A worker has the job: cancel it, or wait until it has ended."),
+    jobs.NotKept: (
+        "text-not-kept",
+        "The job's text was not kept, so there are no contexts and phrases: submit it again with keep_text true.",
+    ),
+    jobs.RulesDiffer: (
+        "rules-differ",
+        "Words that were counted by different rules cannot be compared: count both with the same `words` option.",
+    ),
     jobs.KeyReused: ("idempotency-key-reused", "Another request was made under this Idempotency-Key."),
 }
 

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -25,7 +25,6 @@ from chalicelib.http.schemas import (
     Job,
     JobError,
     ListQuery,
-    NoQuery,
     Options,
     Page,
     Problem,
@@ -63,12 +62,14 @@ class Refused(Exception):
         *,
         errors: Iterable[ProblemError] = (),
         headers: Mapping[str, str] | None = None,
+        error: JobError | None = None,
     ) -> None:
         super().__init__(detail)
         self.name = name
         self.detail = detail
         self.errors = list(errors)
         self.headers = dict(headers or {})
+        self.error = error  # of a failed job: then the problem is that error, whatever the name
 
 
 _encode = msgspec.json.Encoder().encode
@@ -83,18 +84,20 @@ def problem(refused: Refused) -> Answer:
     """The problem that a refusal is."""
     status, title = PROBLEMS[refused.name]
     body = Problem(type=URN + refused.name, title=title, status=status, detail=refused.detail)
+    if refused.error is not None:
+        body.type, body.title, body.error = URN + refused.error.type, refused.error.title, refused.error
     if refused.errors:
         body.errors = refused.errors
     return Answer(status, _encode(body), {"Content-Type": PROBLEM, "Cache-Control": "no-store", **refused.headers})
 
 
-def job_problem(job: Job) -> Answer:
-    """The 409 of a job that has no words: why it failed, or that it was canceled."""
-    if job.error is None:
-        return problem(Refused("job-canceled", "The job was canceled before its words were counted."))
-    body = Problem(type=URN + job.error.type, title=job.error.title, status=409, detail=job.error.detail)
-    body.error = job.error
-    return Answer(409, _encode(body), {"Content-Type": PROBLEM, "Cache-Control": "no-store"})
+def no_result(record: Any) -> Refused:
+    """Why a job (``records.Job``) has no words: it failed, was canceled, or goes on."""
+    if record.state not in ENDED:
+        return Refused("job-running", f"The job {record.id} has not ended: wait for it.")
+    if record.error is None:
+        return Refused("job-canceled", "The job was canceled before its words were counted.")
+    return Refused("job-failed", record.error["detail"], error=msgspec.convert(record.error, JobError))
 
 
 def compressed(given: Answer) -> Answer:
@@ -187,14 +190,17 @@ def plain(given: Any) -> Any:
 # --- what is asked ---
 
 
-Query = TypeVar("Query", ListQuery, WordsQuery, NoQuery)
+Query = TypeVar("Query", bound=Struct)
 _INTEGER = re.compile(r"-?\d{1,10}", re.ASCII)
-_INTEGERS = frozenset({"limit", "offset", "min_count"})
+_INTEGERS = frozenset({"limit", "offset", "min_count", "n", "window"})
+_NUMBER = re.compile(r"-?(?:\d{1,20}(?:\.\d{0,400})?|\.\d{1,400})(?:[eE][+-]?\d{1,3})?", re.ASCII)
+_NUMBERS = frozenset({"alpha"})
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
 
 
 def query(parameters: Mapping[str, Sequence[str]], kind: type[Query]) -> Query:
     """The query string's parameters, checked; unknown, repeated and empty ones are refused."""
-    values: dict[str, str | int] = {}
+    values: dict[str, str | int | float] = {}
     for name, given in parameters.items():
         if name not in kind.__struct_fields__:
             _bad_parameter(name, f"is not a parameter here; there are: {', '.join(kind.__struct_fields__) or 'none'}")
@@ -202,11 +208,17 @@ def query(parameters: Mapping[str, Sequence[str]], kind: type[Query]) -> Query:
             _bad_parameter(name, "is given more than once")
         if name in _INTEGERS and not _INTEGER.fullmatch(given[0]):
             _bad_parameter(name, "expected a whole number")
-        values[name] = int(given[0]) if name in _INTEGERS else given[0]
+        if name in _NUMBERS and not _NUMBER.fullmatch(given[0]):
+            _bad_parameter(name, "expected a number")
+        values[name] = int(given[0]) if name in _INTEGERS else float(given[0]) if name in _NUMBERS else given[0]
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
         detail, _, path = str(error).partition(" - at `$.")
+        if missing := _MISSING.fullmatch(detail):
+            _bad_parameter(missing[1], "is required")
+        if not path:  # of several parameters together: a struct's own sentence begins with the first's name
+            path, _, detail = detail.partition(": ")
         _bad_parameter(path.rstrip("`"), detail[:1].lower() + detail[1:])
 
 
@@ -285,9 +297,18 @@ def list_link(prefix: str, asked: ListQuery, after: tuple[int, str] | None) -> s
     return f"{prefix}/jobs?{urlencode({name: value for name, value in given.items() if value is not UNSET})}"
 
 
-def words_answer(job: Job, table: words.Table, asked: WordsQuery, *, media_type: str, prefix: str) -> Answer:
+class Place(NamedTuple):
+    """Whose result an answer shows, at which path, and as what."""
+
+    job_id: str
+    path: str
+    media_type: str
+
+
+def words_answer(found: tuple[Job, words.Table], asked: WordsQuery, place: Place) -> Answer:
     """A page of a job's words as JSON or CSV, with a link to the next; never larger than ``MAX_ANSWER_BYTES``."""
-    found = words.query(
+    job, table = found
+    rest = words.query(
         table,
         stop_words=asked.stop_words == "include",
         fold_case=asked.case == "fold",
@@ -295,16 +316,16 @@ def words_answer(job: Job, table: words.Table, asked: WordsQuery, *, media_type:
         prefix=asked.prefix,
         min_count=asked.min_count,
     )
-    if media_type == CSV:
-        rows, end = _csv_rows(found, asked)
+    if place.media_type == CSV:
+        rows, end = _csv_rows(rest, asked)
         given = Answer(200, b"".join(rows), {"Content-Type": "text/csv; charset=utf-8; header=present"})
-        following = _words_link(prefix, job.id, asked, end, len(found))
+        following = _words_link(place.path, asked, end, len(rest))
     else:
         limit = DEFAULT_LIMIT if isinstance(asked.limit, UnsetType) else asked.limit
-        page = words.page(found, limit, min(asked.offset, len(found)))
+        page = words.page(rest, limit, min(asked.offset, len(rest)))
         rows = _fitting(map(_encode, page.rows))
-        following = _words_link(prefix, job.id, asked, asked.offset + len(rows), len(found))
-        head = _encode({"id": job.id, "total": len(found), "offset": asked.offset})[:-1]
+        following = _words_link(place.path, asked, asked.offset + len(rows), len(rest))
+        head = _encode({"id": job.id, "total": len(rest), "offset": asked.offset})[:-1]
         tail = _encode({"next": following})[1:]
         given = Answer(200, head + b',"words":[' + b",".join(rows) + b"]," + tail, {"Content-Type": JSON})
     given.headers |= link(following)
@@ -344,8 +365,8 @@ def _csv_rows(table: words.Table, asked: WordsQuery) -> tuple[list[bytes], int]:
     return taken, at
 
 
-def _words_link(prefix: str, job_id: str, asked: WordsQuery, end: int, total: int) -> str | None:
+def _words_link(path: str, asked: WordsQuery, end: int, total: int) -> str | None:
     if end >= total:
         return None
     given = {name: value for name in asked.__struct_fields__ if (value := getattr(asked, name)) not in (UNSET, "")}
-    return f"{prefix}/jobs/{job_id}/words?{urlencode({**given, 'offset': end})}"
+    return f"{path}?{urlencode({**given, 'offset': end})}"

@@ -112,18 +112,20 @@ def test_an_entry_taken_ahead_goes_back_when_the_worker_is_told_to_stop(pool: An
     assert jobs.get(submitted[1].id, "anonymous").attempt == 1
 
 
-def test_a_job_costs_a_claim_its_words_and_a_finish(
-    redis_url: str, dynalite_table: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("keep_text", "pieces"), [(True, 3), (False, 1)])
+def test_a_job_costs_a_claim_its_artifacts_and_a_finish(
+    redis_url: str, dynalite_table: Any, monkeypatch: pytest.MonkeyPatch, keep_text: bool, pieces: int
 ) -> None:
-    job, _ = jobs.submit(jobs.Request(submissions.read({"text": "to be or not to be"}), "anonymous"))
+    submission = submissions.read({"text": "to be or not to be", "keep_text": keep_text})
+    job, _ = jobs.submit(jobs.Request(submission, "anonymous"))
     calls: list[str] = []
     exchange = dynamodb.Client._exchange
     monkeypatch.setattr(
         dynamodb.Client, "_exchange", lambda self, *sent: calls.append(sent[0]) or exchange(self, *sent)
     )
     assert pipeline.count_page(job.id).state == "succeeded"
-    # claim, the submitted text, words, finish, and the text is no longer needed
-    assert calls == ["UpdateItem", "GetItem", "PutItem", "UpdateItem", "DeleteItem"]
+    # claim, the submitted text, a piece of each artifact, finish, the submitted text deleted
+    assert calls == ["UpdateItem", "GetItem", *["PutItem"] * pieces, "UpdateItem", "DeleteItem"]
 
 
 def test_stop_words_are_known_in_the_case_rules_of_the_page(redis_url: str, dynalite_table: Any) -> None:

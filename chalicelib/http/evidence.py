@@ -1,0 +1,283 @@
+"""What the API takes and gives of a job's text, contexts, phrases and keywords. Pure."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from chalicelib.analysis import contexts, keywords, phrases, words
+from chalicelib.analysis.evidence import Evidence
+from chalicelib.analysis.words import Table
+from chalicelib.http.responses import CSV, JSON, MAX_ANSWER_BYTES, Answer, Place, link
+from chalicelib.http.schemas import Id
+
+TEXT = "text/plain"
+DEFAULT_LIMIT = 50  # rows in a page of JSON
+STEP = 500  # rows that are made at once
+
+_Count = Annotated[int, Meta(ge=0)]
+_Limit = Annotated[int, Meta(ge=1, le=10_000, description="Rows in an answer; 50 in JSON, all in CSV.")]
+_Offset = Annotated[int, Meta(ge=0, le=1_000_000_000, description="Rows to pass over.")]
+_Word = Annotated[str, Meta(min_length=1, max_length=1000)]
+
+
+class TextQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Which part of the text."""
+
+    offset: Annotated[int, Meta(ge=0, le=1_000_000_000, description="Characters to pass over.")] = 0
+    limit: (
+        Annotated[int, Meta(ge=1, le=1_000_000_000, description="Characters in an answer; as many as it holds.")]
+        | UnsetType
+    ) = UNSET
+
+
+class ContextsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """A word or a phrase, one of the two, and how its occurrences are shown."""
+
+    word: Annotated[_Word, Meta(description="A word, as in the word table.")] | UnsetType = UNSET
+    phrase: Annotated[_Word, Meta(description="Words that follow each other in one sentence.")] | UnsetType = UNSET
+    window: Annotated[int, Meta(ge=1, le=1000, description="Words or characters on each side.")] = 8
+    unit: Annotated[contexts.Unit, Meta(description="What the window counts; `sentence` shows the sentence.")] = "words"
+    sort: Annotated[
+        contexts.Order, Meta(description="By place, or by the words before or after, the nearest first.")
+    ] = "place"
+    case: Annotated[Literal["fold", "keep"], Meta(description="`fold` finds `The` and `the`.")] = "fold"
+    limit: _Limit | UnsetType = UNSET
+    offset: _Offset = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.word, str) == isinstance(self.phrase, str):
+            raise ValueError("word: give either a word or a phrase")
+
+
+class PhrasesQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Which phrases, and by which measure."""
+
+    n: Annotated[int, Meta(ge=2, le=phrases.LONGEST, description="Words of a phrase.")] = 2
+    min_count: Annotated[int, Meta(ge=2, le=1_000_000_000, description="Only phrases that occur so often.")] = 2
+    measure: Annotated[phrases.Measure, Meta(description="What they are sorted by; `g2` is for two words.")] = "logdice"
+    stop_words: Annotated[
+        phrases.StopWords,
+        Meta(description="Leave out phrases with a stop word at an `edges`, with `any`, or `include` all."),
+    ] = "edges"
+    limit: _Limit | UnsetType = UNSET
+    offset: _Offset = 0
+
+    def __post_init__(self) -> None:
+        if self.measure == "g2" and self.n > 2:
+            raise ValueError("measure: g2 compares two words; use n=2, or another measure")
+
+
+class KeywordsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Which job to compare with, and which of the words to list; no choice but `alpha` changes a score."""
+
+    against: Annotated[str, Meta(pattern="^[0-9a-f]{32}$", max_length=32, description="The other job's id.")]
+    alpha: Annotated[float, Meta(ge=1e-12, le=0.5, description="The level of significance of all tests together.")] = (
+        0.05
+    )
+    sort: Annotated[keywords.Order, Meta(description="By the size of which score, of either sign.")] = "lrc"
+    sign: Annotated[keywords.Sign, Meta(description="`positive`: words that this job has more of.")] = "both"
+    stop_words: Annotated[Literal["include", "exclude"], Meta(description="Words such as `the`.")] = "include"
+    prefix: Annotated[str, Meta(max_length=200, description="Only words that begin so.")] = ""
+    limit: _Limit | UnsetType = UNSET
+    offset: _Offset = 0
+
+
+class Context(Struct, kw_only=True):
+    """An occurrence: `start` and `end` are characters of the text, `place` is how far into it, 0 to 1."""
+
+    start: _Count
+    end: _Count
+    place: Annotated[float, Meta(ge=0, le=1)]
+    before: str
+    match: str
+    after: str
+
+
+class Contexts(Struct, kw_only=True):
+    """Some occurrences; `total` counts all."""
+
+    id: Id
+    total: _Count
+    offset: _Count
+    contexts: list[Context]
+    next: str | None
+
+
+class Phrase(Struct, kw_only=True):
+    """Words that follow each other, how often, and how strongly they belong together; `g2` is of two words only."""
+
+    phrase: Annotated[list[str], Meta(min_length=2, max_length=phrases.LONGEST)]
+    count: Annotated[int, Meta(ge=2)]
+    logdice: Annotated[float, Meta(le=14)]
+    g2: float | None
+    npmi: Annotated[float, Meta(ge=-1, le=1)]
+
+
+class Phrases(Struct, kw_only=True):
+    """Some phrases, the strongest first; `windows` counts the places in the text where one could begin."""
+
+    id: Id
+    total: _Count
+    offset: _Count
+    windows: _Count
+    phrases: list[Phrase]
+    next: str | None
+
+
+class Keyword(Struct, kw_only=True):
+    """A word in both jobs. Scores above 0 say that this job has relatively more of it."""
+
+    word: str
+    count: _Count
+    count_other: _Count
+    per_million: Annotated[float, Meta(ge=0)]
+    per_million_other: Annotated[float, Meta(ge=0)]
+    log_ratio: float
+    lrc: Annotated[float, Meta(description="Conservative log ratio; 0 where the difference is not significant.")]
+    g2: float
+    p: Annotated[float, Meta(ge=0, le=1)]
+    stop_word: bool
+
+
+class Keywords(Struct, kw_only=True):
+    """Some words of two jobs; `tests` counts the words compared, `sizes` all words of this job and of the other."""
+
+    id: Id
+    against: Id
+    tests: _Count
+    alpha: float
+    sizes: Annotated[list[int], Meta(min_length=2, max_length=2)]
+    total: _Count
+    offset: _Count
+    keywords: list[Keyword]
+    next: str | None
+
+
+# --- answers ---
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Listed(NamedTuple):
+    """Rows that can be shown from one number to another, and what an answer of JSON says before them."""
+
+    head: dict[str, Any]
+    name: str
+    total: int
+    show: Callable[[int, int], Sequence[Struct]]
+    columns: Sequence[str]
+
+
+def text_answer(kept: Evidence, asked: TextQuery, place: Place) -> Answer:
+    """The text or a part of it, at most ``MAX_ANSWER_BYTES``, with a link to what follows."""
+    limit = MAX_ANSWER_BYTES if isinstance(asked.limit, UnsetType) else min(asked.limit, MAX_ANSWER_BYTES)
+    start = min(asked.offset, len(kept.text))
+    data = kept.text[start : start + limit].encode()
+    if len(data) > MAX_ANSWER_BYTES:
+        data = data[:MAX_ANSWER_BYTES].decode(errors="ignore").encode()  # no character is cut in two
+    end = start + len(data.decode())
+    following = _link(place.path, asked, end) if end < len(kept.text) else None
+    return Answer(200, data, {"Content-Type": f"{TEXT}; charset=utf-8", **link(following)})
+
+
+def contexts_answer(kept: Evidence, asked: ContextsQuery, place: Place) -> Answer:
+    """Where a word or a phrase occurs."""
+    fold_case = asked.case == "fold"
+    if isinstance(asked.word, str):
+        found = contexts.find_word(kept, asked.word, fold_case=fold_case)
+    else:
+        found = contexts.find_phrase(kept, str(asked.phrase), fold_case=fold_case)
+    found = contexts.ordered(kept, found, asked.sort)
+
+    def show(start: int, stop: int) -> list[Any]:
+        return list(contexts.show(kept, found[start:stop], window=asked.window, unit=asked.unit))
+
+    listed = _Listed({"id": place.job_id}, "contexts", len(found), show, Context.__struct_fields__)
+    return _answer(listed, asked, place)
+
+
+def phrases_answer(kept: Evidence, asked: PhrasesQuery, place: Place) -> Answer:
+    """Words that follow each other again and again."""
+    found = phrases.phrases(
+        kept, asked.n, min_count=asked.min_count, measure=asked.measure, stop_words=asked.stop_words
+    )
+    head = {"id": place.job_id, "windows": found.windows}
+    listed = _Listed(head, "phrases", len(found), found.show, Phrase.__struct_fields__)
+    return _answer(listed, asked, place)
+
+
+def keywords_answer(tables: tuple[tuple[Table, str], tuple[Table, str]], asked: KeywordsQuery, place: Place) -> Answer:
+    """Words that one job has relatively more or less often than another; a table comes with its language."""
+    one, other = tables
+    found = keywords.keywords(
+        words.folded(*one),
+        words.folded(*other),
+        alpha=asked.alpha,
+        sort=asked.sort,
+        sign=asked.sign,
+        stop_words=asked.stop_words == "include",
+        prefix=words.fold(asked.prefix, one[1]),
+    )
+    head = {
+        "id": place.job_id,
+        "against": asked.against,
+        "tests": found.tests,
+        "alpha": asked.alpha,
+        "sizes": found.sizes,
+    }
+    listed = _Listed(head, "keywords", len(found), found.show, Keyword.__struct_fields__)
+    return _answer(listed, asked, place)
+
+
+def _answer(listed: _Listed, asked: Any, place: Place) -> Answer:
+    """A page of rows as JSON or CSV, never larger than ``MAX_ANSWER_BYTES``, with a link to the next."""
+    start = min(asked.offset, listed.total)
+    usual = listed.total if place.media_type == CSV else DEFAULT_LIMIT
+    stop = min(start + (usual if isinstance(asked.limit, UnsetType) else asked.limit), listed.total)
+    rows: list[bytes] = []
+    size = 1000  # what stands around them
+    for row in _rows(listed, start, stop):
+        data = _csv_line(getattr(row, name) for name in listed.columns) if place.media_type == CSV else _encode(row)
+        size += len(data) + 1
+        if rows and size > MAX_ANSWER_BYTES:
+            break
+        rows.append(data)
+    end = start + len(rows)
+    following = _link(place.path, asked, end) if end < listed.total else None
+    if place.media_type == CSV:
+        body = _csv_line(listed.columns) + b"".join(rows)
+        return Answer(200, body, {"Content-Type": "text/csv; charset=utf-8; header=present", **link(following)})
+    head = _encode({**listed.head, "total": listed.total, "offset": asked.offset})[:-1]
+    tail = _encode({"next": following})[1:]
+    body = head + f',"{listed.name}":['.encode() + b",".join(rows) + b"]," + tail
+    return Answer(200, body, {"Content-Type": JSON, **link(following)})
+
+
+def _rows(listed: _Listed, start: int, stop: int) -> Iterator[Struct]:
+    for at in range(start, stop, STEP):
+        yield from listed.show(at, min(at + STEP, stop))
+
+
+def _csv_line(values: Any) -> bytes:
+    """A line of RFC 4180. A text that a spreadsheet would run as a formula gets an apostrophe."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\r\n").writerow(map(_csv_value, values))
+    return line.getvalue().encode()
+
+
+def _csv_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        value = " ".join(value)
+    return words.guarded(value) if isinstance(value, str) else value
+
+
+def _link(path: str, asked: Any, end: int) -> str:
+    given = {name: value for name in asked.__struct_fields__ if (value := getattr(asked, name)) not in (UNSET, "")}
+    return f"{path}?{urlencode({**given, 'offset': end})}"
