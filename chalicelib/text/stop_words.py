@@ -51,12 +51,12 @@ def stop_words(code: str | None) -> frozenset[str]:
     given = [words.prepare(entry.strip()) for entry in [*entries, *listed.get("add", "").split()]]
     # An elided form is a word only before a letter.
     found = words.rules_of(code).found([f"{entry}a" if entry.endswith(("'", "’")) else entry for entry in given])
-    single = {value if isinstance(value, str) else value[0][0] for value in found if _is_one_word(value)}
+    single = {value if isinstance(value, str) else value.words[0] for value in found if _is_one_word(value)}
     return frozenset(map(fold, single)) - {fold(word) for word in listed.get("remove", "").split()}
 
 
 def _is_one_word(found: words.Found) -> bool:
-    return isinstance(found, str) or (len(found[0]) == 2 and found[0][0].endswith("'") and found[0][1] == "a")
+    return isinstance(found, str) or (len(found.words) == 2 and found.words[0].endswith("'") and found.words[1] == "a")
 
 
 def fold(word: str) -> str:

@@ -16,9 +16,22 @@ import icu4py
 import regex
 from icu4py.breakers import WordBreaker
 
-Found = str | tuple[tuple[str, ...], tuple[int, ...]]  # a chunk's words: one at offset 0, else words and their offsets
 
-_NONE: Found = ((), ())
+class Several:
+    """The words of a chunk that has not just one, at its beginning, and their offsets in it.
+
+    Compared by identity: a hash of its words would be made for each occurrence of the chunk.
+    """
+
+    __slots__ = ("offsets", "words")
+
+    def __init__(self, words: tuple[str, ...], offsets: tuple[int, ...]) -> None:
+        self.words, self.offsets = words, offsets
+
+
+Found = str | Several  # what a chunk is worth
+
+_NONE = Several((), ())
 _PIECE = 200_000  # characters of a text that are in work at once, for the sake of memory
 _MEMO_CHARACTERS = 4_000_000  # in the memo's chunks, 100 for each chunk itself: about 10 MB
 _MEMO_CHUNK = 500  # a longer chunk is not remembered
@@ -29,8 +42,9 @@ _MEMO_CHUNK = 500  # a longer chunk is not remembered
 _DELETED = "\u00ad\u2060\ufeff\u0640\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 # Arabic presentation forms, Latin ligatures, full and half width, mathematical letters: other shapes of the same
 # letters. Folding all compatibility forms would also turn x² into x2 and ½ into 1⁄2.
-_SHAPES = re.compile("[\ufb00-\ufb06\ufb50-\ufdff\ufe70-\ufefc\uff01-\uffef\U0001d400-\U0001d7ff]+")
-_MARKS = regex.compile(r"\p{M}{30}(?=\p{M})")
+_SHAPES_RANGES = "\ufb00-\ufb06\ufb50-\ufdff\ufe70-\ufefc\uff01-\uffef\U0001d400-\U0001d7ff"
+_SHAPES = re.compile(f"[{_SHAPES_RANGES}]+")
+_MANY_MARKS = regex.compile(r"\p{M}{30}(?=\p{M})")
 _GRAPHEME_JOINER = "\u034f"
 
 # Thai, Lao, Burmese, Khmer, kana, Han: written without spaces. Their digits are not in it.
@@ -41,6 +55,7 @@ _UNSPACED = (
     "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"
     "\U0001aff0-\U0001b16f\U00020000-\U000323af"
 )
+# Between letters of scripts without spaces it is there to separate words.
 _ZERO_WIDTH_SPACE = re.compile(f"(?<![{_UNSPACED}])\u200b(?![{_UNSPACED}])")
 
 
@@ -48,20 +63,20 @@ def prepare(text: str) -> str:
     """The text that tokens' offsets refer to: NFC, without invisible characters, letters in their usual shapes."""
     if text.isascii():
         return text
-    for character in _DELETED:
-        if character in text:
+    if _TO_PREPARE.search(text):
+        for character in _DELETED:
             text = text.replace(character, "")
-    if "\u200b" in text:  # between letters of scripts without spaces it is there to separate words
         text = _ZERO_WIDTH_SPACE.sub("", text)
-    if _SHAPES.search(text):
         text = _SHAPES.sub(lambda shapes: unicodedata.normalize("NFKC", shapes[0]), text)
-    # Normalising is quadratic in the length of a run of marks; UAX #15's stream-safe form interrupts such runs.
-    if _MARKS.search(text):
-        text = _MARKS.sub(lambda marks: marks[0] + _GRAPHEME_JOINER, text)
+        # Normalising is quadratic in the length of a run of marks; UAX #15's stream-safe form interrupts such runs.
+        text = _MANY_MARKS.sub(lambda marks: marks[0] + _GRAPHEME_JOINER, text)
     return unicodedata.normalize("NFC", text)
 
 
 # --- the patterns ---
+
+_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+_ASTRAL_RANGE = re.compile(f"{_ASTRAL.pattern}-{_ASTRAL.pattern}")
 
 
 def _ranges(*sets: str) -> str:
@@ -73,6 +88,9 @@ def _ranges(*sets: str) -> str:
 
 _APOSTROPHES, _HYPHENS, _QUOTES = "'’ʼ", "-‐‑", '"”״'
 _WRITTEN = [(mark, marks[0]) for marks in (_APOSTROPHES, _HYPHENS, _QUOTES) for mark in marks[1:]]
+# What `prepare` may have to change, or anything beyond the basic plane: most texts have none of it.
+_MARK = _ranges(r"\p{M}")
+_TO_PREPARE = re.compile(_ASTRAL_RANGE.sub("", f"[{_DELETED}\u200b{_SHAPES_RANGES}{_MARK}]") + f"|{_ASTRAL.pattern}")
 _LETTER = _ranges(rf"[[\p{{WB=ALetter}}\p{{WB=Hebrew_Letter}}\p{{L}}]--[{_UNSPACED}ʼ]]")
 _HEBREW = _ranges(r"\p{WB=Hebrew_Letter}")
 _DIGIT = _ranges(r"\p{WB=Numeric}")
@@ -86,11 +104,11 @@ _KATAKANA = "\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
 # A run of katakana with a length mark, which ICU would part; not one that lengthens the hiragana before it.
 _LENGTHENED = rf"(?<![{_KATAKANA}])(?<![ぁ-ゖ](?=ー))[\u30a1-\u30fa\u30fd-\u30ff\u31f0-\u31ff]*+ー[{_KATAKANA}]*+"
 _VARIANTS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
+_RUNS = re.compile(rf"{_LENGTHENED}|((?:(?!{_LENGTHENED})[{_UNSPACED}][{_VARIANTS}]*+)++)")
 _HAS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 _SPECIAL = re.compile(f"[{_UNSPACED}ʼ]")  # letters to Python that `_LETTER` lacks
 _SPACES = [chr(code) for code in range(0x3001) if chr(code).isspace() and code != 0x20]
-_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
-_ASTRAL_RANGE = re.compile(f"{_ASTRAL.pattern}-{_ASTRAL.pattern}")
+_SPACE = re.compile(r"\s")
 
 
 @cache
@@ -111,12 +129,11 @@ def _pattern(colon: bool, astral: bool) -> re.Pattern[str]:
     )
     by_digit = f"[{_INNER_DIGIT}][{_EXTEND}]*+(?=[{_DIGIT}])"
     whole = (
-        rf"(?:[{_LETTER}][{_EXTEND}]*+\.){{2,}}+(?![{word}])"  # d
+        rf"(?=[{_LETTER}][{_EXTEND}]*+\.[{_LETTER}])(?:[{_LETTER}][{_EXTEND}]*+\.){{2,}}+(?![{word}])"  # d
         rf"|(?:(?:[{_LETTER}]++[{_EXTEND}]*+)++(?:{by_any}|{by_letter})?+"
         rf"|(?:[{_DIGIT}]++[{_EXTEND}]*+)++(?:{by_any}|{by_digit})?+)++"
         rf"(?:(?<=[{_HEBREW}])'(?![{word}]))?+"  # WB7a
-        rf"|{_LENGTHENED}"
-        rf"|((?:(?!{_LENGTHENED})[{_UNSPACED}][{_VARIANTS}]*+)++)"
+        rf"|{_RUNS.pattern}"
         r"|\n"
     )
     return re.compile(whole if astral else _ASTRAL_RANGE.sub("", whole))
@@ -142,6 +159,28 @@ _ELISION = {
 
 # --- the words of chunks ---
 
+# Most chunks that are not just letters: a word between marks that join nothing. A short cut past the patterns above.
+_COMMON = re.compile(r"""["(\[“«„‘]*+([^\W\d_]++)[.,;:!?)\]"”»…]*+""")
+
+
+def pieces(text: str) -> Iterator[str]:
+    """A text in pieces that end at white space, which belongs to the piece before it."""
+    start = 0
+    while len(text) - start > _PIECE:
+        space = _SPACE.search(text, start + _PIECE)
+        end = space.end() if space else len(text)
+        yield text[start:end]
+        start = end
+    yield text[start:]
+
+
+def chunks_of(piece: str) -> list[str]:
+    """The chunks of a piece, one character apart: empty ones between neighbouring spaces."""
+    for space in _SPACES:
+        if space in piece:
+            piece = piece.replace(space, " ")
+    return piece.split(" ")
+
 
 _all: list["Rules"] = []
 
@@ -156,20 +195,6 @@ class Rules:
         self.memo: dict[str, Found] = {}
         _all.append(self)
         self.characters = 0
-
-    def pieces(self, text: str) -> Iterator[tuple[list[str], list[Found], int]]:
-        """Chunks of a prepared text, what each is worth, and the offset of the first; chunks are one space apart."""
-        flat = text
-        for space in _SPACES:
-            if space in flat:
-                flat = flat.replace(space, " ")
-        start = 0
-        while start <= len(flat):
-            end = flat.find(" ", start + _PIECE)
-            end = len(flat) if end < 0 else end
-            chunks = flat[start:end].split(" ")
-            yield chunks, self.found(chunks), start
-            start = end + 1
 
     def found(self, chunks: list[str]) -> list[Found]:
         """The words of each chunk."""
@@ -196,6 +221,13 @@ class Rules:
         for chunk in chunks:
             if chunk.isalpha() and (chunk.isascii() or not _SPECIAL.search(chunk)):
                 yield chunk, chunk
+            elif (
+                (common := _COMMON.fullmatch(chunk))
+                and (word := common[1]).isalpha()
+                and (chunk.isascii() or not _SPECIAL.search(chunk))
+            ):
+                start = common.start(1)
+                yield chunk, Several((word,), (start,)) if start else word
             else:
                 hard.append(chunk)
         astral = [chunk for chunk in hard if _ASTRAL.search(chunk)] if _ASTRAL.search("".join(hard)) else []
@@ -206,15 +238,13 @@ class Rules:
 
     def _parted(self, chunks: list[str], pattern: re.Pattern[str]) -> Iterator[Found]:
         """The words of each chunk, by one pass of the pattern and one call of ICU over all of them."""
-        lines = "".join(f"{chunk}\n" for chunk in chunks)
-        if "://" in lines or "@" in lines or "www." in lines.lower():
-            lines = _ADDRESS.sub(lambda address: " " * len(address[0]), lines)
+        lines = "".join(f"{_without_addresses(chunk)}\n" for chunk in chunks)
         written = lines
         for mark, usual in _WRITTEN:
             written = written.replace(mark, usual)
         segments: Iterator[list[str]] = iter(())
         if _HAS_UNSPACED.search(lines):
-            segments = _segments("\n".join(match[1] for match in pattern.finditer(lines) if match.lastindex))
+            segments = _segments("\n".join(run[1] for run in _RUNS.finditer(lines) if run.lastindex))
         words: list[str] = []
         offsets: list[int] = []
         start = 0
@@ -226,19 +256,17 @@ class Rules:
                 words, offsets, start = [], [], end
             elif match.lastindex or (self.elision and "'" in word):
                 for part in next(segments) if match.lastindex else self._elided(word):
-                    if self._counts(part):
+                    if part.isalpha() or self._counts(part):
                         words.append(part)
                         offsets.append(at - start)
                     at += len(part)
-            elif self._counts(word):
+            elif word.isalpha() or self._counts(word):
                 words.append(word)
                 offsets.append(at - start)
 
     def _counts(self, word: str) -> bool:
         """Whether it holds a letter, or a digit where numbers are words."""
-        if word.isalpha() or any(map(str.isalpha, word)):
-            return True
-        return self.numbers and any(map(str.isdecimal, word))
+        return any(map(str.isalpha, word)) or (self.numbers and any(map(str.isdecimal, word)))
 
     def _elided(self, word: str) -> Iterator[str]:
         start = 0
@@ -248,10 +276,17 @@ class Rules:
         yield word[start:]
 
 
+def _without_addresses(chunk: str) -> str:
+    """The chunk with spaces where an address stands."""
+    if "://" in chunk or "@" in chunk or "www." in chunk.lower():
+        return _ADDRESS.sub(lambda address: " " * len(address[0]), chunk)
+    return chunk
+
+
 def _found(words: list[str], offsets: list[int]) -> Found:
     if len(words) == 1 and not offsets[0]:
         return words[0]
-    return (tuple(words), tuple(offsets)) if words else _NONE
+    return Several(tuple(words), tuple(offsets)) if words else _NONE
 
 
 def _segments(lines: str) -> Iterator[list[str]]:
