@@ -93,14 +93,15 @@ def local_door() -> Iterator[LocalDoor]:
     from scripts import serve
 
     server = serve.make_server("127.0.0.1", 0)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        yield LocalDoor(server.server_port)
+        yield LocalDoor(server.effective_port)
     finally:
-        server.shutdown()
-        server.server_close()
+        # In the loop's own thread: it ends when nothing is open any more.
+        server.trigger.pull_trigger(lambda: server.asyncore.close_all(server._map))
         thread.join()
+        server.task_dispatcher.shutdown(timeout=1)
 
 
 @contextlib.contextmanager

@@ -165,7 +165,7 @@ def test_standard_input_is_counted_and_faults_are_said(door: LocalDoor) -> None:
 
 
 def test_a_word_keeps_its_line_in_the_table() -> None:
-    assert count._visible("a\n\x1b[2Jb\u202e") == "a��[2Jb�"
+    assert processes.visible("a\n\x1b[2Jb\u202e") == "a��[2Jb�"
     assert threading.active_count() < 50
 
 
