@@ -3,6 +3,7 @@
 A handler translates and decides nothing: it reads what came, calls ``jobs``, and says what happened as ``api`` has it.
 """
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -361,9 +362,17 @@ def health() -> Answer:
     with _health_lock:
         if _health is None or time.monotonic() - _health[0] > 1:
             found = jobs.health()
+            _name_fault(found["fault"])
             _health = time.monotonic(), Health(status=found["status"], checks=found["checks"])
     status = 503 if _health[1].status == "unavailable" else 200
     return responses.answer(status, _health[1], {"Cache-Control": "no-store"})
+
+
+@functools.cache
+def _name_fault(fault: str | None) -> None:
+    """Log once what no waiting will mend."""
+    if fault is not None:
+        logger.error(fault)
 
 
 # --- the page ---

@@ -343,11 +343,16 @@ def backlog() -> dict[str, Waiting]:
 
 
 def health() -> Mapping[str, Any]:
-    """What was checked and what it said: the record store must serve, the queue may be away for a while."""
-    checks = {}
+    """What was checked and what it said: the record store must serve, the queue may be away for a while.
+
+    ``fault`` names what no waiting will mend, for whoever runs the service.
+    """
+    checks, fault = {}, None
     try:
         table().ping()
         checks["records"] = "ok"
+    except records.NoTable as error:
+        checks["records"], fault = "no-table", str(error)
     except Unavailable:
         checks["records"] = "away"
     try:
@@ -356,7 +361,7 @@ def health() -> Mapping[str, Any]:
     except queue.QueueError:
         checks["queue"] = "away"
     status = "unavailable" if checks["records"] != "ok" else "ok" if checks["queue"] == "ok" else "degraded"
-    return {"status": status, "checks": checks}
+    return {"status": status, "checks": checks, "fault": fault}
 
 
 def owner_of_token(token: str) -> str | None:

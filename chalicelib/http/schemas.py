@@ -26,7 +26,6 @@ PROBLEMS = {
     "rules-differ": (409, "The jobs were counted by different rules"),
     "gone": (410, "The job is gone"),
     "body-too-large": (413, "The body is too large"),
-    "uri-too-long": (414, "The address of the request is too long"),
     "unsupported-media-type": (415, "This content type is not read"),
     "misdirected": (421, "This host is not served here"),
     "invalid-submission": (422, "The submission is not valid"),
@@ -164,10 +163,13 @@ class Words(Struct, kw_only=True):
 
 
 class Health(Struct, kw_only=True):
-    """`degraded`: the queue is away, submissions are accepted and wait. `unavailable`: nothing can be read."""
+    """`degraded`: the queue is away, submissions are accepted and wait. `unavailable`: nothing can be read.
+
+    `no-table`: there is no table of the name in TABLE_NAME; waiting does not help, the log has the name.
+    """
 
     status: Literal["ok", "degraded", "unavailable"]
-    checks: dict[str, Literal["ok", "away"]]
+    checks: dict[str, Literal["ok", "away", "no-table"]]
 
 
 class ProblemError(Struct, kw_only=True, omit_defaults=True):

@@ -136,13 +136,17 @@ class Parent:
                 heapq.heappush(self.upcoming, (int(due_at), job_id))
 
     def _wait_for_servers(self) -> None:
-        """A worker that starts before its servers waits for them and says so."""
-        pause = 0.2
+        """A worker that starts before its servers waits for them and says so; what no waiting mends it names once."""
+        pause, named = 0.2, None
         while self.stopping_since is None:
             health = jobs.health()
             if health["status"] == "ok":
                 return
-            if pause > 1:
+            if (fault := health["fault"]) is not None:
+                if fault != named:
+                    logger.error(fault)
+                named = fault
+            elif pause > 1:
                 logger.warning("waiting for the servers", checks=health["checks"])
             self._sleep(pause)
             pause = min(pause * 2, 10.0)

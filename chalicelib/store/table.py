@@ -56,6 +56,10 @@ class Unavailable(RecordError):
     """DynamoDB throttles, is away or did not answer in time: the same call may go through later."""
 
 
+class NoTable(Unavailable):
+    """The table that the settings name is not there: nothing will go through until somebody makes it."""
+
+
 class Gone(RecordError):
     """The job was here and is expired or erased."""
 
@@ -158,6 +162,8 @@ class Table:
         except dynamodb.Failed as error:
             if error.code == "ConditionalCheckFailedException":
                 raise ConditionFailed from None
+            if error.code == "ResourceNotFoundException":
+                raise NoTable(f"There is no table {self.table_name}: is TABLE_NAME right?") from error
             if error.passing:
                 raise Unavailable(f"DynamoDB does not serve: {error}") from error
             raise

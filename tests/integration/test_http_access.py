@@ -12,7 +12,7 @@ import pytest
 
 from chalicelib import jobs
 from tests import conftest, lambda_runtime
-from tests.integration.http_doors import LambdaDoor, lambda_door
+from tests.integration.http_doors import ClientDoor, LambdaDoor, lambda_door
 
 JSON = {"Content-Type": "application/json"}
 Start = Callable[..., LambdaDoor]
@@ -139,6 +139,24 @@ def test_nothing_is_limited_while_redis_is_away(start: Start) -> None:
     assert {one.status for one in got} == {200}
     assert "ratelimit" not in got[0].headers
     assert door("GET", "/health").json() == {"status": "degraded", "checks": {"records": "ok", "queue": "away"}}
+
+
+def test_a_table_that_is_not_there_is_named_in_the_health_answer_and_once_in_the_log(
+    redis_url: str, dynalite: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import app
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynalite)
+    monkeypatch.setenv("TABLE_NAME", "not-there")
+    app._name_fault.cache_clear()
+    said: list[str] = []
+    monkeypatch.setattr(app.logger, "error", said.append)
+    door = ClientDoor()
+    for _ in range(2):
+        monkeypatch.setattr(app, "_health", None)
+        got = door("GET", "/health")
+        assert (got.status, got.json()["checks"]) == (503, {"records": "no-table", "queue": "ok"})
+    assert said == ["There is no table not-there: is TABLE_NAME right?"]
 
 
 def test_dynamodb_away_is_503(start: Start) -> None:

@@ -16,7 +16,7 @@ import pytest
 from requests.adapters import HTTPAdapter
 
 from chalicelib import jobs
-from scripts import client, count
+from scripts import client, processes
 from tests import conftest
 from tests.integration.counter import counting_at_once
 from tests.integration.http_doors import LocalDoor, local_door
