@@ -96,11 +96,12 @@ unit: .venv/.dev .venv/.nltk ## the unit tests alone: seconds, no servers, no ne
 screenshots: .venv/.dev install ## the pictures of the README, into docs/screenshots
 	$(BIN)/python -m scripts.screenshots $(ARGS)
 
-check: .venv/.dev .venv/.nltk ## lint, format, types, and who may import whom
+check: .venv/.dev .venv/.nltk ## lint, format, types, who may import whom, and the page's pure parts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m scripts.node node --test --test-reporter=dot "web/tests/*.test.js"
 	$(BIN)/python -m pytest tests/test_lean_imports.py
 
 fix: .venv/.dev ## let ruff mend what it can

@@ -273,9 +273,11 @@ def cancel_job(job_id: str) -> Answer:
 def read_words(job_id: str) -> Answer:
     """The words of a job, as JSON or CSV."""
 
-    return _result(
-        job_id, WordsQuery, lambda record: (responses.job(record), jobs.word_table(record)), responses.words_answer
-    )
+    def answer(record: jobs.Job, asked: WordsQuery, place: responses.Place) -> Answer:
+        table = jobs.word_table(record, fold=asked.case == "fold")
+        return responses.words_answer((responses.job(record), table), asked, place)
+
+    return _result(job_id, WordsQuery, lambda record: record, answer)
 
 
 @serve("GET", "/jobs/{job_id}/text")

@@ -15,6 +15,7 @@ import msgspec
 
 from chalicelib import queue, settings
 from chalicelib.analysis import evidence, words
+from chalicelib.analysis.cache import Cache
 from chalicelib.analysis.evidence import Evidence
 from chalicelib.analysis.words import Table
 from chalicelib.store import records
@@ -225,9 +226,23 @@ def _poll(job: Job, until: float) -> Job:
     return job
 
 
-def word_table(job: Job) -> Table:
-    """A succeeded job's word table."""
-    return words.unpack(table().artifact(job, "words"))
+# A million words take 80 MB and a second to read. A job's words never change, and who asks was checked before.
+_tables = Cache(128_000_000, words.weight)
+
+
+def word_table(job: Job, *, fold: bool = True) -> Table:
+    """A succeeded job's word table, its case folded or not; what was read lately is at hand."""
+    key = job.id, job.artifacts.get("words", {}).get("claim"), fold
+    found = _tables.get(key)
+    if found is None:
+        pieces = table().artifact(job, "words")
+        found = _tables.made(key, lambda: _unpacked(pieces, language_of(job), fold=fold))
+    return found
+
+
+def _unpacked(pieces: Sequence[bytes], language: str, *, fold: bool) -> Table:
+    spelled = words.unpack(pieces)
+    return words.folded(spelled, language) if fold else spelled
 
 
 def evidence_of(job: Job) -> Evidence:
@@ -243,7 +258,7 @@ def language_of(job: Job) -> str:
 
 
 def word_tables(job: Job, other: Job) -> tuple[tuple[Table, str], tuple[Table, str]]:
-    """Both word tables with their languages; ``RulesDiffer`` where they cannot be compared."""
+    """Both word tables, folded, with their languages; ``RulesDiffer`` where they cannot be compared."""
     if job.rules != other.rules:
         raise RulesDiffer(job.id, other.id)
     return (word_table(job), language_of(job)), (word_table(other), language_of(other))

@@ -166,8 +166,9 @@ def _result(store: Records, job: Job, outcome: Outcome) -> dict[str, Any]:
             raise _Failed("not-text", str(error)) from None
     with _clocked(outcome, "count"):
         counted = _counted(page.text, page.language, options)
-        totals = words.totals(counted.table)
         made = _artifacts(counted, keep_text=options.get("keep_text", True))
+        read = words.folded(counted.table, counted.language or "")  # as it is read by default
+        totals = words.totals(read)
     return {
         "artifacts": made,
         "page": {
@@ -186,7 +187,7 @@ def _result(store: Records, job: Job, outcome: Outcome) -> dict[str, Any]:
             "stop_words": totals.stop_words,
             "stop_list": counted.stop_list,
         },
-        "top": [{"word": row.word[:WORD_MOST], "count": row.count} for row in words.top(counted.table, TOP)],
+        "top": [{"word": row.word[:WORD_MOST], "count": row.count} for row in words.top(read, TOP)],
         "rules": counted.rules,
     }
 

@@ -109,7 +109,8 @@ class Wordcounts:
     def words(self, job_id: str, *, limit: int | None = None, **query: str | int) -> Iterator[dict[str, Any]]:
         """Words with ``count``, ``share`` and ``stop_word``, most frequent first; all of them without ``limit``.
 
-        ``query``: ``stop_words`` (exclude or include), ``case`` (keep or fold), ``prefix``, ``min_count``, ``offset``.
+        ``query``: ``stop_words`` (exclude or include), ``stop_add``, ``stop_remove``, ``case`` (fold or keep),
+        ``prefix``, ``min_count``, ``min_length``, ``offset``.
         """
         target: str | None = f"jobs/{job_id}/words"
         params: dict[str, str | int] | None = {**query, "limit": min(limit or 10_000, 10_000)}

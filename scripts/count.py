@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     form.add_argument("--json", action="store_true", help="the job and all words of the table as JSON")
     parser.add_argument("--top", type=int, default=10, help="rows of the table (10)")
     parser.add_argument("--stop-words", action="store_true", help="stop words too, in the table, CSV and JSON")
-    parser.add_argument("--fold", action="store_true", help="upper and lower case together")
+    parser.add_argument("--keep-case", action="store_true", help="The and the are two words")
     parser.add_argument("--select", help="CSS selector: count only inside")
     parser.add_argument("--ignore", help="CSS selector: leave out")
     parser.add_argument("--language", help="of the text, such as en or pt-BR")
@@ -97,7 +97,7 @@ def _count(service: Wordcounts, given: argparse.Namespace, submission: dict[str,
         return 130
     if job["state"] != "succeeded":
         raise JobFailed(job) if job["finished_at"] else TimeoutError(f"still {job['state']} after {given.timeout:g} s")
-    query = {"stop_words": "include" if given.stop_words else "exclude", "case": "fold" if given.fold else "keep"}
+    query = {"stop_words": "include" if given.stop_words else "exclude", "case": "keep" if given.keep_case else "fold"}
     if given.csv:
         for piece in service.csv(job["id"], **query):
             sys.stdout.buffer.write(piece)

@@ -2,14 +2,20 @@
 
 import csv
 import io
+import json
 import random
 import subprocess
 import sys
 import time
+import tracemalloc
+from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
 from chalicelib.analysis import words
+from chalicelib.analysis.cache import Cache
 
 COUNTS = {"the": 9, "The": 3, "Python": 5, "python": 2, "apple": 5, "zebra": 1, "=SUM": 1, "naïve": 1}
 
@@ -37,8 +43,10 @@ def test_words_come_most_frequent_first_and_ties_by_code_point() -> None:
 
 def test_stop_words_are_marked_whatever_their_case() -> None:
     assert words.totals(packed(COUNTS)) == words.Totals(words=27, distinct=8, stop_words=12)
+    assert words.totals(words.folded(packed(COUNTS))) == words.Totals(words=27, distinct=6, stop_words=12)
     assert words.totals(packed(COUNTS, str.isnumeric)).stop_words == 0
     assert [row.word for row in words.top(packed(COUNTS), 2)] == ["Python", "apple"]
+    assert packed({"Ὁ": 1, "ΤΗΣ": 1, "της": 1, "σ": 1}, {"της", "ὁ"}, "el").stops == b"\1\0\1\1"
 
 
 def test_no_words_are_no_pieces() -> None:
@@ -82,20 +90,37 @@ def test_damaged_pieces_are_told() -> None:
         words.unpack([b"no piece"])
 
 
+def asked(table: words.Table, language: str = "", **query: Any) -> list[tuple[str, int]]:
+    return listed(words.query(table, words.Query(**query), language))
+
+
 def test_a_reader_may_filter() -> None:
     table = packed(COUNTS)
-    assert [row.word for row in words.page(words.query(table, stop_words=False, min_count=2), 9).rows] == [
-        "Python",
-        "apple",
-        "python",
-    ]
-    assert listed(words.query(table, prefix="nai\u0308")) == [("naïve", 1)]
-    assert listed(words.query(table, fold_case=True, prefix="PY")) == [("python", 7)]
-    assert listed(words.query(table, fold_case=True, min_count=6)) == [("the", 12), ("python", 7)]
+    assert asked(table, stop_words=False, min_count=2) == [("Python", 5), ("apple", 5), ("python", 2)]
+    assert asked(table, prefix="nai\u0308") == [("naïve", 1)]
+    assert asked(table, prefix="PY") == []
+    assert asked(table, min_length=6) == [("Python", 5), ("python", 2)]
+    folded = words.folded(table)
+    assert asked(folded, prefix="PY") == asked(folded, prefix="py") == [("Python", 7)]
+    assert asked(folded, min_count=6) == [("the", 12), ("Python", 7)]
+    assert asked(words.folded(packed({"Straße": 1}), "de"), "de", prefix="STRASS") == [("Straße", 1)]
+
+
+def test_a_reader_may_change_what_is_a_stop_word() -> None:
+    for table in (packed(COUNTS), words.folded(packed(COUNTS))):
+        query = words.Query(stop_add=["PYTHON", "nai\u0308ve"], stop_remove=["The"])
+        found = words.query(table, query)
+        marked = {word for word, stop in zip(found.words, found.stops, strict=True) if stop}
+        assert {word.lower() for word in marked} == {"python", "naïve"}
+        assert found.words == table.words
+        left = words.query(table, msgspec.structs.replace(query, stop_words=False))
+        assert {word.lower() for word in left.words} == {"the", "apple", "zebra", "=sum"}
+    turkish = packed({"ILE": 1, "İLE": 1}, {"ile"}, "tr")
+    assert asked(turkish, "tr", stop_words=False, stop_add=["ILE"]) == []
 
 
 def test_a_share_is_of_all_words_of_the_page_even_when_filtered() -> None:
-    rows = words.page(words.query(packed(COUNTS), stop_words=False), 1).rows
+    rows = words.page(words.query(packed(COUNTS), words.Query(stop_words=False)), 1).rows
     assert rows == [words.Row("Python", 5, round(5 / 27, 8), False)]
 
 
@@ -110,22 +135,14 @@ def test_pages_follow_one_another_without_gap() -> None:
     assert words.page(table, 3, 100) == words.Page([], None)
 
 
-@pytest.mark.parametrize(
-    ("language", "word", "folded"),
-    [
-        ("", "STRASSE", "strasse"),
-        ("de", "Straße", "strasse"),
-        ("el", "ΛΌΓΟΣ", "λόγοσ"),
-        ("el", "λόγος", "λόγοσ"),
-        ("tr", "ISPARTA", "ısparta"),
-        ("tr", "İzmir", "izmir"),
-        ("az", "IŞIQ", "ışıq"),
-        ("en", "ISPARTA", "isparta"),
-    ],
-)
-def test_case_is_folded_as_unicode_and_the_language_say(language: str, word: str, folded: str) -> None:
-    assert words.fold(word, language) == folded
-    assert words.fold(folded, language) == folded
+CASES = json.loads((Path(__file__).parent / "cases.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("case", CASES["folded"], ids=lambda case: str([*case["counts"]]))
+def test_case_is_folded_and_the_most_frequent_spelling_shown(case: dict[str, Any]) -> None:
+    folded = words.folded(packed(case["counts"], (), case["language"]), case["language"])
+    assert [list(row) for row in listed(folded)] == case["words"]
+    assert folded.keys == [words.fold(word, case["language"]) for word in folded.words]
 
 
 def test_a_turkish_stop_word_is_found_in_capitals() -> None:
@@ -138,19 +155,50 @@ def test_tables_of_several_pages_merge() -> None:
     assert (both.total, both.stops) == (7, b"\0\0\1")
 
 
+def test_a_stop_word_of_one_language_stays_a_word_of_the_other() -> None:
+    english, german = packed({"die": 2, "the": 5}), packed({"die": 9, "Haus": 1}, {"die"}, "de")
+    both = words.merged([english, german])
+    assert sorted(zip(both.words, both.counts, both.stops, strict=True)) == [
+        ("Haus", 1, 0), ("die", 2, 0), ("die", 9, 1), ("the", 5, 1)
+    ]  # fmt: skip
+    assert asked(words.folded(both), stop_words=False) == [("die", 2), ("Haus", 1)]
+    assert words.totals(both) == words.totals(words.unpack(words.pack(both))) == words.Totals(17, 4, 14)
+
+
 def test_csv_is_rfc_4180_and_runs_no_formula() -> None:
-    counts = dict.fromkeys(
-        ["=1+1", "+1", "-1", "@x", "＝x", "＋x", "－x", "＠x", "\tx", "\rx", 'quo"te', "com,ma", "plain", "été"], 1
+    table = packed(dict.fromkeys((word for word, _ in CASES["csv"]), 1))
+    content = words.to_csv(table).decode()
+    assert content.startswith("word,count,share,stop_word\r\n")
+    cells = dict(CASES["csv"])
+    assert content.split("\r\n", 1)[1] == "".join(
+        f"{cells[word]},1,{1 / len(table):.8f},false\r\n" for word in table.words
     )
-    content = words.to_csv(packed(counts))
-    rows = list(csv.reader(io.StringIO(content.decode(), newline="")))
-    assert rows[0] == ["word", "count", "share", "stop_word"]
-    found = {row[0] for row in rows[1:]}
-    assert found == {"'=1+1", "'+1", "'-1", "'@x", "'＝x", "'＋x", "'－x", "'＠x"} | {
-        "'\tx", "'\rx", 'quo"te', "com,ma", "plain", "été"
-    }  # fmt: skip
-    assert content.count(b"\r\n") == len(rows)
-    assert rows[1][1:] == ["1", "0.07142857", "false"]
+    assert len(list(csv.reader(io.StringIO(content, newline="")))) == len(table) + 1
+
+
+def test_a_cache_keeps_what_was_used_last_within_its_bytes() -> None:
+    cache = Cache[str](10, len)
+    made: list[str] = []
+
+    def get(key: str, size: int = 4) -> str | None:
+        return cache.made(key, lambda: made.append(key) or key * size)  # type: ignore[func-returns-value]
+
+    get("a"), get("b"), get("a"), get("c"), get("a"), get("b")
+    assert made == ["a", "b", "c", "b"]
+    assert cache.get("c") is None
+    assert cache.bytes == 8
+    get("d", 11), get("d", 11)
+    assert made[4:] == ["d", "d"]
+    assert cache.get("a") == "aaaa"
+
+
+def test_the_weight_of_a_table_is_its_memory() -> None:
+    counts = {f"Word{number}": 1 for number in range(20_000)}
+    tracemalloc.start()
+    table = words.folded(packed(counts))
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert 0.8 * taken < words.weight(table) < 1.3 * taken
 
 
 @pytest.mark.slow
@@ -159,7 +207,7 @@ def test_fifty_thousand_words_are_answered_in_a_tenth_of_a_second() -> None:
     best = 9.0
     for _ in range(5):
         started = time.process_time()
-        words.page(words.query(words.unpack(pieces), stop_words=False, fold_case=True), 100, 1000)
+        words.page(words.query(words.folded(words.unpack(pieces)), words.Query(stop_words=False)), 100, 1000)
         best = min(best, time.process_time() - started)
     assert best < 0.1
 

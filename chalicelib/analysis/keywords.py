@@ -4,7 +4,7 @@ Every word of either text is tested, and the correction counts all of them: what
 not change a score.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -88,21 +88,27 @@ def keywords(
     ``sign``, ``stop_words`` and ``prefix`` (folded) choose what is listed. An empty text has no keywords.
     """
     sizes = one.total, other.total
-    marks = dict(zip(other.words, other.stops, strict=True)) | dict(zip(one.words, one.stops, strict=True))
+    marks = dict(zip(_keys(other), other.stops, strict=True)) | dict(zip(_keys(one), one.stops, strict=True))
+    shown = dict(zip(_keys(other), other.words, strict=True)) | dict(zip(_keys(one), one.words, strict=True))
     if not all(sizes):
         return Keywords(len(marks), alpha, sizes, [], {})
-    first, second = (dict(zip(table.words, table.counts, strict=True)) for table in (one, other))
+    first, second = (dict(zip(_keys(table), table.counts, strict=True)) for table in (one, other))
     counts = [(word, first.get(word, 0), second.get(word, 0)) for word in marks]
     scores = _scores({(a, b) for _, a, b in counts}, sizes, alpha, len(marks))
     chosen = _chosen(sizes, sign)
     found = [
-        (word, a, b, bool(marks[word]))
+        (shown[word], a, b, bool(marks[word]))
         for word, a, b in counts
         if chosen(a, b) and (stop_words or not marks[word]) and word.startswith(prefix)
     ]
     rank = {pair: (-abs(getattr(score, sort)), -abs(score.g2)) for pair, score in scores.items()}
     found.sort(key=lambda row: (rank[row[1], row[2]], row[0]))
     return Keywords(len(marks), alpha, sizes, found, scores)
+
+
+def _keys(table: Table) -> Sequence[str]:
+    """What makes two words one: their folded form, where case was folded."""
+    return table.words if table.keys is None else table.keys
 
 
 def _scores(

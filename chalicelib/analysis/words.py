@@ -1,4 +1,4 @@
-"""The stored word table: packed into pieces that fit DynamoDB's items, read back, filtered, folded, paged.
+"""The stored word table: packed into pieces that fit DynamoDB's items, read back, folded, filtered, paged.
 
 Pure, and imported by the Lambda: the standard library and msgspec, no NLTK. A table is three columns rather than a list
 of rows, so that half a million words cost tens of megabytes; rows are made for the page that is asked for.
@@ -8,6 +8,7 @@ import csv
 import hashlib
 import io
 import operator
+import sys
 import unicodedata
 import zlib
 from bisect import bisect_right
@@ -21,7 +22,7 @@ PIECE_BYTES = 350_000  # DynamoDB's item holds 400 KB; the rest is for keys and 
 WORD_CHARACTERS = 16_384  # longer words are no words; at 4 bytes a character one still fits a piece
 _RAW_BYTES = 700_000  # a first guess: words compress to about half
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r")  # a spreadsheet runs a cell that begins so
-_TURNED = bytes([1]) + bytes(255)
+_INVERT = bytes([1]) + bytes(255)
 _DOTTED_I = {"tr", "az"}  # languages where I is the capital of ı, and İ that of i
 
 StopWords = Callable[[str], bool] | Collection[str]
@@ -43,13 +44,15 @@ class Row(msgspec.Struct, frozen=True):
 class Table(msgspec.Struct, frozen=True):
     """Words, most frequent first, ties in code point order. ``stops`` has a 1 for each stop word, else a 0.
 
-    ``total`` counts all words of the page, whatever a filter has taken out since.
+    ``total`` counts all words of the page, whatever a filter has taken out since. ``keys`` has each word's folded form
+    where spellings that differ in case only were taken together; None where each spelling is a word.
     """
 
     words: Sequence[str]
     counts: Sequence[int]
     stops: bytes
     total: int
+    keys: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.words)
@@ -81,7 +84,7 @@ _decode = msgspec.msgpack.Decoder(_Piece).decode
 
 
 def table(counts: Mapping[str, int], stop_words: StopWords = (), language: str = "") -> Table:
-    """The table of ``counts``; ``stop_words`` is a test of a word, or a collection in lower case.
+    """The table of ``counts``; ``stop_words`` is a test of a word, or a collection whose case does not matter.
 
     Lone surrogates become U+FFFD. Of a word longer than 16,384 characters the beginning is kept, with "…" and a hash
     that keeps different words apart.
@@ -139,47 +142,78 @@ def fold(word: str, language: str = "") -> str:
 
 
 def folded(table: Table, language: str = "") -> Table:
-    """The table with words that differ in case only taken together."""
-    return _merged([([fold(word, language) for word in table.words], table)], table.total)
+    """The table with spellings that differ in case only taken together, shown by the most frequent of them."""
+    return _merged([(_folds(table.words, language), table)], table.total, folded=True)
+
+
+def _folds(words: Sequence[str], language: str) -> list[str]:
+    """The words folded, in one go; one that is its own fold is the same string, which takes no memory."""
+    keys = fold("\n".join(words), language).split("\n") if words else []
+    if len(keys) != len(words):  # a word holds a newline
+        keys = [fold(word, language) for word in words]
+    return [word if key == word else key for key, word in zip(keys, words, strict=True)]
 
 
 def merged(tables: Iterable[Table]) -> Table:
-    """One table for several pages."""
+    """One table for several pages, of spellings.
+
+    A word that is a stop word in one page's language only, such as *die*, has two rows, one for each kind.
+    """
     parts = [(part.words, part) for part in tables]
     return _merged(parts, sum(part.total for _, part in parts))
 
 
-def filtered(table: Table, *, stop_words: bool = True, prefix: str = "", min_count: int = 1) -> Table:
-    """Without the stop words if ``stop_words`` is false; words that begin with ``prefix`` and occur often enough."""
-    end = bisect_right(table.counts, -min_count, key=operator.neg)  # the counts fall
-    words, counts, stops = table.words[:end], table.counts[:end], table.stops[:end]
-    if not stop_words:
-        keep = stops.translate(_TURNED)
-        words, counts, stops = list(compress(words, keep)), list(compress(counts, keep)), bytes(len(words) - sum(stops))
-    if prefix := unicodedata.normalize("NFC", prefix):
-        found = [word.startswith(prefix) for word in words]
-        words, counts, stops = (
-            list(compress(words, found)),
-            list(compress(counts, found)),
-            bytes(compress(stops, found)),
-        )
-    return Table(words, counts, stops, table.total)
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reader may ask for; ``stop_add`` and ``stop_remove`` change which words are stop words, in any case."""
+
+    stop_words: bool = True
+    stop_add: Collection[str] = ()
+    stop_remove: Collection[str] = ()
+    prefix: str = ""
+    min_count: int = 1
+    min_length: int = 1
 
 
-def query(
-    table: Table,
-    *,
-    stop_words: bool = True,
-    fold_case: bool = False,
-    language: str = "",
-    prefix: str = "",
-    min_count: int = 1,
-) -> Table:
-    """All that a reader may ask for, in the order that makes sense: a prefix and a minimum are of the folded words."""
-    if fold_case:
-        table = folded(filtered(table, stop_words=stop_words), language)
-        prefix = fold(prefix, language)
-    return filtered(table, stop_words=stop_words, prefix=prefix, min_count=min_count)
+def query(table: Table, asked: Query, language: str = "") -> Table:
+    """The rows of a table, folded or not, that the reader asked for. A prefix of folded words is folded too."""
+    end = bisect_right(table.counts, -asked.min_count, key=operator.neg)  # the counts fall
+    table = _slice(table, slice(0, end))
+    if asked.stop_add or asked.stop_remove:
+        table = msgspec.structs.replace(table, stops=_changed_stops(table, asked, language))
+    if not asked.stop_words:
+        table = _kept(table, table.stops.translate(_INVERT))
+    if asked.min_length > 1:
+        table = _kept(table, [len(word) >= asked.min_length for word in table.words])
+    if prefix := unicodedata.normalize("NFC", asked.prefix):
+        prefix = prefix if table.keys is None else fold(prefix, language)
+        table = _kept(table, [word.startswith(prefix) for word in table.keys or table.words])
+    return table
+
+
+def _changed_stops(table: Table, asked: Query, language: str) -> bytes:
+    keys = table.keys if table.keys is not None else _folds(table.words, language)
+    added, removed = ({fold(unicodedata.normalize("NFC", word), language) for word in words}
+                      for words in (asked.stop_add, asked.stop_remove))  # fmt: skip
+    return bytes((stop or key in added) and key not in removed for key, stop in zip(keys, table.stops, strict=True))
+
+
+def _slice(table: Table, part: slice) -> Table:
+    keys = None if table.keys is None else table.keys[part]
+    return Table(table.words[part], table.counts[part], table.stops[part], table.total, keys)
+
+
+def _kept(table: Table, marks: Sequence[int]) -> Table:
+    """The rows that have a mark."""
+    keys = None if table.keys is None else list(compress(table.keys, marks))
+    words, counts = list(compress(table.words, marks)), list(compress(table.counts, marks))
+    return Table(words, counts, bytes(compress(table.stops, marks)), table.total, keys)
+
+
+def weight(table: Table) -> int:
+    """About how many bytes of memory a table takes; most keys are the words themselves."""
+    keys = table.words if table.keys is None else table.keys
+    own = (key for key, word in zip(keys, table.words, strict=True) if key is not word)
+    return sum(map(sys.getsizeof, table.words)) + sum(map(sys.getsizeof, own)) + 25 * len(table)
 
 
 def page(table: Table, limit: int, offset: int = 0) -> Page:
@@ -209,19 +243,34 @@ def _row(table: Table, place: int) -> Row:
     return Row(table.words[place], number, round(number / table.total, 8), bool(table.stops[place]))
 
 
-def _merged(parts: Iterable[tuple[Sequence[str], Table]], total: int) -> Table:
-    """The tables' rows under other words, equal ones added."""
+_AS_STOP = "\ud800"  # no stored word has half a surrogate pair
+
+
+def _merged(parts: Iterable[tuple[Sequence[str], Table]], total: int, *, folded: bool = False) -> Table:
+    """Rows with equal keys and equal marks added, under their most frequent spelling; ``parts`` are keys and tables."""
+    parts = list(parts)
+    stops = {key for keys, part in parts for key in compress(keys, part.stops)}
+    both = stops & {key for keys, part in parts for key in compress(keys, part.stops.translate(_INVERT))}
     counts: dict[str, int] = {}
-    stops: set[str] = set()
-    for words, part in parts:
-        for word, number in zip(words, part.counts, strict=True):
-            counts[word] = counts.get(word, 0) + number
-        stops.update(compress(words, part.stops))
-    return _table(counts, lambda words: bytes(map(stops.__contains__, words)), total)
+    shown: dict[str, str] = {}
+    for keys, part in parts:
+        marked = zip(keys, part.stops, strict=True)
+        rows = [key + _AS_STOP if stop and key in both else key for key, stop in marked] if both else keys
+        for row, number in zip(rows, part.counts, strict=True):
+            counts[row] = counts.get(row, 0) + number
+        # Of equal rows the last is kept: backwards it is the most frequent, and of equals the first by code point.
+        shown = dict(zip(reversed(rows), reversed(part.words), strict=True)) | shown
+    found = sorted(counts, key=shown.__getitem__)  # two stable sorts are faster than one by pairs
+    found.sort(key=counts.__getitem__, reverse=True)
+    stops = (stops - both) | {key + _AS_STOP for key in both}
+    names = [row.removesuffix(_AS_STOP) for row in found] if both else found
+    marks = bytes(map(stops.__contains__, found))
+    words, numbers = list(map(shown.__getitem__, found)), list(map(counts.__getitem__, found))
+    return Table(words, numbers, marks, total, names if folded else None)
 
 
 def _table(counts: Mapping[str, int], marks: Callable[[Sequence[str]], bytes], total: int) -> Table:
-    words = sorted(counts)  # two stable sorts are faster than one by pairs
+    words = sorted(counts)
     words.sort(key=counts.__getitem__, reverse=True)
     return Table(words, list(map(counts.__getitem__, words)), marks(words), total)
 
@@ -229,9 +278,8 @@ def _table(counts: Mapping[str, int], marks: Callable[[Sequence[str]], bytes], t
 def _marks(words: Sequence[str], stop_words: StopWords, language: str) -> bytes:
     if callable(stop_words):
         return bytes(map(stop_words, words))
-    if language in _DOTTED_I:
-        words = [word.replace("I", "ı").replace("İ", "i") for word in words]
-    return bytes(map(stop_words.__contains__, map(str.lower, words)))
+    folded = {fold(word, language) for word in stop_words}
+    return bytes(map(folded.__contains__, _folds(words, language)))
 
 
 def _are_storable(counts: Mapping[str, int]) -> bool:

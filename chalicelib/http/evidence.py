@@ -212,11 +212,11 @@ def phrases_answer(kept: Evidence, asked: PhrasesQuery, place: Place) -> Answer:
 
 
 def keywords_answer(tables: tuple[tuple[Table, str], tuple[Table, str]], asked: KeywordsQuery, place: Place) -> Answer:
-    """Words that one job has relatively more or less often than another; a table comes with its language."""
+    """Words that one job has relatively more or less often than another; a folded table comes with its language."""
     one, other = tables
     found = keywords.keywords(
-        words.folded(*one),
-        words.folded(*other),
+        one[0],
+        other[0],
         alpha=asked.alpha,
         sort=asked.sort,
         sign=asked.sign,

@@ -27,7 +27,7 @@ JOB: dict[str, Any] = {
         "sha256": "ea8fac7c65fb589b0d53560f5251f74f9e9b243478dcb6b3ea79b5e36449c8d9",
     },
     "totals": {"words": 28, "distinct": 25, "stop_words": 13, "stop_list": True},
-    "top": [{"word": "domain", "count": 2}, {"word": "Example", "count": 1}],
+    "top": [{"word": "domain", "count": 2}, {"word": "documentation", "count": 1}],
     "rules": "unicode-1/icu-78",
     "error": None,
 }

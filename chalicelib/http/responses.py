@@ -41,6 +41,7 @@ MAX_ANSWER_BYTES = 4_000_000  # as base64 it stays under Lambda's 6 MB
 GZIP_FROM = 4096  # bytes; below, a packet or two carry the answer as it is
 JOB_ID = re.compile(r"[0-9a-f]{32}")
 ENDED = frozenset({"succeeded", "failed", "canceled"})
+MAX_LISTED = 500  # words of stop_add or stop_remove
 DEFAULT_LIMIT = 100  # words in a page of JSON
 
 
@@ -192,7 +193,7 @@ def plain(given: Any) -> Any:
 
 Query = TypeVar("Query", bound=Struct)
 _INTEGER = re.compile(r"-?\d{1,10}", re.ASCII)
-_INTEGERS = frozenset({"limit", "offset", "min_count", "n", "window"})
+_INTEGERS = frozenset({"limit", "offset", "min_count", "min_length", "n", "window"})
 _NUMBER = re.compile(r"-?(?:\d{1,20}(?:\.\d{0,400})?|\.\d{1,400})(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _NUMBERS = frozenset({"alpha"})
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
@@ -220,6 +221,14 @@ def query(parameters: Mapping[str, Sequence[str]], kind: type[Query]) -> Query:
         if not path:  # of several parameters together: a struct's own sentence begins with the first's name
             path, _, detail = detail.partition(": ")
         _bad_parameter(path.rstrip("`"), detail[:1].lower() + detail[1:])
+
+
+def _listed(name: str, text: str) -> list[str]:
+    """Words separated by commas."""
+    found = [word for part in text.split(",") if (word := part.strip())]
+    if len(found) > MAX_LISTED:
+        _bad_parameter(name, f"at most {MAX_LISTED} words, this one has {len(found)}")
+    return found
 
 
 def _bad_parameter(name: str, detail: str) -> NoReturn:
@@ -306,16 +315,20 @@ class Place(NamedTuple):
 
 
 def words_answer(found: tuple[Job, words.Table], asked: WordsQuery, place: Place) -> Answer:
-    """A page of a job's words as JSON or CSV, with a link to the next; never larger than ``MAX_ANSWER_BYTES``."""
+    """A page of a job's words as JSON or CSV, with a link to the next; never larger than ``MAX_ANSWER_BYTES``.
+
+    The table is folded where the query wants it so.
+    """
     job, table = found
-    rest = words.query(
-        table,
+    wanted = words.Query(
         stop_words=asked.stop_words == "include",
-        fold_case=asked.case == "fold",
-        language=(job.page and job.page.language) or "",
+        stop_add=_listed("stop_add", asked.stop_add),
+        stop_remove=_listed("stop_remove", asked.stop_remove),
         prefix=asked.prefix,
         min_count=asked.min_count,
+        min_length=asked.min_length,
     )
+    rest = words.query(table, wanted, (job.page and job.page.language) or "")
     if place.media_type == CSV:
         rows, end = _csv_rows(rest, asked)
         given = Answer(200, b"".join(rows), {"Content-Type": "text/csv; charset=utf-8; header=present"})

@@ -79,7 +79,7 @@ class Page(Struct, kw_only=True):
 
 
 class Totals(Struct, kw_only=True):
-    """Words of the page, how many of them differ, and how many are stop words."""
+    """Words of the page, how many of them differ (in more than case), and how many are stop words."""
 
     words: Annotated[int, Meta(ge=0)]
     distinct: Annotated[int, Meta(ge=0)]
@@ -144,7 +144,7 @@ class Jobs(Struct, kw_only=True):
 
 
 class Word(Struct, kw_only=True):
-    """A word, how often it occurs, and its share (0 to 1) of all words of the page."""
+    """A word in its most frequent spelling, how often it occurs, and its share (0 to 1) of all words of the page."""
 
     word: str
     count: Annotated[int, Meta(ge=1)]
@@ -212,13 +212,27 @@ class WordsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     stop_words: Annotated[Literal["exclude", "include"], Meta(description="Words such as `the`, by language.")] = (
         "exclude"
     )
-    case: Annotated[Literal["keep", "fold"], Meta(description="`fold` counts `The` and `the` together.")] = "keep"
+    stop_add: Annotated[
+        str, Meta(max_length=10_000, description="More stop words, separated by commas: at most 500, in any case.")
+    ] = ""
+    stop_remove: Annotated[
+        str, Meta(max_length=10_000, description="Words that are not stop words, separated by commas: at most 500.")
+    ] = ""
+    case: Annotated[
+        Literal["fold", "keep"],
+        Meta(
+            description="`fold` counts `The` and `the` together, under the more frequent spelling; `keep` counts each."
+        ),
+    ] = "fold"
     limit: (
         Annotated[int, Meta(ge=1, le=10_000, description="Words in an answer; 100 in JSON, all in CSV.")] | UnsetType
     ) = UNSET
     offset: Annotated[int, Meta(ge=0, le=1_000_000_000, description="Words to pass over.")] = 0
-    prefix: Annotated[str, Meta(max_length=200, description="Only words that begin so.")] = ""
+    prefix: Annotated[
+        str, Meta(max_length=200, description="Only words that begin so; in any case, where case is folded.")
+    ] = ""
     min_count: Annotated[int, Meta(ge=1, le=1_000_000_000, description="Only words that occur so often.")] = 1
+    min_length: Annotated[int, Meta(ge=1, le=1000, description="Only words of so many characters.")] = 1
 
 
 class NoQuery(Struct, forbid_unknown_fields=True, frozen=True):

@@ -71,8 +71,20 @@ async function read(response) {
   }
 }
 
-export const getToken = () => sessionStorage.getItem('token')
-export const setToken = (token) => sessionStorage.setItem('token', token)
+// A browser that blocks cookies throws at any touch of its storage: then the token lasts as long as the page.
+let token = null
+const storage = (use) => {
+  try {
+    return use(sessionStorage)
+  } catch {
+    return null
+  }
+}
+export const getToken = () => token ?? storage((kept) => kept.getItem('token'))
+export const setToken = (given) => {
+  token = given
+  storage((kept) => kept.setItem('token', given))
+}
 
 export const jobAddress = (id) => new URL(`?job=${encodeURIComponent(id)}`, root).href
 export const homeAddress = () => root.href
@@ -102,7 +114,7 @@ export async function getJob(id, { wait = 0, signal } = {}) {
 /** Every word of a job with its stop words, most frequent first; onProgress hears how many there are so far. */
 export async function allWords(id, { signal, onProgress }) {
   const words = []
-  let path = jobPath(id, `/words?stop_words=include&limit=${PAGE}`)
+  let path = jobPath(id, `/words?stop_words=include&case=keep&limit=${PAGE}`)
   while (path && words.length < MOST_WORDS) {
     const { body } = await request('GET', path, { signal })
     for (const { word, count, stop_word: stop } of body.words) words.push({ word, count, stop })

@@ -9,6 +9,7 @@ const button = form.querySelector('button')
 export function wireForm({ onSubmitting, onJob, onError }) {
   let sent = null // {content, key} until its job has ended
   let sending = false
+  let touched = false // since it was sent
 
   form.addEventListener('submit', async (event) => {
     event.preventDefault()
@@ -17,6 +18,7 @@ export function wireForm({ onSubmitting, onJob, onError }) {
     const submission = readForm()
     const wrong = refuse(submission)
     if (wrong) return showErrors([wrong])
+    touched = false
     const content = JSON.stringify(submission)
     if (sent?.content !== content) sent = { content, key: crypto.randomUUID?.() ?? `${Math.random()}${Date.now()}` }
     sending = true
@@ -34,10 +36,13 @@ export function wireForm({ onSubmitting, onJob, onError }) {
       button.removeAttribute('aria-disabled')
     }
   })
+  for (const kind of ['keydown', 'pointerdown', 'input']) form.addEventListener(kind, () => (touched = true))
   form.elements.url.addEventListener('paste', moveText)
   for (const name of FIELDS) form.elements[name].addEventListener('input', () => showError(name, ''))
   for (const name of FIELDS) if (errorOf(name).textContent) openAround(form.elements[name])
   return {
+    /** Whether somebody is typing the next one: then the keyboard stays where it is. */
+    inUse: () => touched && form.contains(document.activeElement),
     /** The next submission is a new one, even of the same content. */
     forget() {
       sent = null

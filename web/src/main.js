@@ -55,6 +55,11 @@ function go(address) {
   window.scrollTo(0, 0)
 }
 
+/** Gives the keyboard to an element, unless the reader is typing the next address. */
+function moveTo(element) {
+  if (!form.inUse()) element?.focus()
+}
+
 async function showHome({ focus = false } = {}) {
   const signal = enter('home')
   document.title = 'Wordcounts'
@@ -86,7 +91,7 @@ async function showJob(id, { job = null, mine = false, focus = mine } = {}) {
 async function showDone(job, signal, focus) {
   announce(`Done: ${job.totals?.words ?? 0} words`)
   const shown = showResult(view, job, { signal, go, fail: (error) => announce(error.message) })
-  if (focus) view.querySelector('h2')?.focus()
+  if (focus) moveTo(view.querySelector('h2'))
   await shown
 }
 
@@ -123,7 +128,7 @@ async function waitFor(job, signal, focus) {
   const since = Math.min(Date.parse(job.submitted_at) || Date.now(), Date.now())
   const { element, parts, stop } = showWaiting(signal, { what: job.url ?? titleOf(job), stage: job.state, since })
   parts.cancel.hidden = false
-  if (focus) parts.title.focus()
+  if (focus) moveTo(parts.title)
   parts.cancel.addEventListener('click', () => cancel(job.id, parts))
   let said = ''
   const onChange = (now) => {
@@ -176,10 +181,9 @@ const ADVICE = {
 function showFailed(job, { mine, focus }) {
   const error = job.error ?? {}
   const title = job.state === 'canceled' ? 'This job was canceled' : error.title || 'This page could not be counted'
-  const kind = String(error.type ?? '').split('/').at(-1)
   const detail = job.state === 'canceled' ? 'Nothing was counted.' : error.detail
   const retry = job.kind === 'url' || mine ? form.submit : null
-  showEnded({ title, detail, what: job.url, advice: ADVICE[kind] }, { retry, focus })
+  showEnded({ title, detail, what: job.url, advice: ADVICE[error.type] }, { retry, focus })
 }
 
 function showMissing(error, focus) {
@@ -210,7 +214,7 @@ function showEnded({ title, detail, what, advice }, { retry, focus = false }) {
   parts.home.dataset.route = ''
   view.replaceChildren(element)
   announce(`${title}. ${detail ?? ''}`)
-  if (focus) parts.title.focus()
+  if (focus) moveTo(parts.title)
 }
 
 /** Shows the token's form above all else; resolves when the reader has given one. */

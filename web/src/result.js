@@ -37,7 +37,7 @@ export async function showResult(place, job, { signal, go, fail }) {
 
 function showWords(element, parts, { words, language, shareOf, name }) {
   const lists = makeLists(words, language)
-  const table = makeTable(element.querySelector('.all'), parts, { language, lower: lists.lower, shareOf })
+  const table = makeTable(element.querySelector('.all'), parts, { language, fold: lists.fold, shareOf })
   const asRow = ({ word, count, stop }) => ({ word, count, share: shareOf(count), stop_word: stop })
   let chosen
   const tops = () => chosen.indexes.slice(0, Number(parts.many.value)).map((index) => asRow(chosen.list.items[index]))

@@ -6,7 +6,7 @@ import { find } from './words.js'
 const ROWS = 25
 
 /** Wires the table's parts once; the returned update(chosen) shows other words, rows() gives all that are found. */
-export function makeTable(element, parts, { language, lower, shareOf }) {
+export function makeTable(element, parts, { language, fold, shareOf }) {
   const state = { sort: 'count', backwards: false, page: 0, text: '' }
   let chosen = null
   let found = []
@@ -58,7 +58,7 @@ export function makeTable(element, parts, { language, lower, shareOf }) {
   }
 
   parts.find.addEventListener('input', () => {
-    state.text = lower(parts.find.value.normalize('NFC').trim())
+    state.text = fold(parts.find.value.normalize('NFC').trim())
     search()
   })
   parts.previous.addEventListener('click', () => turn(-1))

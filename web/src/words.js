@@ -6,8 +6,8 @@ const PIECE = 2048 // words sorted at once
 const byCount = (a, b) => b.count - a.count || (a.word < b.word ? -1 : a.word > b.word ? 1 : 0)
 
 /** A list [{word, count, stop}], most frequent first, with what finding and sorting need. */
-function prepare(items, lower) {
-  const keys = items.map((item) => lower(item.word))
+function prepare(items, fold) {
+  const keys = items.map((item) => fold(item.word))
   const { compare } = new Intl.Collator()
   const inOrder = (a, b) => compare(keys[a], keys[b]) || a - b
   let alphabet = null
@@ -54,21 +54,34 @@ function merge(one, other, compare) {
   return merged
 }
 
-/** Both lists of a page: as written, and with the case folded as the language does it. */
+/** What two spellings share that differ in case only: the API's rule, held by tests/cases.json for both. */
+export function makeFold(language) {
+  const dotted = ['tr', 'az'].includes(language?.split('-')[0])
+  // Unicode's full folding, a character at a time: there and back again, ß becomes ss and ς becomes σ; ı stays.
+  const known = new Map([['ı', 'ı']])
+  if (dotted) known.set('I', 'ı').set('İ', 'i')
+  const one = (character) => {
+    if (!known.has(character)) known.set(character, character.toLowerCase().toUpperCase().toLowerCase())
+    return known.get(character)
+  }
+  return (word) => (!dotted && /^[\0-\x7f]*$/.test(word) ? word.toLowerCase() : Array.from(word, one).join('').normalize('NFC'))
+}
+
+/** Both lists of a page: each spelling, and those that differ in case together, under the most frequent of them. */
 export function makeLists(words, language) {
-  const lower = (word) => word.toLocaleLowerCase(language)
-  const kept = prepare([...words].sort(byCount), lower)
+  const fold = makeFold(language)
+  const kept = prepare([...words].sort(byCount), fold)
   const folded = new Map()
-  kept.items.forEach(({ count, stop }, index) => {
+  kept.items.forEach(({ word, count, stop }, index) => {
     const key = kept.keys[index]
     const known = folded.get(key)
-    if (!known) folded.set(key, { word: key, count, stop })
+    if (!known) folded.set(key, { word, count, stop })
     else {
       known.count += count
       known.stop ||= stop
     }
   })
-  return { kept, folded: prepare([...folded.values()].sort(byCount), lower), lower }
+  return { kept, folded: prepare([...folded.values()].sort(byCount), fold), fold }
 }
 
 /** What the switches leave: indexes and counts in order, rank by index (0: left out), the sum, the histogram's bins. */
@@ -128,9 +141,9 @@ export function ranksToDraw(total) {
 /** The words as CSV; what a spreadsheet would take for a formula gets an apostrophe before it. */
 export function toCsv(rows) {
   const cell = (text) => {
-    const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text
+    const safe = /^[=+\-@＝＋－＠\t\r]/.test(text) ? `'${text}` : text
     return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
   }
-  const lines = rows.map(({ word, count, share, stop_word }) => [cell(word), count, share, stop_word].join(','))
+  const lines = rows.map(({ word, count, share, stop_word }) => [cell(word), count, share.toFixed(8), stop_word].join(','))
   return ['word,count,share,stop_word', ...lines, ''].join('\r\n')
 }
