@@ -1,6 +1,7 @@
 """The complete stack as `make run` starts it: real pages in, words out; killed, started again, stopped."""
 
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -166,6 +167,35 @@ def test_a_signal_to_make_leaves_no_process_and_no_port(stack: Stack, signum: in
             probe.bind(("127.0.0.1", port))
     stack.start()  # a second start finds yesterday's job
     assert stack.ask(f"/jobs/{job['id']}") == job
+
+
+def test_a_foreign_page_reads_and_writes_nothing_at_any_port(stack: Stack) -> None:
+    job = stack.ask("/jobs", {"text": "nobody else's"}, Prefer="wait=10")
+    listening = {c.laddr.port for process in stack.family for c in process.net_connections() if c.status == "LISTEN"}
+    scan = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "DynamoDB_20120810.ListTables"}
+    signed = {**scan, "Authorization": "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request"}
+    preflight = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-amz-target"}
+    for port in listening:
+        for origin in ({"Origin": "https://attacker.example"}, {"Origin": "null"}, {"Host": "attacker.example"}):
+            for method, target, headers, body in (
+                ("OPTIONS", "/", preflight, None),
+                ("POST", "/", scan, b"{}"),
+                ("POST", "/", signed, b"{}"),
+                ("POST", "/jobs", {"Content-Type": "text/plain"}, b'{"text": "written"}'),
+                ("POST", "/jobs", {"Content-Type": "application/json"}, b'{"text": "written"}'),
+                ("GET", f"/jobs/{job['id']}", {}, None),
+                ("DELETE", f"/jobs/{job['id']}", {}, None),
+            ):
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+                connection.request(method, target, body, {**headers, **origin})
+                answer = connection.getresponse()
+                # A browser shows a page of another origin nothing without this header; by a foreign Host it is the same
+                # origin, and nothing may be answered at all.
+                assert not any(name.lower().startswith("access-control-allow") for name in answer.headers)
+                read = answer.status < 300 and method != "OPTIONS"
+                assert not read or (method == "GET" and "Origin" in origin), (port, method, target, headers, origin)
+                connection.close()
+    assert [one["id"] for one in stack.ask("/jobs")["jobs"]] == [job["id"]]
 
 
 def test_files_in_the_inbox_become_jobs_and_their_ends_events(stack: Stack) -> None:
