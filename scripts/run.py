@@ -71,6 +71,11 @@ def tell(line: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def complain(text: str) -> None:
+    """Why it does not go on, for people; what another program said may be in it."""
+    print("wordcounts:", "\n".join(map(processes.visible, text.splitlines())), file=sys.stderr)
+
+
 # --- start ---
 
 
@@ -276,7 +281,7 @@ def main(arguments: list[str]) -> int:
             _check_free(port)
             return _run(Stack(data, port, signals, _environment(data)), options.parent)
     except (CannotStart, settings.SettingsError, processes.InUse, OSError) as error:
-        print(f"wordcounts: {error}", file=sys.stderr)
+        complain(str(error))
         return 1
 
 
@@ -292,7 +297,7 @@ def _run(stack: Stack, parent: int | None) -> int:
     finally:
         stop(stack)
     if problem is not None and not stack.signals.stop():
-        print(f"wordcounts: {problem}", file=sys.stderr)
+        complain(problem)
         return 1
     say("stopped")
     return 0
