@@ -82,12 +82,18 @@ def extract(
     return page
 
 
+_RUN = 256  # signs in a row that are no words: the parser takes 50 bytes for each
+_RUNS = re.compile(f"<{{{_RUN},}}|\0{{{_RUN},}}")
+
+
 def _read(text: str, kind: str, handler: Any) -> XmlReader | None:
     """Give a handler the events of a document."""
     if kind == "xml":
         reader = XmlReader(text, handler)
         reader.read()
         return reader
+    if "<" * _RUN in text or "\0" * _RUN in text:
+        text = _RUNS.sub(lambda run: run[0][0], text)
     sax_parse(text, handler)
     return None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.extracting import BadEncoding, BadSelector, extract
+from chalicelib.extracting import BadEncoding, BadSelector, NotText, extract
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = Path(__file__).parent / "pages"
@@ -319,3 +319,123 @@ def test_a_page_within_a_page_of_time() -> None:
     start = time.process_time()
     extract(b"<div>" * 50_000 + b"x" + b"</div>" * 50_000)
     assert time.process_time() - start < 3
+
+
+# --- Kinds, feeds, the main content -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "media_type", ["application/json", "application/pdf", "image/svg+xml", "text/css", "video/mp4"]
+)
+def test_a_type_that_is_not_read_is_refused_by_a_sentence_that_names_it(media_type: str) -> None:
+    with pytest.raises(NotText, match=re.escape(media_type)) as refused:
+        extract(b"{}", f"{media_type}; charset=utf-8")
+    assert "Accepted are HTML, XHTML, XML, RSS, Atom and plain text" in str(refused.value)
+
+
+@pytest.mark.parametrize("media_type", ["text/markdown", "text/csv", "text/x-whatever"])
+def test_every_other_text_is_read_as_it_is(media_type: str) -> None:
+    assert extract(b"# one <b>", media_type).text == "# one <b>"
+
+
+FEED = """<?xml version="1.0"?><rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/"><channel>
+<title>Tom &amp;amp; Co</title><link>https://example.com/</link><language>de-AT</language><item><title>One</title>
+<guid>8f3a</guid><pubDate>Sat, 28 Nov</pubDate><description>&lt;p&gt;f&lt;b&gt;oo&lt;/b&gt;&lt;/p&gt;bar</description>
+<content:encoded><![CDATA[<p>caf&eacute;<i hidden>no</i></p>]]></content:encoded></item></channel></rss>"""
+ATOM = """<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="fr"><title>T</title><id>7</id><entry>
+<summary type="html">a&lt;br/&gt;b</summary><content type="xhtml"><div xmlns="http://www.w3.org/1999/xhtml">x<b>y</b>
+<p hidden="">no</p></div></content></entry></feed>"""
+
+
+def test_a_feeds_titles_and_texts_are_read_and_markup_in_them_is_rendered_once() -> None:
+    page = extract(FEED.encode(), "application/rss+xml")
+    assert page.text.split() == ["Tom", "&", "Co", "One", "foo", "bar", "café"]
+    assert page.language == "de-at"
+    page = extract(ATOM.encode(), "application/atom+xml")
+    assert (page.text.split(), page.title, page.language) == (["T", "a", "b", "xy"], "T", "fr")
+
+
+def test_a_feed_is_narrowed_by_selectors_too() -> None:
+    narrowed = extract(FEED.encode(), "application/rss+xml", select="item", ignore="title")
+    assert narrowed.text.split() == ["foo", "bar", "café"]
+    assert extract(FEED.encode(), "application/rss+xml", select="description b").text == "oo"
+
+
+def test_a_declaration_ends_where_it_ends_and_its_entities_are_replaced_once_and_little() -> None:
+    declared = (
+        '<!DOCTYPE n [<!-- > --><!ENTITY w "a > b"><!ENTITY x "&w;&w;"><!ATTLIST n y CDATA "]>">]><n>&w; &x; c</n>'
+    )
+    assert extract(declared.encode(), "text/xml").text == "a > b &x; c"
+    bomb = '<!DOCTYPE n [<!ENTITY w "' + "w" * 1000 + '">]><n>' + "&w;" * 10_000 + "</n>"
+    assert len(extract(bomb.encode(), "text/xml").text) < 200_000
+
+
+@pytest.mark.parametrize(
+    ("markup", "header", "language"),
+    [
+        ("<html lang=en><body lang=fr>", "de", "en"),
+        ("<body lang=fr>", "de", "fr"),
+        ("<p>x", "de, en", "de"),
+        ("<meta http-equiv=content-language content=es><p>x", None, "es"),
+    ],
+)
+def test_the_language_is_htmls_else_bodys_else_the_headers(markup: str, header: str, language: str) -> None:
+    assert extract(markup.encode(), UTF8, content_language=header).language == language
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ('<p lang=tr style="text-transform:uppercase">iı', "İI"),
+        ('<p lang=tr style="text-transform:lowercase">Iİ', "ıi"),
+        ('<p style="text-transform:uppercase"><b lang=az>i</b>i', "İI"),
+        ('<p lang=el style="text-transform:uppercase">μάιος ή ταΐζω', "ΜΑΪΟΣ Ή ΤΑΪΖΩ"),
+        ('<p lang=de style="text-transform:uppercase">straße', "STRASSE"),
+        ('<p lang=nl style="text-transform:capitalize">ijs ei', "IJs Ei"),
+        ('<p style="text-transform:uppercase">do<b>n’t</b> <i style="text-transform:none">no</i>', "DON’T no"),
+        ('<div style="display:flex"><a>x</a><a>y</a></div><b>z</b><b>w</b>', "x\ny\nzw"),
+        ('a<button style="white-space:pre"> b </button>c', "a b c"),
+        ("<pre>a\nb</pre><p>c\nd", "a\nb\nc d"),
+        ('<div style="display:none;display:mine">x</div>y', "y"),
+        ("<table><tr><td>a<td>b<tr><td>c</table>", "a\tb\nc"),
+    ],
+)
+def test_styles_change_text_by_the_rules_of_its_language_and_place(markup: str, text: str) -> None:
+    assert extract(markup.encode(), UTF8).text == text
+
+
+@pytest.mark.parametrize(
+    ("markup", "css", "text"),
+    [
+        ("<div hidden><p>x</p></div><p>y", "p", "y"),
+        ("<details><summary>s</summary><p>x</p></details>", "p", ""),
+        ('<div style="visibility:hidden"><p>x<b style="visibility:visible">y</b>', "p", "y"),
+        ("<b>x</b><b>y</b>", "b", "x\ny"),
+        ("<svg><text>x</text></svg>", "text", "x"),
+    ],
+)
+def test_what_is_selected_is_shown_as_its_ancestors_let_it(markup: str, css: str, text: str) -> None:
+    assert extract(markup.encode(), UTF8, select=css).text == text
+
+
+ARTICLE = "<p>" + "The river rose in the night, and by the morning the lower fields lay under water. " * 6 + "</p>"
+
+
+@pytest.mark.slow
+def test_the_main_content_leaves_navigation_out_and_says_how_much() -> None:
+    menu = "".join(f'<li><a href="/{n}">Section {n}</a></li>' for n in range(30))
+    page = f"<html><body><nav><ul>{menu}</ul></nav><main><article><h1>Flood</h1>{ARTICLE * 3}</article></main>"
+    whole, main = (extract(page.encode(), UTF8, content=content) for content in ("all", "main"))
+    assert whole.content == {"mode": "all", "words_left_out": 0}
+    assert main.content["mode"] == "main"
+    assert main.content["words_left_out"] == len(whole.text.split()) - len(main.text.split()) >= 60
+    assert "river" in main.text
+    assert "Section" not in main.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["<p>short</p>", "<nav>" + "<a href=x>link</a> " * 900 + "</nav>" + ARTICLE])
+def test_a_page_without_an_article_is_read_whole(page: str) -> None:
+    found = extract(page.encode(), UTF8, content="main")
+    assert found.content["mode"] == "all"
+    assert found.text == extract(page.encode(), UTF8).text

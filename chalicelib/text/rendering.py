@@ -72,7 +72,7 @@ class Renderer(Events):
         text = "".join(self.out)
         for space in _WHITE[1:]:
             text = text.replace(space, " ")
-        lines = [line for line in [line.strip(_EDGES) for line in text.split(LINE)] if line]
+        lines = [line for part in text.split(LINE) if (line := part.strip(_EDGES))]
         return _SPACES.sub(" ", "\n".join(lines)).replace(CELL, "\t")
 
     def careful(self, depth: int, tag: str, attrs: Attributes) -> tuple[int, int]:
