@@ -11,6 +11,7 @@ usage: python -m scripts.servers [--dynamodb-port 4567] [--data FOLDER]
 import argparse
 import importlib.util
 import os
+import re
 import secrets
 import shlex
 import shutil
@@ -20,7 +21,6 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote
 
 from . import node, processes
 
@@ -68,14 +68,15 @@ def start_redis(
     command += ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction", "--daemonize", "no"]
     child = processes.start("redis", command, environment=environment, log=log)
     if processes.wait_for(lambda: _redis_serves(path), child, seconds=30):
-        return child, f"redis://127.0.0.1:{port}/0" if port else f"unix://{quote(str(path))}"
+        return child, f"redis://127.0.0.1:{port}/0" if port else f"unix://{path}"
     raise NoServer(_why("Redis", child))
 
 
 def _socket_path(folder: Path) -> Path:
-    """Where the socket lies: in Redis's folder, or where that path is too long for one in a short folder of our own."""
+    """Where the socket lies: in Redis's folder, or where that path is too long or odd in a short folder of our own."""
     path = folder / "redis.sock"
-    if len(os.fsencode(path)) > SOCKET_BYTES:
+    # redis-py cannot read its own connection's description where the path has a space or an equals sign.
+    if len(os.fsencode(path)) > SOCKET_BYTES or not re.fullmatch(r"[\w./-]+", str(path), re.ASCII):
         short = folder / "socket"  # a link, so that the next start finds the same folder again
         if not (short.is_symlink() and short.is_dir() and short.stat().st_uid == os.getuid()):
             short.unlink(missing_ok=True)

@@ -59,11 +59,12 @@ def test_a_redis_in_a_folder_with_a_long_and_odd_name_serves_the_queue(
             leftovers.append(child)
             monkeypatch.setenv("REDIS_URL", url)
             queue.ping()
+            assert queue.connection().client_list()  # as RQ asks where a worker starts
             child.process.kill()
             child.process.wait()
-    short = (tmp_path / name / "socket").resolve()
-    assert stat.S_IMODE(short.stat().st_mode) == 0o700
-    shutil.rmtree(short)
+        short = (folder / "socket").resolve()
+        assert stat.S_IMODE(short.stat().st_mode) == 0o700
+        shutil.rmtree(short)
 
 
 def test_the_servers_alone_keep_their_data_outside_the_project_and_say_what_is_in_their_way(
