@@ -404,7 +404,7 @@ def parts_of_a_job(bench: Bench, count: int) -> tuple[list[list[str]], float]:
     places = [
         (records.Records, "claim", "records"),
         (records.Records, "finish", "records"),
-        (pipeline, "_take_turn", "queue: the turn at the host"),
+        (pipeline, "_take_slot", "queue: the slot at the host"),
         (fetching, "fetch", "fetch"),
         (extracting, "extract", "extract"),
         (counting, "language_of", "count"),

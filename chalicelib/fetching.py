@@ -7,7 +7,6 @@ connection goes to one that was judged. One deadline and hard limits of size sta
 Session, since a Session is what brings cookies, proxies, ``.netrc`` and redirects.
 """
 
-import contextlib
 import email.utils
 import errno
 import functools
@@ -18,8 +17,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,7 +33,7 @@ from chalicelib.net import http1
 from chalicelib.net.http1 import BadAnswer, Deadline
 from chalicelib.text import kinds
 
-__all__ = ["FetchError", "Fetched", "fetch", "turns"]
+__all__ = ["FetchError", "Fetched", "fetch"]
 
 REDIRECTS = 5
 REDIRECT_STATUSES = (301, 302, 303, 307, 308)
@@ -43,6 +41,8 @@ PORTS = (80, 443)
 LOOK_UPS = 4  # at once in a process; one that hangs outlives its fetch, since getaddrinfo cannot be stopped
 CONNECT_ATTEMPTS = 4  # addresses tried of a name that has many
 RETRY_AFTER_MOST = 86_400.0  # a server that asks for more than a day is not believed
+
+BeforeHost = Callable[[str, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,15 @@ class Fetched:
     content_language: str | None = None
 
 
-def fetch(url: str) -> Fetched:
-    """The page at ``url``, after at most five redirects. Raises FetchError within FETCH_DEADLINE seconds."""
+def fetch(url: str, *, before_host: BeforeHost = lambda *_: None) -> Fetched:
+    """The page at ``url``, after at most five redirects. Raises FetchError within FETCH_DEADLINE seconds.
+
+    ``before_host`` is called with name and address before each request, redirects within a host included. What it
+    waits is not counted, and what it raises ends the fetch.
+    """
     config = settings.load()
     deadline = Deadline(config.fetch_deadline)
-    adapter = _Adapter(config, deadline)
+    adapter = _Adapter(config, deadline, before_host)
     try:
         url = _usable(urls.normalise, url)
         for _ in range(REDIRECTS + 1):
@@ -68,8 +72,6 @@ def fetch(url: str) -> Fetched:
                 location = response.headers.get("location")
                 if response.status_code in REDIRECT_STATUSES and location is not None:
                     url = _usable(urls.join, url, _text(location))
-                    if urls.host(url) not in adapter.resolved:
-                        _turn.get()(urls.host(url))
                 else:
                     return _page(url, response, config.fetch_max_bytes)
     except BadAnswer as error:
@@ -83,19 +85,6 @@ def fetch(url: str) -> Fetched:
     except OSError as error:
         raise _connection_error(error) from None
     raise FetchError("too-many-redirects", f"The address redirects more than {REDIRECTS} times.")
-
-
-_turn: ContextVar[Callable[[str], None]] = ContextVar("turn", default=lambda _: None)
-
-
-@contextlib.contextmanager
-def turns(take: Callable[[str], None]) -> Iterator[None]:
-    """Fetches within call ``take`` with each further host that redirects lead to, before it is asked for anything."""
-    before = _turn.set(take)
-    try:
-        yield
-    finally:
-        _turn.reset(before)
 
 
 def _usable(read: Callable[..., str], *texts: str) -> str:
@@ -272,17 +261,17 @@ def _judge_port(port: int) -> None:
 
 
 def _connect(addresses: list[urls.IPAddress], port: int, deadline: Deadline) -> socket.socket:
-    """A connection to the first address that takes one, the families in turn, each with its share of the time."""
+    """A connection to the first address that takes one, the families alternating, each with its share of the time."""
     first = [address for address in addresses if address.version == addresses[0].version]
     other = [address for address in addresses if address.version != addresses[0].version]
-    turns = [a for pair in itertools.zip_longest(first, other) for a in pair if a is not None][:CONNECT_ATTEMPTS]
+    candidates = [a for pair in itertools.zip_longest(first, other) for a in pair if a is not None][:CONNECT_ATTEMPTS]
     deadline.activity = "connecting"
     while True:
-        address = turns.pop(0)
+        address = candidates.pop(0)
         try:
-            return _connect_to(address, port, deadline.left() / (len(turns) + 1))
+            return _connect_to(address, port, deadline.left() / (len(candidates) + 1))
         except OSError:
-            if not turns:
+            if not candidates:
                 raise
 
 
@@ -311,8 +300,9 @@ def _tls() -> ssl.SSLContext:
 class _Adapter(BaseAdapter):
     """Sends a request to an address that was judged, and reads the head of the answer. Serves one fetch."""
 
-    def __init__(self, config: settings.Settings, deadline: Deadline) -> None:
+    def __init__(self, config: settings.Settings, deadline: Deadline, before_host: BeforeHost) -> None:
         super().__init__()
+        self.before_host = before_host
         self.config = config
         self.deadline = deadline
         self.resolved: dict[str, list[urls.IPAddress]] = {}  # once for all hops: a second answer may be another
@@ -320,7 +310,11 @@ class _Adapter(BaseAdapter):
     def send(self, request: requests.PreparedRequest, *_: object, **__: object) -> requests.Response:
         parts = urlsplit(str(request.url))
         host, port = urls.host(str(request.url)), parts.port or urls.DEFAULT_PORTS[parts.scheme]
-        sock = _connect(self.addresses(host, port), port, self.deadline)
+        addresses = self.addresses(host, port)
+        began = time.monotonic()
+        self.before_host(host, str(addresses[0]))
+        self.deadline.end += time.monotonic() - began
+        sock = _connect(addresses, port, self.deadline)
         try:
             if parts.scheme == "https":
                 self.deadline.activity = "agreeing on a secure connection"

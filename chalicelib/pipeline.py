@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from chalicelib import counting, extracting, fetching, queue, settings
 from chalicelib.analysis import evidence, words
@@ -24,7 +23,12 @@ from chalicelib.store.records import Gone, Job, Records, Unavailable
 BACKOFF_SECONDS = 1.0  # before the first retry; doubles with each
 BACKOFF_MOST = 300.0
 RETRY_AFTER_MOST = 600.0  # a server's Retry-After is honoured up to here
-HOST_PATIENCE = 0.25  # seconds that a worker sleeps for its turn at a host before it gives the job back
+HOST_PATIENCE = 0.5  # seconds that a worker sleeps for a slot at a host before it gives the job back
+SLOTS = 2 * (fetching.REDIRECTS + 1)  # rate limit slots that a job may take
+TOO_MANY_SLOTS = (
+    f"The page needed more than {SLOTS} requests to hosts that are asked only so often, with all its redirects. "
+    "Submit the address that it leads to."
+)
 NLTK_SECONDS = 20.0  # for words=nltk: before the kernel's limit of CPU time ends the process
 NLTK_TOO_SLOW = (
     "NLTK needs too long for this text. Count it with words=unicode, which takes time in proportion to the text."
@@ -68,8 +72,10 @@ class _OutOfTime(BaseException):
 
 
 class _NotYet(Exception):
-    def __init__(self, seconds: float, *hosts: str) -> None:
-        self.seconds, self.hosts = seconds, hosts
+    """The job goes back without a failure; ``slots`` and ``slot_at`` are the record's."""
+
+    def __init__(self, seconds: float, slots: int = 0, slot_at: str = "") -> None:
+        self.seconds, self.slots, self.slot_at = seconds, slots, slot_at
 
 
 class _Failed(Exception):
@@ -101,10 +107,9 @@ def count_page(job_id: str, worker: str = "alone") -> Outcome:
         with _time_limit(lease * 0.8, _OutOfTime):
             result = _result(store, job, outcome)
     except _NotYet as early:
-        turn = store.now() + int(early.seconds * 1000)
-        turns = [*job.turns, *early.hosts]
-        kept = _insist(lambda: store.retry(job, not_before=turn, failed=False, turns=turns), lease_over)
-        outcome.state, outcome.due_at = ("deferred", turn) if kept else ("refused", None)
+        due, slots, slot_at = store.now() + int(early.seconds * 1000), early.slots, early.slot_at
+        kept = _insist(lambda: store.retry(job, not_before=due, failed=False, slots=slots, slot_at=slot_at), lease_over)
+        outcome.state, outcome.due_at = ("deferred", due) if kept else ("refused", None)
     except _OutOfTime:
         late = _Failed("timeout", f"Not done within {lease * 0.8:.0f} seconds.", passing=True)
         _give_up(store, job, late, outcome, lease_over)
@@ -266,16 +271,16 @@ def _source(store: Records, job: Job) -> _Source:
 
 
 def _fetched(job: Job) -> _Source:
-    address = str(job.url)
+    requests = 0
 
-    def take(host: str) -> None:
-        if host not in job.turns and len(job.turns) <= fetching.REDIRECTS:  # or one could be sent around for ever
-            _take_turn(host)
+    def before_host(host: str, address: str) -> None:
+        nonlocal requests
+        requests += 1
+        if requests > 1 or host != job.slot_at:
+            _take_slot(job, requests, host, address)
 
-    take(urlsplit(address).hostname or address)
     try:
-        with fetching.turns(take):  # or names without number could all redirect to one host
-            page = fetching.fetch(address)
+        page = fetching.fetch(str(job.url), before_host=before_host)
     except fetching.FetchError as error:
         more = {} if error.status is None else {"status": error.status}
         raise _Failed(
@@ -284,14 +289,23 @@ def _fetched(job: Job) -> _Source:
     return _Source(page.body, page.content_type, page.url, page.status, page.content_language)
 
 
-def _take_turn(host: str) -> None:
-    """Wait for the next turn at a host where it is near, else give the job back until then. Open when Redis is away."""
+def _take_slot(job: Job, request: int, host: str, address: str) -> None:
+    """Wait for a near slot at a host, else give the job back until then. Open when Redis is away.
+
+    A job's first request may have a slot reserved for its next try; for a redirect the worker waits, or the job would
+    come back to ask the first host once more.
+    """
+    slots = job.slots + request
+    if slots > SLOTS:
+        raise _Failed("too-many-redirects", TOO_MANY_SLOTS)
     try:
-        wait = queue.host_wait(host)
+        taken, wait = queue.host_slot(host, address, job.owner, bulk=job.queue == queue.BULK)
     except queue.QueueError:
         return
-    if wait > HOST_PATIENCE:
-        raise _NotYet(wait, host)
+    if not taken:
+        raise _NotYet(wait + random.uniform(0, min(wait / 4, 1.0)), slots - 1)  # noqa: S311
+    if request == 1 and wait > HOST_PATIENCE:
+        raise _NotYet(wait, slots, host)
     time.sleep(wait)
 
 

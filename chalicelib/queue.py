@@ -6,6 +6,7 @@ missed. Every call has a time-out; none is repeated here.
 
 import contextlib
 import functools
+import ipaddress
 import os
 import re
 import time
@@ -15,7 +16,7 @@ from typing import Any
 
 from chalicelib import settings
 from chalicelib.aws import credentials, dynamodb
-from chalicelib.dispatch import fair
+from chalicelib.dispatch import fair, meters
 
 INTERACTIVE, BULK = "interactive", "bulk"
 QUEUES = (INTERACTIVE, BULK)
@@ -225,46 +226,42 @@ def endings() -> Iterator[str]:
 
 # --- meters ---
 
-# Generic cell rate algorithm: one key holds the theoretical arrival time, in microseconds of Redis's own clock.
-_METER = """
-local now = redis.call('TIME')
-now = now[1] * 1000000 + now[2]
-local interval, burst, always = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
-local tat = tonumber(redis.call('GET', KEYS[1]) or '0')
-if not tat or not (tat > now) then tat = now end
-tat = math.min(tat, now + tonumber(ARGV[4]))
-local wait = tat - (burst - 1) * interval - now
-if wait > 0 and not always then return {0, wait, 0} end
-tat = tat + interval
-redis.call('SET', KEYS[1], string.format('%.0f', tat), 'PX', math.ceil((tat - now) / 1000) + 1000)
-return {1, math.max(wait, 0), math.floor((burst * interval - (tat - now)) / interval)}
-"""
 
+def host_slot(host: str, address: str, owner: str, *, bulk: bool) -> tuple[bool, float]:
+    """Take a slot at a host if one is near: whether it was taken, and the seconds until it, or until one may ask again.
 
-def host_wait(host: str) -> float:
-    """Reserve the next turn at a host and return the seconds until it; 0 when it is now."""
+    A host is counted by its name and, ten times as fast, by its address. An owner that has a slot to come there gets
+    another only if that is nearer, and a bulk job only if it is nearer still: who comes new finds room.
+    """
     rate = settings.load().fetch_host_rate
-    _, wait, _ = _meter(f"host:{host}", interval=1e6 / rate, burst=max(1, round(rate)), always=True)
-    return wait / 1e6
+    pending = meters.SLOT_SECONDS_PENDING_BULK if bulk else meters.SLOT_SECONDS_PENDING
+    prefix = settings.load().queue_name
+    if ":" in address:  # of IPv6 whoever has one address has 2**64
+        address = ipaddress.ip_address(address).exploded[:19]
+    names = (f"host:{host}", f"address:{address}", f"slot:{owner}:{host}", f"next:{owner}:{host}")
+    keys = [f"{prefix}:{name}" for name in names]
+    limits = [1e6 / rate, max(1, round(rate)), MOST_WAIT * 1e6, meters.SLOT_SECONDS * 1e6, pending * 1e6]
+    with _redis_errors():
+        taken, wait = _script(os.getpid(), meters.HOST)(
+            keys=keys, args=[f"{number:.0f}" for number in limits], client=connection()
+        )
+    return bool(taken), int(wait) / 1e6
 
 
 def take_request(owner: str) -> tuple[bool, int, float]:
     """Count one request of an owner: whether it may pass, how many more may now, and seconds until one may again."""
-    limit = settings.load().rate_per_minute
-    passed, wait, left = _meter(f"owner:{owner}", interval=60e6 / limit, burst=limit, always=False)
-    return bool(passed), left, wait / 1e6
+    return _meter(f"owner:{owner}", settings.load().rate_per_minute, "1")
 
 
-def _meter(key: str, *, interval: float, burst: int, always: bool) -> tuple[int, int, int]:
-    most = MOST_WAIT * 1_000_000
+def _meter(key: str, a_minute: int, amount: str) -> tuple[bool, int, float]:
+    """Take from a meter: whether it was there, how much is left, and seconds until more is."""
     with _redis_errors():
-        answer = _script(os.getpid(), _METER)(
+        passed, wait, left = _script(os.getpid(), meters.METER)(
             keys=[f"{settings.load().queue_name}:{key}"],
-            args=[f"{interval:.0f}", burst, int(always), most],
+            args=[f"{60e6 / a_minute:.0f}", a_minute, MOST_WAIT * 1_000_000, amount],
             client=connection(),
         )
-    passed, wait, left = (int(number) for number in answer)
-    return passed, min(wait, most), left
+    return bool(passed), int(left), int(wait) / 1e6
 
 
 @functools.cache  # made for the first client; each call names its own

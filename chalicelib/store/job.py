@@ -39,7 +39,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     claim: str | None = None  # this claim's random token; a writer without it is refused
     lease_until: int | None = None
     not_before: int = 0  # a queued job may not be claimed earlier
-    turns: list[str] = msgspec.field(default_factory=list)  # hosts where its turn is reserved: it does not ask again
+    slots: int = 0  # rate limit slots of hosts that it has taken since its last failure
+    slot_at: str = ""  # a host where its next try has a slot
     due_at: int | None = None
     started_at: int | None = None
     finished_at: int | None = None
@@ -53,7 +54,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str | None = None  # of the call that submitted it; travels into logs and events
 
 
-_JSON_FIELDS = frozenset({"options", "turns", "page", "totals", "top", "error", "artifacts"})
+_JSON_FIELDS = frozenset({"options", "page", "totals", "top", "error", "artifacts"})
 _FIELDS = Job.__struct_fields__
 
 

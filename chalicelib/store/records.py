@@ -220,14 +220,15 @@ class Records(Pieces, AccessTokens):
         self._delete_input(job, job.input_pieces)
         return True
 
-    def retry(self, job: Job, *, not_before: int, failed: bool = True, turns: Sequence[str] = ()) -> bool:
+    def retry(self, job: Job, *, not_before: int, failed: bool = True, slots: int = 0, slot_at: str = "") -> bool:
         """Give a claimed job back to be claimed again from ``not_before`` on; False when the claim is not ours."""
         again = {
             "state": QUEUED,
             "not_before": not_before,
             "due_shard": _timed(job.id),
             "due_at": not_before,
-            "turns": turns,
+            "slots": slots,
+            "slot_at": slot_at,
         }
         try:
             self._change(job.id, again, *_held(job), add={"failures": int(failed)}, drop=_HELD)
@@ -255,7 +256,7 @@ class Records(Pieces, AccessTokens):
 
     def give_back(self, job: Job, *, failed: bool = False) -> bool:
         """Let a running job be claimed again at once, since its worker is gone; False when it changed meanwhile."""
-        again = {"state": QUEUED, "not_before": 0, "turns": [], **self._queued_now(job)}
+        again = {"state": QUEUED, "not_before": 0, "slots": 0, "slot_at": "", **self._queued_now(job)}
         return self._as_read(job, again, add={"failures": int(failed)}, drop=_HELD)
 
     def _queued_now(self, job: Job) -> dict[str, Any]:

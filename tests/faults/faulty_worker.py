@@ -67,11 +67,11 @@ def stop_in_fetch() -> None:
     """Stopped past the lease and woken: then goes on as if nothing were."""
     real = fetching.fetch
 
-    def broken(url: str) -> object:
+    def broken(url: str, **named: object) -> object:
         if once():
             MARK.write_text(str(os.getpid()))
             os.kill(os.getpid(), signal.SIGSTOP)
-        return real(url)
+        return real(url, **named)
 
     fetching.fetch = broken
 

@@ -178,48 +178,83 @@ def test_every_hostile_answer_ends_its_job_and_the_same_worker_counts_the_next_p
         assert run(server.url("/good")).state == "succeeded", name
 
 
-@pytest.mark.usefixtures("dynalite_table", "redis_url")
-def test_a_host_that_many_names_redirect_to_is_asked_in_turn(server: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def one_a_second(redis_url: str, dynalite_table: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page a second of any host, and every name is this machine."""
     monkeypatch.setenv("FETCH_HOST_RATE", "1")
-    monkeypatch.setenv("QUEUE_NAME", "turns")
+    monkeypatch.setenv("QUEUE_NAME", f"slots-{time.time_ns()}")
     monkeypatch.setattr(
         socket, "getaddrinfo", lambda _, port, *__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
     )
+
+
+def named(server: Hostile, path: str, name: str, owner: str = "anonymous") -> str:
+    asked = submissions.read({"url": server.url(path, host=name)})
+    return jobs.submit(jobs.Request(asked, owner))[0].id
+
+
+@pytest.mark.usefixtures("one_a_second")
+def test_a_host_that_many_names_redirect_to_is_asked_as_often_as_any(server: Hostile) -> None:
     server.routes["/from"] = redirect(f"http://third.test:{server.port}/good")
     server.heads.clear()
-    found = []
+    began = time.monotonic()
     for name in ("one.test", "two.test"):
-        job, _ = jobs.submit(jobs.Request(submissions.read({"url": server.url("/from", host=name)}), "anonymous"))
-        found.append((pipeline.count_page(job.id), job.id))
-    assert [outcome.state for outcome, _ in found] == ["succeeded", "deferred"]
-    assert server.paths() == ["/from", "/good", "/from"]
+        assert pipeline.count_page(named(server, "/from", name)).state == "succeeded"
+    assert time.monotonic() - began >= 0.9
+    assert server.paths() == ["/from", "/good", "/from", "/good"]
+
+
+@pytest.mark.usefixtures("one_a_second")
+def test_a_redirect_within_a_host_takes_a_slot_of_it(server: Hostile) -> None:
+    server.routes.update({"/1": redirect("/2"), "/2": redirect("/good")})
+    began = time.monotonic()
+    assert pipeline.count_page(named(server, "/1", "one.test")).state == "succeeded"
+    assert time.monotonic() - began >= 1.9
+
+
+@pytest.mark.usefixtures("one_a_second")
+def test_a_job_whose_slot_is_some_time_away_comes_back_for_it(server: Hostile) -> None:
+    queue.host_slot("one.test", "192.0.2.1", "another", bulk=False)
+    server.heads.clear()
+    job_id = named(server, "/good", "one.test")
+    assert pipeline.count_page(job_id).state == "deferred"
+    assert server.paths() == []
+    assert jobs.get(job_id, "anonymous").slot_at == "one.test"
     time.sleep(1.1)
-    assert pipeline.count_page(found[1][1]).state == "succeeded"
-    assert jobs.get(found[1][1], "anonymous").failures == 0
-    assert server.paths()[3:] == ["/from", "/good"]
+    assert pipeline.count_page(job_id).state == "succeeded"
+    assert jobs.get(job_id, "anonymous").failures == 0
 
 
-@pytest.mark.usefixtures("dynalite_table", "redis_url")
-def test_a_job_that_waited_for_its_own_host_asks_the_next_one_in_turn_too(
+@pytest.mark.usefixtures("one_a_second")
+def test_who_floods_a_host_holds_no_more_than_the_next_slots(server: Hostile) -> None:
+    held = [queue.host_slot("one.test", "192.0.2.1", "flooder", bulk=False) for _ in range(250)]
+    assert sum(taken for taken, _ in held) <= 2
+    assert max(wait for _, wait in held) <= queue.MOST_WAIT
+    taken, wait = queue.host_slot("one.test", "192.0.2.1", "person", bulk=False)
+    assert taken
+    assert wait <= 2
+
+
+@pytest.mark.usefixtures("one_a_second")
+def test_an_address_is_asked_ten_times_as_often_as_a_name_and_no_more(server: Hostile) -> None:
+    taken = [queue.host_slot(f"{n}.test", "192.0.2.9", f"owner{n}", bulk=False)[0] for n in range(60)]
+    assert 28 <= sum(taken) <= 33, "ten at once and ten for each of the two seconds ahead"
+    same = [queue.host_slot(f"{n}.test", f"2001:db8::{n:x}", f"owner{n}", bulk=False)[0] for n in range(60, 120)]
+    assert 28 <= sum(same) <= 33, "addresses of one network of IPv6"
+
+
+@pytest.mark.usefixtures("one_a_second")
+def test_a_job_that_needs_more_slots_than_it_may_have_fails_and_says_so(
     server: Hostile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FETCH_HOST_RATE", "1")
-    monkeypatch.setenv("QUEUE_NAME", "turns-again")
-    monkeypatch.setattr(
-        socket, "getaddrinfo", lambda _, port, *__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
-    )
-    server.routes["/from"] = redirect(f"http://third.test:{server.port}/good")
-    server.heads.clear()
-    queue.host_wait("one.test")
-    job, _ = jobs.submit(jobs.Request(submissions.read({"url": server.url("/from", host="one.test")}), "anonymous"))
-    assert pipeline.count_page(job.id).state == "deferred"
-    time.sleep(1.1)
-    queue.host_wait("third.test")
-    assert pipeline.count_page(job.id).state == "deferred"
-    assert server.paths() == ["/from"]
-    time.sleep(1.1)
-    assert pipeline.count_page(job.id).state == "succeeded"
-    assert server.paths()[1:] == ["/from", "/good"]
+    monkeypatch.setenv("FETCH_HOST_RATE", "1000")
+    monkeypatch.setattr(pipeline, "SLOTS", 1)
+    server.routes["/1"] = redirect("/good")
+    job_id = named(server, "/1", "one.test")
+    assert pipeline.count_page(job_id).state == "failed"
+    error = jobs.get(job_id, "anonymous").error
+    assert error is not None
+    assert error["type"] == "too-many-redirects"
 
 
 @pytest.mark.parametrize("planted", ["1" + "0" * 18, "1e300", "inf", "nan", "-1", "soon"])
@@ -229,7 +264,7 @@ def test_what_somebody_wrote_into_redis_stops_a_host_and_an_owner_for_ten_minute
     monkeypatch.setenv("QUEUE_NAME", "planted")
     for key in ("planted:host:a.test", "planted:owner:ann"):
         queue.connection().set(key, planted)
-    assert 0 <= queue.host_wait("a.test") <= queue.MOST_WAIT
+    assert queue.host_slot("a.test", "192.0.2.1", "ann", bulk=False) == (True, 0)
     assert 0 <= queue.take_request("ann")[2] <= queue.MOST_WAIT
     assert 0 < queue.connection().pttl("planted:host:a.test") <= (queue.MOST_WAIT + 2) * 1000
 

@@ -214,11 +214,11 @@ def test_a_retry_waits_for_its_time(store):
     assert claim(store, job).attempt == 2
 
 
-def test_a_deferral_counts_no_failure_and_keeps_its_turn(store):
+def test_a_deferral_counts_no_failure_and_keeps_its_slot(store):
     mine = claim(store, submitted(store))
-    assert store.retry(mine, not_before=store.now(), failed=False, turns=["a.de"])
+    assert store.retry(mine, not_before=store.now(), failed=False, slots=2, slot_at="a.de")
     again = claim(store, mine)
-    assert (again.failures, again.turns, again.attempt) == (0, ["a.de"], 2)
+    assert (again.failures, again.slots, again.slot_at, again.attempt) == (0, 2, "a.de", 2)
 
 
 def test_a_failure_ends_the_job_with_its_error(store):
