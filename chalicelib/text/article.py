@@ -6,7 +6,7 @@ import trafilatura
 
 _LEAST_CHARACTERS = 250
 _LEAST_SHARE = 4  # of the page's words, one in so many: with less, something else was taken for the article
-_MOST_TAGS = 100_000  # above, the page is no article, and would take seconds
+_MOST_TAGS = 50_000  # above, the page is no article, and would take seconds
 _WITHOUT_SPACES = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff]")
 
 

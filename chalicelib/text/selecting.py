@@ -13,7 +13,7 @@ import soupsieve
 from bs4.builder import HTMLTreeBuilder
 
 from chalicelib.text.kinds import BadSelector
-from chalicelib.text.rendering import Renderer
+from chalicelib.text.rendering import Events, Renderer
 
 Attributes = tuple[tuple[str, str | None], ...]
 Feed = Callable[[Any], object]
@@ -70,7 +70,7 @@ def _matches(selector: Any, soup: Any) -> list[Any]:
 # --- The soup ---------------------------------------------------------------------------------------------------------
 
 
-class _Soup:
+class _Soup(Events):
     """A handler that builds a BeautifulSoup; each tag's ``sourceline`` is the number of its event."""
 
     def __init__(self, soup: Any) -> None:
@@ -97,10 +97,6 @@ class _Soup:
         if not self.inert:
             self.soup.handle_data(data)
 
-    def comment(self, *_: object) -> None: ...
-
-    doctype = processing_instruction = comment
-
 
 def _soup(feed: Feed, xml: bool) -> Any:
     class Builder(HTMLTreeBuilder):
@@ -119,7 +115,7 @@ def _soup(feed: Feed, xml: bool) -> Any:
 # --- The text of what was selected ------------------------------------------------------------------------------------
 
 
-class _Narrow:
+class _Narrow(Events):
     """A handler that gives on to a renderer what is selected, and the tags of its ancestors."""
 
     def __init__(self, feed: Feed, kept: set[int] | None, path: set[int], dropped: set[int]) -> None:
@@ -160,7 +156,3 @@ class _Narrow:
     def characters(self, data: str) -> None:
         if self.inside and not self.skipping:
             self.renderer.characters(data)
-
-    def comment(self, *_: object) -> None: ...
-
-    doctype = processing_instruction = comment
