@@ -98,7 +98,7 @@ nothing: a reader sees *a* and *b* on two lines, where `innerText` gives *ab*. T
 
 ## Known differences, each rare
 
-Display by `var()` or `all`, `<switch>` in SVG, `<maction>` in MathML, HTML within MathML, text within text in SVG,
+`<switch>` in SVG, `<maction>` in MathML, HTML within MathML, text within text in SVG,
 blocks within an `<option>` or a `<ruby>`, declarative shadow roots, the gap after the last cell of a table that is
 made by styles alone.
 

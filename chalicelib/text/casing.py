@@ -3,8 +3,9 @@
 import re
 from unicodedata import normalize
 
-# What Unicode's own mapping does not do: the dotted i of Turkish and Azeri, the Armenian ligature, the Dutch letter ij.
-_UPPER = {"tr": (("i", "İ"),), "az": (("i", "İ"),), "hy": (("և", "ԵՎ"),)}
+# What Unicode's own mapping does not do: the dotted i of Turkish and Azeri, the dot that Lithuanian keeps under accents.
+# Words get their capital (``capitalize``) without notice of the language, as in Chromium: Dutch *Ijsland*.
+_UPPER = {"tr": (("i", "İ"),), "az": (("i", "İ"),), "lt": (("i\u0307", "i"), ("j\u0307", "j"))}
 _LOWER = {"tr": (("İ", "i"), ("I", "ı")), "az": (("İ", "i"), ("I", "ı"))}
 _GREEK = re.compile(r"[\u0370-\u03ff\u1f00-\u1fff\u0300-\u036f]+")
 _HIATUS = re.compile("([\u0391-\u03c9])[\u0313\u0314]?[\u0300\u0301\u0342]([ιυ])(?!\u0308)")  # μάιος: ΜΑΪΟΣ
@@ -26,7 +27,7 @@ def cased(text: str, case: str, lang: str) -> str:
             text = text.replace(capital, small)
         return text.lower()
     if case == "capitalize":
-        return _WORD.sub(lambda word: _capital(word[0], lang), text)
+        return _WORD.sub(_capital, text)
     letter = text.strip("\0\n")
     return text.replace(letter, _ITALICS.get(letter, letter)) if letter else text
 
@@ -39,9 +40,7 @@ def _greek_capitals(run: re.Match[str]) -> str:
     return normalize("NFC", _ACCENTS.sub("", plain).upper())
 
 
-def _capital(word: str, lang: str) -> str:
+def _capital(word: re.Match[str]) -> str:
     """The first letter, where it has a capital of one character; a digit or _ before it is a beginning."""
-    if lang == "nl" and word[:2].lower() == "ij":
-        return "IJ" + word[2:]
-    title = "İ" if word[0] == "i" and lang in ("tr", "az") else word[0].title()
-    return (title if len(title) == 1 else word[0]) + word[1:]
+    title = word[0][0].title()
+    return (title if len(title) == 1 else word[0][0]) + word[0][1:]

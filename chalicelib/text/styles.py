@@ -242,11 +242,14 @@ def _read_styles(css: str) -> dict[str, str]:
         declared, tries = whole, 4
         while tries and name in declared:
             value = _CSS_ESCAPE.sub(_css_character, declared[name]).lower()
+            value = "initial" if "var(" in value else value  # nothing here gives variables a value
             if value in values:
                 found[name] = value
                 break
             text = declared.text  # not valid, so one before it counts: display:none;display:mine
             declared, tries = StyleDeclaration.parse(text[: text.rfind(name)]), tries - 1
+    if whole.get("all", "") in ("initial", "unset"):
+        found.setdefault("display", "initial")
     return found
 
 
