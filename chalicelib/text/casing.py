@@ -3,7 +3,7 @@
 import re
 from unicodedata import normalize
 
-# What Unicode's own mapping does not do: the dotted i of Turkish and Azeri, the dot that Lithuanian keeps under accents.
+# What Unicode's own mapping does not do: the dotted i of Turkish and Azeri, the dot of Lithuanian under accents.
 # Words get their capital (``capitalize``) without notice of the language, as in Chromium: Dutch *Ijsland*.
 _UPPER = {"tr": (("i", "İ"),), "az": (("i", "İ"),), "lt": (("i\u0307", "i"), ("j\u0307", "j"))}
 _LOWER = {"tr": (("İ", "i"), ("I", "ı")), "az": (("İ", "i"), ("I", "ı"))}
