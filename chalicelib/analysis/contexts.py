@@ -2,7 +2,9 @@
 
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import Literal
 
 import msgspec
@@ -48,12 +50,12 @@ def find_word(evidence: Evidence, word: str, *, fold_case: bool = True) -> list[
 def find_phrase(evidence: Evidence, phrase: str, *, fold_case: bool = True) -> list[range]:
     """Every occurrence of words that follow each other in one sentence, as ranges of tokens.
 
-    What has no space in it may be several words that touch: ``l'homme``, or a phrase of a script without spaces.
+    What is nowhere as it is spaced may be words that touch: ``l'homme``, or a phrase of a script without spaces.
     """
     keys = evidence.keys(fold_case=fold_case)
     for spelling in _spellings(phrase):
-        wanted = words.fold(spelling, evidence.language) if fold_case else spelling
-        if found := list(_phrases(evidence, keys, wanted.split())):
+        parts = (words.fold(spelling, evidence.language) if fold_case else spelling).split()
+        if parts and (found := list(_spaced(evidence, keys, parts)) or list(_touching(evidence, keys, parts))):
             return found
     return []
 
@@ -66,22 +68,43 @@ def _spellings(word: str) -> Iterator[str]:
         yield signs
 
 
-def _phrases(evidence: Evidence, keys: Sequence[str], parts: list[str]) -> Iterator[range]:
-    if not parts:
-        return
-    rows, starts = evidence.tokens.rows, evidence.tokens.starts
-    begin = {row for row, key in enumerate(keys) if key and parts[0].startswith(key)}
-    for first in [at for at, row in enumerate(rows) if row in begin]:
-        at, end = first, evidence.tokens.sentence(first).stop
-        for part in parts:
-            rest, after = part, -1
-            while rest and at < end and rest.startswith(key := keys[rows[at]]) and after in (-1, starts[at]):
-                rest, after = rest[len(key) :], evidence.end(at)
-                at += 1
-            if rest:
-                break
-        else:
-            yield range(first, at)
+# Both look for one string in another, which takes time in proportion to the text, whatever repeats in it: all words
+# of the text with a NUL after each, and another character at a sentence's end. Neither is in a word.
+
+
+def _spaced(evidence: Evidence, keys: Sequence[str], parts: list[str]) -> Iterator[range]:
+    """The parts as words, whatever stands between them in the text."""
+    spelled = [keys[row] + "\0" for row in evidence.tokens.rows]
+    for end in evidence.tokens.sentence_ends:
+        spelled[end - 1] += "\1\0"
+    starts = list(accumulate(map(len, spelled), initial=1))
+    for at in _places("\0" + "".join(spelled), "\0" + "\0".join(parts) + "\0"):
+        first = bisect_left(starts, at + 1)
+        yield range(first, first + len(parts))
+
+
+def _touching(evidence: Evidence, keys: Sequence[str], parts: list[str]) -> Iterator[range]:
+    """The parts as one or more words with nothing between them."""
+    tokens = evidence.tokens
+    spelled = [keys[row] for row in tokens.rows]
+    for at in range(len(spelled) - 1):
+        if tokens.starts[at + 1] != evidence.end(at):
+            spelled[at] += "\0"
+    for end in tokens.sentence_ends:
+        spelled[end - 1] = keys[tokens.rows[end - 1]] + "\0\1"
+    starts = list(accumulate(map(len, spelled), initial=0))
+    wanted = "\0".join(parts)
+    for at in _places("".join(spelled), wanted):
+        first, last = bisect_left(starts, at), bisect_right(starts, at + len(wanted) - 1) - 1
+        if starts[first] == at and starts[last] + len(keys[tokens.rows[last]]) == at + len(wanted):
+            yield range(first, last + 1)
+
+
+def _places(text: str, wanted: str) -> Iterator[int]:
+    at = text.find(wanted)
+    while at >= 0:
+        yield at
+        at = text.find(wanted, at + 1)
 
 
 def ordered(evidence: Evidence, found: list[range], order: Order) -> list[range]:

@@ -39,7 +39,10 @@ class ContextsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
     """A word or a phrase, one of the two, and how its occurrences are shown."""
 
     word: Annotated[_Word, Meta(description="A word, as in the word table.")] | UnsetType = UNSET
-    phrase: Annotated[_Word, Meta(description="Words that follow each other in one sentence.")] | UnsetType = UNSET
+    phrase: (
+        Annotated[str, Meta(min_length=1, max_length=200, description="Words that follow each other in one sentence.")]
+        | UnsetType
+    ) = UNSET
     window: Annotated[int, Meta(ge=1, le=1000, description="Words or characters on each side.")] = 8
     unit: Annotated[contexts.Unit, Meta(description="What the window counts; `sentence` shows the sentence.")] = "words"
     sort: Annotated[
