@@ -226,8 +226,8 @@ def _poll(job: Job, until: float) -> Job:
     return job
 
 
-# A million words take 80 MB and a second to read. A job's words never change, and who asks was checked before.
-_tables = Cache(128_000_000, words.weight)
+# A million words take up to 140 MB and two seconds to read. A job's words never change; the caller was checked before.
+_tables = Cache(160_000_000, words.weight)
 
 
 def word_table(job: Job, *, fold: bool = True) -> Table:

@@ -177,19 +177,21 @@ def test_csv_is_rfc_4180_and_runs_no_formula() -> None:
 
 
 def test_a_cache_keeps_what_was_used_last_within_its_bytes() -> None:
-    cache = Cache[str](10, len)
+    cache = Cache[str](40, len)
     made: list[str] = []
 
-    def get(key: str, size: int = 4) -> str | None:
+    def get(key: str, size: int = 4) -> str:
         return cache.made(key, lambda: made.append(key) or key * size)  # type: ignore[func-returns-value]
 
-    get("a"), get("b"), get("a"), get("c"), get("a"), get("b")
-    assert made == ["a", "b", "c", "b"]
-    assert cache.get("c") is None
-    assert cache.bytes == 8
-    get("d", 11), get("d", 11)
-    assert made[4:] == ["d", "d"]
-    assert cache.get("a") == "aaaa"
+    for key in "abac":
+        get(key)
+    assert (made, cache.bytes) == (["a", "b", "c"], 12)
+    get("d")  # for whose making room is left: a quarter of the limit stays
+    assert (cache.get("b"), cache.get("a"), cache.bytes) == (None, "aaaa", 12)
+    get("e", 41), get("e", 41)
+    assert made[3:] == ["d", "e", "e"]
+    get("f", 40)
+    assert (cache.get("f"), cache.bytes) == ("f" * 40, 40)
 
 
 def test_the_weight_of_a_table_is_its_memory() -> None:

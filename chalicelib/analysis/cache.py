@@ -35,6 +35,7 @@ class Cache(Generic[T]):
         with self._making:
             value = self.get(key)
             if value is None:
+                self._shrink(self.limit // 4)  # a large value in the making takes more memory than afterwards
                 value = make()
                 self._keep(key, value)
             return value
@@ -46,5 +47,9 @@ class Cache(Generic[T]):
         with self._lock:
             self._kept[key] = value, size
             self.bytes += size
-            while self.bytes > self.limit:
+        self._shrink(self.limit)
+
+    def _shrink(self, limit: int) -> None:
+        with self._lock:
+            while self.bytes > limit:
                 self.bytes -= self._kept.popitem(last=False)[1][1]
