@@ -76,7 +76,7 @@ class XmlReader:
         if self.written is not None and not (ends and self.names[name]):
             self.written.append(markup)  # HTML that was not even written as text
         elif not ends:
-            pairs = _ATTRIBUTE.findall(markup, len(name) + 1)
+            pairs = _ATTRIBUTE.findall(markup, len(name) + 1) if len(markup) > len(name) + 2 else []
             self._start(name, tuple((key, self._decoded(double or single)) for key, double, single in pairs))
             if markup.endswith("/>") or len(self.open) > _NESTING:
                 self._end()
