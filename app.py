@@ -22,7 +22,7 @@ from chalice.app import (
 )
 from chalice.app import Response as ChaliceResponse
 
-from chalicelib import jobs, settings, sweeping
+from chalicelib import jobs, metering, settings, sweeping
 from chalicelib.events import inbound, publisher
 from chalicelib.http import access, evidence, negotiation, openapi, page, refusals, responses
 from chalicelib.http.responses import Answer, Refused
@@ -31,7 +31,6 @@ from chalicelib.http.schemas import Health, ListQuery, NoQuery, WordsQuery
 AUTH, ALLOW_ORIGIN = settings.load().auth, settings.load().allow_origin
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 PUBLIC = frozenset({"/", "/assets/{name}", "/openapi.json", "/health"})
-MAX_LONG_POLLS = 250  # requests that may wait at once in this process: each holds a thread and a Redis connection
 REVALIDATE = "private, no-cache"  # a job that has ended does not change, but it may be erased
 
 app = Chalice(app_name="wordcounts", configure_logs=False)
@@ -41,7 +40,6 @@ logger = Logger(service="wordcounts", level=settings.load().log_level, log_uncau
 
 Handler = Callable[..., Answer]
 _served: dict[str, dict[str, Handler]] = {}
-_long_poll_slots = threading.BoundedSemaphore(MAX_LONG_POLLS)
 
 
 # --- what every request meets ---
@@ -107,9 +105,21 @@ def admit(request: Request, get_response: Callable[[Request], ChaliceResponse]) 
         raise Refused("method-not-allowed", f"Allowed methods: {allowed}.", headers={"Allow": allowed})
     request.context["owner"] = "anonymous"
     if AUTH == "token" and request.path not in PUBLIC:
-        request.context["owner"] = access.bearer(request.headers, jobs.owner_of_token)
-        request.context["limits"] = access.enforce_rate_limit(request.context["owner"], jobs.take_request)
+        request.context["owner"] = _bearer(request)
+        request.context["limits"] = access.enforce_rate_limit(metering.take_request(request.context["owner"]))
     return get_response(request)
+
+
+def _bearer(request: Request) -> str:
+    """The caller that the request's token names; an address that sends too many that are not valid has to wait."""
+    address = str((request.context.get("identity") or {}).get("sourceIp"))
+    if metering.is_refused(address):
+        raise access.refuse_address()
+    try:
+        return access.bearer(request.headers, jobs.owner_of_token)
+    except Refused:
+        metering.count_refusal(address)
+        raise
 
 
 def _problem_of(error: BaseException) -> Answer:
@@ -199,17 +209,17 @@ def _read(job_id: str) -> jobs.Job:
 
 
 def _wait(job: jobs.Job) -> tuple[jobs.Job, dict[str, str]]:
-    """The job once it has ended, if the client prefers to wait and a seat is free; and what to say of that."""
+    """The job once it has ended, if the client prefers to wait and may wait; and what to say of that."""
     request = _request()
     wanted = negotiation.wait_preference(request.headers.get("prefer"))
-    if wanted is None or not _long_poll_slots.acquire(blocking=False):
+    if wanted is None:
         return job, {}
     left = request.lambda_context.get_remaining_time_in_millis() / 1000 - 3
     seconds = min(wanted, jobs.MAX_WAIT)
-    try:
+    with metering.long_poll(job.owner, seconds, shared=AUTH == "token") as may_wait:
+        if not may_wait:
+            return job, {}
         return jobs.wait(job, max(0.0, min(seconds, left))), {"Preference-Applied": f"wait={seconds:.0f}"}
-    finally:
-        _long_poll_slots.release()
 
 
 # --- jobs ---

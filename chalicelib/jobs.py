@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from chalicelib import queue, settings
+from chalicelib import metering, queue, settings
 from chalicelib.analysis import evidence, words
 from chalicelib.analysis.cache import Cache
 from chalicelib.analysis.evidence import Evidence
@@ -236,6 +236,7 @@ def word_table(job: Job, *, fold: bool = True) -> Table:
     found = _tables.get(key)
     if found is None:
         pieces = table().artifact(job, "words")
+        metering.charge(job.owner, len(pieces) - 1)  # the first comes with the request
         found = _tables.made(key, lambda: _unpacked(pieces, language_of(job), fold=fold))
     return found
 
@@ -380,21 +381,15 @@ def health() -> Mapping[str, Any]:
 
 
 def owner_of_token(token: str) -> str | None:
-    """Who bears this token, or None when nobody does."""
-    known = table().token(token_digest(token))
-    return known["owner"] if known else None
-
-
-def take_request(owner: str) -> tuple[bool, int, float, int] | None:
-    """Count an owner's request: whether it passes, how many are left, seconds until one may, how many a minute.
-
-    None when nobody can count: then every request passes.
-    """
-    try:
-        passed, left, seconds = queue.take_request(owner)
-    except queue.QueueError:
+    """Who bears this token, or None when nobody does; that is remembered for some seconds."""
+    digest = token_digest(token)
+    if metering.is_refused(digest):
         return None
-    return passed, left, seconds, settings.load().rate_per_minute
+    known = table().token(digest)
+    if known is None:
+        metering.refuse(digest)
+        return None
+    return known["owner"]
 
 
 def token_digest(token: str) -> str:

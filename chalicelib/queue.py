@@ -253,6 +253,38 @@ def take_request(owner: str) -> tuple[bool, int, float]:
     return _meter(f"owner:{owner}", settings.load().rate_per_minute, "1")
 
 
+def take_points(owner: str, points: float) -> tuple[bool, int, float]:
+    """Count what an owner has cost, in any case; with 0 only look: whether something is left, how much, and when."""
+    return _meter(f"points:{owner}", settings.load().points_per_minute, f"{points:.3f}!" if points else "0")
+
+
+def take_refusal(address: str, a_minute: int) -> tuple[bool, int, float]:
+    """Count one request of an address that had no valid token."""
+    return _meter(f"refused:{address}", a_minute, "1")
+
+
+def begin_long_poll(owner: str, poll: str, seconds: float, *, most: int, most_of_owner: int) -> bool:
+    """Count a request that waits, if there is room for it among all and among its owner's; it is counted no longer."""
+    with _redis_errors():
+        limits = [int((seconds + 2) * 1_000_000), most, most_of_owner]
+        script = _script(os.getpid(), meters.LONG_POLL)
+        return bool(script(keys=_long_polls(owner), args=[poll, *limits], client=connection()))
+
+
+def end_long_poll(owner: str, poll: str) -> None:
+    """A request waits no more."""
+    with _redis_errors():
+        pipeline = connection().pipeline(transaction=False)
+        for key in _long_polls(owner):
+            pipeline.zrem(key, poll)
+        pipeline.execute()
+
+
+def _long_polls(owner: str) -> list[str]:
+    prefix = f"{settings.load().queue_name}:long-polls"
+    return [prefix, f"{prefix}:{owner}"]
+
+
 def _meter(key: str, a_minute: int, amount: str) -> tuple[bool, int, float]:
     """Take from a meter: whether it was there, how much is left, and seconds until more is."""
     with _redis_errors():

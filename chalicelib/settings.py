@@ -46,6 +46,8 @@ class Settings(msgspec.Struct, frozen=True):
     auth: Annotated[str, _text("none|token", "none or token")] = "none"
     allow_origin: Annotated[str, _text(r"\*|https?://[^\s/]+", "'*' or an origin like https://example.com")] = ""
     rate_per_minute: Count = 600
+    points_per_minute: Count = 600  # of an owner: seconds of CPU that its jobs used, and pieces of large answers
+    long_polls: Count = 125  # requests that may wait at once, over all processes (AUTH=token)
     result_days: Count = 30
     words: Annotated[str, _text("unicode|nltk", "unicode or nltk")] = "unicode"  # where a submission does not say
     keep_text: Annotated[bool, Meta(description="true or false")] = True  # where a submission does not say

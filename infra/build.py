@@ -120,7 +120,10 @@ def _functions(functions: Sequence[str], concurrency: Mapping[str, int]) -> dict
     """Properties and log groups of each function. Its log's name is ours, so that its role can be written before it."""
     resources: dict[str, Any] = {}
     for function in functions:
-        given = load("functions.yaml", {"_CONCURRENCY_": concurrency[function]})
+        given = load(
+            "functions.yaml",
+            {"_CONCURRENCY_": concurrency[function], "_LONG_POLLS_": str(max(1, concurrency[function] // 2))},
+        )
         properties = given["Every"]
         if function in OUTSIDE:
             del properties["VpcConfig"]

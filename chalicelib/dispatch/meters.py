@@ -64,3 +64,20 @@ if wait > 0 then keep(KEYS[3], now + wait) end
 return {{1, wait}}
 """
 )
+
+# KEYS: requests that wait, those of the owner; sorted sets by the time until which they do. ARGV: the request, how
+# long, how many in all, how many of the owner.
+LONG_POLL = (
+    _READ
+    + """
+for i = 1, 2 do
+  redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', now)
+  if redis.call('ZCARD', KEYS[i]) >= tonumber(ARGV[2 + i]) then return 0 end
+end
+for i = 1, 2 do
+  redis.call('ZADD', KEYS[i], now + tonumber(ARGV[2]), ARGV[1])
+  redis.call('PEXPIRE', KEYS[i], 60000)
+end
+return 1
+"""
+)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from chalicelib.http.responses import Refused
+from chalicelib.metering import Meter
 
 Headers = Mapping[str, str]
 
@@ -77,18 +78,37 @@ def _unauthorized(detail: str, challenge: str) -> Refused:
     return Refused("unauthorized", detail, headers={"WWW-Authenticate": challenge})
 
 
-def enforce_rate_limit(owner: str, take: Callable[[str], tuple[bool, int, float, int] | None]) -> dict[str, str]:
-    """Count the request; the rate-limit headers, or Refused with 429. Nothing is limited while nobody counts."""
-    taken = take(owner)
-    if taken is None:
+def enforce_rate_limit(meters: Sequence[Meter]) -> dict[str, str]:
+    """The rate-limit headers, or Refused with 429. Nothing is limited while nobody counts."""
+    if not meters:
         return {}
-    passed, left, seconds, limit = taken
-    policy = {"RateLimit-Policy": f'"default";q={limit};w=60'}
-    if passed:
-        return {**policy, "RateLimit": f'"default";r={left}'}
-    after = max(1, math.ceil(seconds))
-    stated = {**policy, "RateLimit": f'"default";r=0;t={after}', "Retry-After": str(after)}
-    raise Refused("rate-limited", f"At most {limit} requests a minute are taken.", headers=stated)
+    after = [max(1, math.ceil(meter.wait)) if meter.wait else 0 for meter in meters]
+    stated = {
+        "RateLimit-Policy": ", ".join(f'"{meter.name}";q={meter.limit};w=60' for meter in meters),
+        "RateLimit": ", ".join(
+            f'"{meter.name}";r=0;t={seconds}' if seconds else f'"{meter.name}";r={meter.left}'
+            for meter, seconds in zip(meters, after, strict=True)
+        ),
+    }
+    if not any(after):
+        return stated
+    full = max(zip(after, meters, strict=True))[1]
+    detail = (
+        f"At most {full.limit} requests a minute are taken."
+        if full.name == "default"
+        else f"Your jobs and answers have used their share of {full.limit} points a minute: a point is a second of "
+        "computing or a part of a large answer."
+    )
+    raise Refused("rate-limited", detail, headers={**stated, "Retry-After": str(max(after))})
+
+
+def refuse_address() -> Refused:
+    """The refusal of an address that has sent too many requests without a valid token."""
+    return Refused(
+        "rate-limited",
+        "Too many requests without a valid token came from this address.",
+        headers={"Retry-After": "2"},
+    )
 
 
 def cors(given: Headers, method: str, allow_origin: str, methods: Sequence[str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ def report(job_id: str, outcome: pipeline.Outcome) -> None:
         return
     job, took = outcome.job, {part: round(seconds, 4) for part, seconds in outcome.seconds.items()}
     said: dict[str, Any] = {"job_id": job.id, "request_id": job.request_id, "state": outcome.state, "seconds": took}
-    said |= {"attempt": job.attempt, "bytes": outcome.bytes, "kind": job.kind}
+    said |= {"attempt": job.attempt, "bytes": outcome.bytes, "kind": job.kind, "owner": job.owner}
     if outcome.error is not None:
         said["error"] = outcome.error["type"]
     if outcome.fault is not None:

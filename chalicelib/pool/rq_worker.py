@@ -25,13 +25,14 @@ from rq.utils import now as rq_now
 from rq.utils import utcformat
 from rq.worker import WorkerStatus
 
-from chalicelib import jobs, pipeline, queue
+from chalicelib import jobs, metering, pipeline, queue
 from chalicelib.pool import limits
 from chalicelib.pool.reporting import logger, report
 from chalicelib.store import records
 
 JOBS_A_PROCESS = 1000  # then the process is replaced, so that no leak grows old
 HEARTBEAT_SECONDS = 5.0
+CHARGED_SECONDS = 0.5
 RECONNECT_MOST = 5.0  # seconds between attempts while Redis is away
 STARTED_SECONDS = 300  # after which RQ's registry of started jobs takes an entry for lost; longer than any job
 
@@ -78,6 +79,7 @@ class LeanWorker(rq.SimpleWorker):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self.spent: dict[str, float] = {}  # CPU seconds by owner that were not charged yet
         self.ended: list[tuple[str, str]] = []  # entries that Redis has not heard the end of
 
     def bootstrap(self, *_: Any, **__: Any) -> None:
@@ -190,7 +192,9 @@ class LeanWorker(rq.SimpleWorker):
             pipe.zadd(started.key, {execution: int(began.timestamp()) + STARTED_SECONDS})
             with contextlib.suppress(redis.RedisError):
                 pipe.execute()
+        used = time.process_time()
         outcome = self._outcome(job_id)
+        self._charge(owner, time.process_time() - used)
         self.ended.append((job_id, owner))
         with self.connection.pipeline(transaction=False) as pipe:
             self._note_end(outcome, pipe)
@@ -204,6 +208,13 @@ class LeanWorker(rq.SimpleWorker):
             with contextlib.suppress(BlockingIOError):  # full: the sweep finds it too, a little later
                 os.write(self.link.news, f"{outcome.due_at:014} {job_id}\n".encode())
         report(job_id, outcome)
+
+    def _charge(self, owner: str, seconds: float) -> None:
+        """Count an owner's CPU time against its points, in parts large enough to be worth a call."""
+        self.spent[owner] = spent = self.spent.get(owner, 0.0) + seconds
+        if spent >= CHARGED_SECONDS:
+            del self.spent[owner]
+            metering.charge(owner, spent)
 
     def _outcome(self, job_id: str) -> pipeline.Outcome:
         limits.limit_cpu(limits.CPU_SECONDS)

@@ -1,12 +1,14 @@
 """No owner makes another one wait: floods of slow and of quick jobs, of one host, of lists, of requests that wait."""
 
+import contextlib
+import os
 import statistics
 import time
 from pathlib import Path
 
 import pytest
 
-from chalicelib import jobs, queue, submissions
+from chalicelib import jobs, metering, queue, submissions
 
 from .harness import Stack, note, stack
 
@@ -75,3 +77,41 @@ def test_a_flood_of_one_owner_delays_no_other(eight: Stack, count: int, asked: d
     assert figures["median"] < 1
     assert figures["p95"] < 3
     assert page < 1 + 2
+
+
+def test_250_pages_of_one_host_submitted_and_canceled_keep_nobody_from_it(tmp_path: Path) -> None:
+    with stack(tmp_path, WORKER_PROCESSES=EIGHT, FETCH_HOST_RATE="5") as made:
+        made.wait_ready(made.start_workers(), 16)
+        for job in flood(made, 250):
+            with contextlib.suppress(jobs.HasEnded):
+                jobs.cancel(job.id, "flooder")
+        waited = seconds_until_done(submit(made, "person", 10**6))
+        note(tmp_path, "250 pages of a host submitted and canceled, another's page of it",
+             jobs=1, lost=0, doubled=0, claims=1, recovery=round(waited, 2))  # fmt: skip
+        assert waited < 3
+
+
+def test_a_list_of_400_pages_of_one_host_keeps_no_person_from_it(tmp_path: Path) -> None:
+    with stack(tmp_path, WORKER_PROCESSES=EIGHT, FETCH_HOST_RATE="5") as made:
+        made.wait_ready(made.start_workers(), 16)
+        flood(made, 400, bulk=True)
+        time.sleep(3)
+        waits = []
+        for n in range(5):
+            waits.append(seconds_until_done(submit(made, "person", 10**6 + n)))
+            time.sleep(1)
+        note(tmp_path, "a list of 400 pages of a host, a person's page of it",
+             jobs=5, lost=0, doubled=0, claims=5, recovery=round(max(waits), 2))  # fmt: skip
+        assert max(waits) < 3
+
+
+def test_300_requests_of_one_owner_that_wait_leave_room_for_another(tmp_path: Path) -> None:
+    with stack(tmp_path) as made, contextlib.ExitStack() as waiting:
+        held = [waiting.enter_context(metering.long_poll("flooder", 20, shared=True)) for _ in range(240)]
+        assert sum(held) == metering.MAX_LONG_POLLS_OWNER
+        assert waiting.enter_context(metering.long_poll("person", 20, shared=True))
+        others = [waiting.enter_context(metering.long_poll(f"o{n // 10}", 20, shared=True)) for n in range(9)]
+        assert all(others)
+        os.environ["REDIS_URL"] = "redis://127.0.0.1:1/0"  # away: this process counts alone
+        assert not waiting.enter_context(metering.long_poll("flooder", 20, shared=True))
+        os.environ["REDIS_URL"] = made.env["REDIS_URL"]

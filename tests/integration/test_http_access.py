@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import jobs
+from chalicelib import jobs, metering
 from tests import conftest, lambda_runtime
 from tests.integration.http_doors import ClientDoor, LambdaDoor, lambda_door
 
@@ -114,6 +114,40 @@ def test_too_many_requests_a_minute_are_429_with_when_to_come_back(start: Start)
     assert got[3].headers["ratelimit"] == f'"default";r=0;t={got[3].headers["retry-after"]}'
     assert door("GET", "/jobs", bearer(f"Bearer {token('other')}")).status == 200
     assert door("GET", "/health", bearer("")).status == 200
+
+
+def test_an_owner_whose_jobs_used_their_points_waits_and_is_told_so(start: Start) -> None:
+    door = start(POINTS_PER_MINUTE="60", QUEUE_NAME="points")
+    os.environ["QUEUE_NAME"], os.environ["POINTS_PER_MINUTE"] = "points", "60"
+    try:
+        metering.charge("tester", 10.5)
+        got = door("GET", "/jobs")
+        assert got.status == 200
+        name, _, left = got.headers["ratelimit"].rpartition("=")
+        assert name == '"default";r=599, "points";r'
+        assert 49 <= int(left) <= 55, "a point comes back each second"
+        assert got.headers["ratelimit-policy"] == '"default";q=600;w=60, "points";q=60;w=60'
+        metering.charge("tester", 90)
+        got = door("GET", "/jobs")
+        assert (got.status, got.problem) == (429, "rate-limited")
+        assert 30 <= int(got.headers["retry-after"]) <= 45
+        assert door("GET", "/jobs", bearer(f"Bearer {token('other')}")).status == 200
+    finally:
+        del os.environ["QUEUE_NAME"], os.environ["POINTS_PER_MINUTE"]
+
+
+def test_tokens_that_are_not_valid_are_counted_by_address_and_others_pass(start: Start) -> None:
+    door = start()
+
+    def ask(address: str, sent: str) -> int:
+        headers = {"Host": "api.example", "Authorization": sent}
+        event = door.gateway._event("GET", "/jobs", "", ("/jobs", {}), headers, b"", address)
+        return int(door.gateway.function.invoke(event)["statusCode"])
+
+    answers = [ask("192.0.2.1", f"Bearer guess{n % 7}") for n in range(100)]
+    assert set(answers[:60]) == {401}
+    assert answers[-30:].count(429) >= 25
+    assert ask("192.0.2.2", f"Bearer {door.token}") == 200
 
 
 def test_a_refused_request_counts_and_says_what_is_left(start: Start) -> None:

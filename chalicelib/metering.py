@@ -1,0 +1,110 @@
+"""How much an owner or an address may ask: requests and points a minute, requests that wait, refused tokens.
+
+Counted in Redis over all processes. Where Redis is away nothing is refused but what this process counts itself.
+"""
+
+import contextlib
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from chalicelib import queue, settings
+
+MAX_LONG_POLLS = 250  # requests that may wait at once in a process: each holds a thread and a Redis connection
+MAX_LONG_POLLS_OWNER = 20
+REFUSALS_A_MINUTE = 60  # requests without a valid token from one address
+REFUSED_SECONDS = 10.0  # for which a process remembers a token that is not valid
+_REMEMBERED = 10_000  # tokens and addresses
+
+
+class Meter(NamedTuple):
+    """What a meter says of one request: ``wait`` is 0 where it lets it pass."""
+
+    name: str
+    limit: int  # a minute
+    left: int
+    wait: float  # seconds
+
+
+def take_request(owner: str) -> list[Meter]:
+    """Count an owner's request; nothing where nobody can count, and of points only where some were used."""
+    load = settings.load()
+    try:
+        passed, left, wait = queue.take_request(owner)
+        enough, points, later = queue.take_points(owner, 0)
+    except queue.QueueError:
+        return []
+    meters = [Meter("default", load.rate_per_minute, left, 0.0 if passed else wait)]
+    if points < load.points_per_minute:
+        meters.append(Meter("points", load.points_per_minute, points, 0.0 if enough else later))
+    return meters
+
+
+def charge(owner: str, points: float) -> None:
+    """Count what an owner's jobs and large answers have cost: a point is a second of CPU or a piece of words read."""
+    if points > 0:
+        with contextlib.suppress(queue.QueueError):
+            queue.take_points(owner, points)
+
+
+# --- requests that wait ---
+
+_lock = threading.Lock()
+_waiting: Counter[str] = Counter()
+
+
+@contextlib.contextmanager
+def long_poll(owner: str, seconds: float, *, shared: bool) -> Iterator[bool]:
+    """Whether a request may wait, which holds until this ends. Not ``shared``: one person's machine, without owners."""
+    with _lock:
+        free = _waiting.total() < MAX_LONG_POLLS
+        _waiting[owner] += free
+        mine = _waiting[owner]
+    poll = secrets.token_hex(8)
+    try:
+        yield free and (not shared or _may_wait(owner, poll, seconds, mine))
+    finally:
+        with _lock:
+            _waiting[owner] -= free
+            if not _waiting[owner]:
+                del _waiting[owner]
+        if free and shared:
+            with contextlib.suppress(queue.QueueError):
+                queue.end_long_poll(owner, poll)
+
+
+def _may_wait(owner: str, poll: str, seconds: float, mine: int) -> bool:
+    try:
+        return queue.begin_long_poll(
+            owner, poll, seconds, most=settings.load().long_polls, most_of_owner=MAX_LONG_POLLS_OWNER
+        )
+    except queue.QueueError:
+        return mine <= MAX_LONG_POLLS_OWNER
+
+
+# --- tokens that are not valid ---
+
+_refused: dict[str, float] = {}  # digests, and addresses that have sent too many of them: until when
+
+
+def is_refused(what: str) -> bool:
+    """Whether a token's digest or an address was refused a moment ago: then it costs no look at the records."""
+    return _refused.get(what, 0.0) > time.monotonic()
+
+
+def refuse(what: str, seconds: float = REFUSED_SECONDS) -> None:
+    """Remember a digest or an address for some seconds."""
+    if len(_refused) >= _REMEMBERED:
+        _refused.clear()
+    _refused[what] = time.monotonic() + seconds
+
+
+def count_refusal(address: str) -> None:
+    """Count a request without a valid token; an address with too many is refused until its meter has room."""
+    with contextlib.suppress(queue.QueueError):
+        passed, _, wait = queue.take_refusal(address, REFUSALS_A_MINUTE)
+        if not passed:
+            refuse(address, wait)
