@@ -28,12 +28,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def write(name: str, text: str) -> None:
-    """Put a program's figures between its own marks."""
+def write(name: str, text: str, path: Path = DOCUMENT) -> None:
+    """Put a program's figures between its own marks in a document."""
     begin, end = f"<!-- {name}: made by make bench -->", f"<!-- end of {name} -->"
-    document = DOCUMENT.read_text()
+    document = path.read_text(encoding="utf-8")
     head, found, rest = document.partition(begin)
     if not found:
-        raise LookupError(f"docs/benchmarks.md has no place for {name}")
+        raise LookupError(f"{path.name} has no place for {name}")
     tail = rest.partition(end)[2]
-    DOCUMENT.write_text(f"{head}{begin}\n\n{text.strip()}\n\n{end}{tail}")
+    path.write_text(f"{head}{begin}\n\n{text.strip()}\n\n{end}{tail}", encoding="utf-8")

@@ -142,6 +142,7 @@ def main() -> int:
         "",
         *report.table(["language", "entries", "covered", "hidden", "left"], listed),
     ]
+    report.write("words", "\n".join([f"{report.machine()}.", "", *lines]), report.DOCUMENT.parent / "accuracy.md")
     print("\n".join(lines))
     return 0
 

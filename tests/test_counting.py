@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import re
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -191,6 +192,16 @@ def require_sentences() -> list[dict[str, object]]:
     require(file.is_file(), "../shared/words")
     with gzip.open(file, "rt", encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
+
+
+def test_the_examples_of_the_documentation_are_true() -> None:
+    names = {"French": "fr", "Italian": "it", "Swedish": "sv", "Spanish": "es", "Arabic": "ar", "Hebrew": "he",
+             "Persian": "fa", "Japanese": "ja", "Chinese": "zh"}  # fmt: skip
+    document = (Path(__file__).parent.parent / "docs" / "words.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(.+)`(?: \((\w+)\))? \| (.+?) \| .*\|$", document.partition("## Your choices")[0], re.M)
+    assert len(rows) >= 20
+    for text, language, expected in rows:
+        assert in_order(text, names[language] if language else "en") == expected.split(" · ")
 
 
 def test_the_kept_cases_have_their_words() -> None:

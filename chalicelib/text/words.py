@@ -1,6 +1,6 @@
 """The word rules ``unicode-1``: Unicode's word boundaries (UAX #29) with tailorings; ICU where no spaces are written.
 
-docs/words.md explains the rules to users, docs/adr/0007 gives the reasons. No rule looks across white space, so the
+docs/words.md explains the rules to users, docs/adr/0010 gives the reasons. No rule looks across white space, so the
 words of a chunk (what stands between two spaces) depend on the chunk and the language alone. A memo from chunk to words
 is therefore exact, and each distinct chunk costs the patterns below only once.
 
