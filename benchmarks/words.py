@@ -14,6 +14,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
+import regex
+
 from benchmarks import report
 from chalicelib import counting
 from chalicelib.text.stop_words import fold
@@ -22,7 +24,7 @@ SENTENCES = report.DOCUMENT.parent.parent.parent / "shared" / "words" / "sentenc
 WITHOUT_SPACES = {"zh", "ja", "ko", "th", "vi", "ar"}  # there, words are not told by spaces, or hardly
 TOP = 10
 _MARKS = str.maketrans("’ʼ＇‐‑", "'''--")
-_OUTER = re.compile(r"^[^\w]+|[^\w]+$")
+_OUTER = regex.compile(r"^[^\w\p{M}]+|[^\w\p{M}]+$")
 
 
 def sentences() -> list[dict[str, Any]]:
