@@ -14,7 +14,7 @@ the service asks for patience. Jobs and words are dictionaries as the API answer
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -112,12 +112,48 @@ class Wordcounts:
         ``query``: ``stop_words`` (exclude or include), ``stop_add``, ``stop_remove``, ``case`` (fold or keep),
         ``prefix``, ``min_count``, ``min_length``, ``offset``.
         """
-        target: str | None = f"jobs/{job_id}/words"
-        params: dict[str, str | int] | None = {**query, "limit": min(limit or 10_000, 10_000)}
+        yield from self._rows(job_id, "words", limit, query)
+
+    def text(self, job_id: str) -> str:
+        """The text that was counted; ``Problem`` of type text-not-kept where it was not kept."""
+        parts, target = [], f"jobs/{job_id}/text"
+        while True:
+            answer = self._request("GET", target)
+            parts.append(answer.content.decode())
+            if "next" not in answer.links:
+                return "".join(parts)
+            target = answer.links["next"]["url"]
+
+    def contexts(self, job_id: str, *, limit: int | None = None, **query: str | int) -> Iterator[dict[str, Any]]:
+        """Where a ``word`` or a ``phrase`` occurs: ``before``, ``match``, ``after``, ``start``, ``end``, ``place``.
+
+        ``query``: ``window``, ``unit`` (words, sentence or characters), ``sort`` (place, left or right), ``case``.
+        """
+        yield from self._rows(job_id, "contexts", limit, query)
+
+    def phrases(self, job_id: str, *, limit: int | None = None, **query: str | int) -> Iterator[dict[str, Any]]:
+        """Phrases with ``count``, ``logdice``, ``g2`` and ``npmi``, the strongest first.
+
+        ``query``: ``n`` (2 to 5), ``min_count``, ``measure``, ``stop_words`` (edges, any or include).
+        """
+        yield from self._rows(job_id, "phrases", limit, query)
+
+    def keywords(
+        self, job_id: str, against: str, *, limit: int | None = None, **query: str | float
+    ) -> Iterator[dict[str, Any]]:
+        """Words that a job has relatively more (scores above 0) or less often than the job ``against``.
+
+        ``query``: ``alpha``, ``sort`` (lrc, log_ratio or g2), ``sign``, ``stop_words``, ``prefix``.
+        """
+        yield from self._rows(job_id, "keywords", limit, {**query, "against": against})
+
+    def _rows(self, job_id: str, name: str, limit: int | None, query: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        target: str | None = f"jobs/{job_id}/{name}"
+        params: dict[str, Any] | None = {**query, "limit": min(limit or 10_000, 10_000)}
         given = 0
         while target and given != limit:
             page = self._read("GET", target, params=params)
-            for row in page["words"]:
+            for row in page[name]:
                 yield row
                 given += 1
                 if given == limit:

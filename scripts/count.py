@@ -17,6 +17,7 @@ from typing import Any
 
 import requests
 
+from . import views
 from .client import Job, JobFailed, Unreachable, Wordcounts, WordcountsError
 from .processes import visible
 
@@ -31,6 +32,9 @@ def main(arguments: list[str]) -> int:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="all words of the table as CSV, not only its top")
     form.add_argument("--json", action="store_true", help="the job and all words of the table as JSON")
+    form.add_argument("--contexts", metavar="WORD", help="where a word occurs, or a phrase of several")
+    form.add_argument("--phrases", metavar="N", type=int, choices=range(2, 6), help="phrases of 2 to 5 words")
+    form.add_argument("--keywords", metavar="URL|FILE", help="what it has more or less of than this one")
     parser.add_argument("--top", type=int, default=10, help="rows of the table (10)")
     parser.add_argument("--stop-words", action="store_true", help="stop words too, in the table, CSV and JSON")
     parser.add_argument("--keep-case", action="store_true", help="The and the are two words")
@@ -104,10 +108,33 @@ def _count(service: Wordcounts, given: argparse.Namespace, submission: dict[str,
     elif given.json:
         json.dump({"job": job, "words": list(service.words(job["id"], **query))}, sys.stdout, ensure_ascii=False)
         print()
+    elif given.contexts or given.phrases or given.keywords:
+        _evidence(service, given, job)
     else:
         _table(job, list(service.words(job["id"], limit=max(given.top, 1), **query)))
     sys.stdout.flush()
     return 0
+
+
+def _evidence(service: Wordcounts, given: argparse.Namespace, job: Job) -> None:
+    """Contexts, phrases or keywords instead of the table."""
+    limit = max(given.top, 1)
+    if given.contexts:
+        kind = "phrase" if " " in given.contexts.strip() else "word"
+        case = "keep" if given.keep_case else "fold"
+        views.contexts(list(service.contexts(job["id"], limit=limit, case=case, **{kind: given.contexts})))
+    elif given.phrases:
+        stop_words = "include" if given.stop_words else "edges"
+        views.phrases(list(service.phrases(job["id"], limit=limit, n=given.phrases, stop_words=stop_words)))
+    else:
+        against = argparse.Namespace(**{**vars(given), "what": given.keywords})
+        other = service.count(**_submission(against), language=given.language, timeout=given.timeout)
+        stop_words = "include" if given.stop_words else "exclude"
+        signs = {
+            sign: list(service.keywords(job["id"], other["id"], limit=limit, sign=sign, stop_words=stop_words))
+            for sign in ("positive", "negative")
+        }
+        views.keywords(signs["positive"], signs["negative"])
 
 
 def _submission(given: argparse.Namespace) -> dict[str, str]:

@@ -351,6 +351,7 @@ def _why_not(port: int) -> str | None:
 def _environment(data: Path) -> dict[str, str]:
     environment = {**os.environ, processes.MARK: str(data), "PYTHONUNBUFFERED": "1", "TMPDIR": _temporary(data)}
     environment["INBOX_DIR"] = _folder(data / "inbox")  # what feed.py takes, and the worker may read
+    environment["OBJECT_STORE"] = environment.get("OBJECT_STORE") or _folder(data / "objects")  # of long texts
     environment["WORKER_PROCESSES"] = environment.get("WORKER_PROCESSES") or "8"  # a desk is not a server
     for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
         environment.pop(name, None)

@@ -233,14 +233,14 @@ def test_a_text_without_repetitions_has_no_phrases():
 
 
 def compared(one, other, **how):
-    return keywords.keywords(words.folded(one.table), words.folded(other.table), **how)
+    return keywords.keywords(one.table, other.table, languages=(one.language, other.language), **how)
 
 
 def test_keywords_hold_every_word_of_both_texts_with_its_scores():
     one, other = counted(zipfian(5000, 1, vocabulary=50)), counted(zipfian(9000, 2, vocabulary=80))
     found = compared(one, other)
     first, second = words.folded(one.table), words.folded(other.table)
-    a, b = dict(zip(first.keys, first.counts, strict=True)), dict(zip(second.keys, second.counts, strict=True))
+    a, b = ({words.fold(word): number for word, number in zip(t.words, t.counts, strict=True)} for t in (first, second))
     assert found.tests == len(found) == len(a.keys() | b.keys())
     assert found.sizes == (first.total, second.total)
     for row in found.show(0, len(found)):
@@ -252,6 +252,13 @@ def test_keywords_hold_every_word_of_both_texts_with_its_scores():
         assert row.lrc == pytest.approx(statistics.lrc(*table, tests=found.tests), abs=1e-9)
         assert row.p == statistics.p_value(statistics.g2(*table))
         assert row.per_million == pytest.approx(table[0] / first.total * 1e6, abs=1e-6)
+
+
+def test_spellings_of_one_word_are_compared_together_whatever_is_most_frequent_where():
+    found = compared(counted("Straße Straße THE the STRASSE"), counted("strasse The The"))
+    shown = {row.word: (row.count, row.count_other, row.stop_word) for row in found.show(0, 9)}
+    assert shown == {"Straße": (3, 1, False), "THE": (2, 2, True)}
+    assert [row.word for row in compared(counted("Straße x"), counted("y"), prefix="STRASS").show(0, 9)] == ["Straße"]
 
 
 def test_what_is_listed_changes_no_score():

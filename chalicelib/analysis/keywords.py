@@ -4,12 +4,13 @@ Every word of either text is tested, and the correction counts all of them: what
 not change a score.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from itertools import compress
 from typing import Literal, NamedTuple
 
 import msgspec
 
-from chalicelib.analysis import statistics
+from chalicelib.analysis import statistics, words
 from chalicelib.analysis.words import Table
 
 Order = Literal["lrc", "log_ratio", "g2"]
@@ -73,42 +74,57 @@ class Keywords(msgspec.Struct, frozen=True):
         return shown
 
 
+class _Folded(NamedTuple):
+    """A table by its words without case: counts, the most frequent spelling of each, and which are stop words."""
+
+    counts: dict[str, int]
+    shown: dict[str, str]
+    stops: set[str]
+
+
 def keywords(
     one: Table,
     other: Table,
     *,
+    languages: tuple[str, str] = ("", ""),
     alpha: float = 0.05,
     sort: Order = "lrc",
     sign: Sign = "both",
     stop_words: bool = True,
     prefix: str = "",
 ) -> Keywords:
-    """Compare two folded tables word by word, by the size of a score, then of G², then by word.
+    """Compare two tables of spellings word by word without case, by the size of a score, then of G², then by word.
 
-    ``sign``, ``stop_words`` and ``prefix`` (folded) choose what is listed. An empty text has no keywords.
+    ``sign``, ``stop_words`` and ``prefix`` choose what is listed. An empty text has no keywords.
     """
     sizes = one.total, other.total
-    marks = dict(zip(_keys(other), other.stops, strict=True)) | dict(zip(_keys(one), one.stops, strict=True))
-    shown = dict(zip(_keys(other), other.words, strict=True)) | dict(zip(_keys(one), one.words, strict=True))
+    first, second = _folded(one, languages[0]), _folded(other, languages[1])
+    names = list(first.counts | second.counts)
     if not all(sizes):
-        return Keywords(len(marks), alpha, sizes, [], {})
-    first, second = (dict(zip(_keys(table), table.counts, strict=True)) for table in (one, other))
-    counts = [(word, first.get(word, 0), second.get(word, 0)) for word in marks]
-    scores = _scores({(a, b) for _, a, b in counts}, sizes, alpha, len(marks))
-    chosen = _chosen(sizes, sign)
+        return Keywords(len(names), alpha, sizes, [], {})
+    counts = {name: (first.counts.get(name, 0), second.counts.get(name, 0)) for name in names}
+    scores = _scores(set(counts.values()), sizes, alpha, len(names))
+    chosen, prefix = _chosen(sizes, sign), words.fold(prefix, languages[0])
+    stops = first.stops | second.stops
     found = [
-        (shown[word], a, b, bool(marks[word]))
-        for word, a, b in counts
-        if chosen(a, b) and (stop_words or not marks[word]) and word.startswith(prefix)
+        name
+        for name in names
+        if chosen(*counts[name]) and (stop_words or name not in stops) and name.startswith(prefix)
     ]
     rank = {pair: (-abs(getattr(score, sort)), -abs(score.g2)) for pair, score in scores.items()}
-    found.sort(key=lambda row: (rank[row[1], row[2]], row[0]))
-    return Keywords(len(marks), alpha, sizes, found, scores)
+    found.sort(key=lambda name: (rank[counts[name]], name))
+    shown = second.shown | first.shown
+    rows = [(shown[name], *counts[name], name in stops) for name in found]
+    return Keywords(len(names), alpha, sizes, rows, scores)
 
 
-def _keys(table: Table) -> Sequence[str]:
-    """What makes two words one: their folded form, where case was folded."""
-    return table.words if table.keys is None else table.keys
+def _folded(table: Table, language: str) -> _Folded:
+    keys = words.folds(table.words, language)
+    counts: dict[str, int] = {}
+    for key, number in zip(keys, table.counts, strict=True):
+        counts[key] = counts.get(key, 0) + number
+    shown = dict(zip(reversed(keys), reversed(table.words), strict=True))  # the first row is the most frequent
+    return _Folded(counts, shown, set(compress(keys, table.stops)))
 
 
 def _scores(

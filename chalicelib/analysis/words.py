@@ -143,10 +143,10 @@ def fold(word: str, language: str = "") -> str:
 
 def folded(table: Table, language: str = "") -> Table:
     """The table with spellings that differ in case only taken together, shown by the most frequent of them."""
-    return _merged([(_folds(table.words, language), table)], table.total, folded=True)
+    return _merged([(folds(table.words, language), table)], table.total, folded=True)
 
 
-def _folds(words: Sequence[str], language: str) -> list[str]:
+def folds(words: Sequence[str], language: str) -> list[str]:
     """The words folded, in one go; one that is its own fold is the same string, which takes no memory."""
     keys = fold("\n".join(words), language).split("\n") if words else []
     if len(keys) != len(words):  # a word holds a newline
@@ -191,7 +191,7 @@ def query(table: Table, asked: Query, language: str = "") -> Table:
 
 
 def _changed_stops(table: Table, asked: Query, language: str) -> bytes:
-    keys = table.keys if table.keys is not None else _folds(table.words, language)
+    keys = table.keys if table.keys is not None else folds(table.words, language)
     added, removed = ({fold(unicodedata.normalize("NFC", word), language) for word in words}
                       for words in (asked.stop_add, asked.stop_remove))  # fmt: skip
     return bytes((stop or key in added) and key not in removed for key, stop in zip(keys, table.stops, strict=True))
@@ -279,7 +279,7 @@ def _marks(words: Sequence[str], stop_words: StopWords, language: str) -> bytes:
     if callable(stop_words):
         return bytes(map(stop_words, words))
     folded = {fold(word, language) for word in stop_words}
-    return bytes(map(folded.__contains__, _folds(words, language)))
+    return bytes(map(folded.__contains__, folds(words, language)))
 
 
 def _are_storable(counts: Mapping[str, int]) -> bool:

@@ -216,15 +216,16 @@ def phrases_answer(kept: Evidence, asked: PhrasesQuery, place: Place) -> Answer:
 
 def keywords_answer(tables: tuple[tuple[Table, str], tuple[Table, str]], asked: KeywordsQuery, place: Place) -> Answer:
     """Words that one job has relatively more or less often than another; a folded table comes with its language."""
-    one, other = tables
+    (one, language), (other, other_language) = tables
     found = keywords.keywords(
-        one[0],
-        other[0],
+        one,
+        other,
+        languages=(language, other_language),
         alpha=asked.alpha,
         sort=asked.sort,
         sign=asked.sign,
         stop_words=asked.stop_words == "include",
-        prefix=words.fold(asked.prefix, one[1]),
+        prefix=asked.prefix,
     )
     head = {
         "id": place.job_id,

@@ -183,3 +183,14 @@ def test_another_service_at_the_address_is_said_to_be_one() -> None:
             service.job("0" * 32)
         thread.join()
         service.session.close()
+
+
+def test_it_reads_texts_contexts_phrases_and_keywords(service: client.Wordcounts) -> None:
+    text = "The cat saw New York. The dog saw new York."
+    with counting_at_once():
+        one, other = (service.count(text=given, timeout=20)["id"] for given in (text, "pear " * 40 + text))
+    assert service.text(one) == text
+    assert [row["match"] for row in service.contexts(one, phrase="new york")] == ["New York", "new York"]
+    assert len(list(service.contexts(other, word="pear", limit=7))) == 7
+    assert next(service.phrases(one, measure="count", stop_words="include"))["count"] == 2
+    assert next(service.keywords(other, one))["word"] == "pear"
