@@ -41,6 +41,7 @@ def test_every_line_for_the_shell_works(url: str, tmp_path: Path) -> None:
         "word,count,share,stop_word",
         '"word":"question"',
     )
+    wanted += ('"match":"be"', "start,end,place,before,match,after", '"windows":', '"phrase":["', '"log_ratio":')
     wanted += ('"next":', "problem:job-ended", "HTTP/1.1 204", "problem:gone", '"status":"ok"', "method-not-allowed")
     assert [text for text in wanted if text not in said] == []
 
