@@ -82,7 +82,7 @@ def main(name: str) -> None:
     elif name == "empty":
         from chalicelib import pipeline, worker
 
-        pipeline.count_page = lambda *_: pipeline.Outcome()  # type: ignore[assignment]
+        pipeline.count_page = lambda *_, **__: pipeline.Outcome()  # type: ignore[assignment]
         sys.exit(worker.main())
     elif name == "endless":
         from chalicelib import worker

@@ -71,7 +71,7 @@ class _OutOfTime(BaseException):
     """The job's time is over. Not an Exception, so that no library's handler swallows it."""
 
 
-class _NotYet(Exception):
+class NotYet(Exception):
     """The job goes back without a failure; ``slots`` and ``slot_at`` are the record's."""
 
     def __init__(self, seconds: float, slots: int = 0, slot_at: str = "") -> None:
@@ -85,19 +85,33 @@ class _Failed(Exception):
         self.retry_after = retry_after
 
 
+Gate = Callable[[Job, int], contextlib.AbstractContextManager[None]]  # of a job and the bytes of its page
+
+
+def _no_gate(_job: Job, _size: int) -> contextlib.AbstractContextManager[None]:
+    return contextlib.nullcontext()
+
+
 def preload() -> None:
     """Load what jobs need, before workers are forked from this process: each of them would hold it otherwise."""
     counting.preload(nltk=settings.load().words == "nltk")
     extracting.extract(b"<p>warm</p>", "text/html")
 
 
-def count_page(job_id: str, worker: str = "alone") -> Outcome:
-    """Run a job if it is to be had. Its outcome stands in the record; the answer here is for logs and metrics."""
+def count_page(
+    job_id: str, worker: str = "alone", *, claimed: Callable[[Job], None] | None = None, gate: Gate | None = None
+) -> Outcome:
+    """Run a job if it is to be had. Its outcome stands in the record; the answer here is for logs and metrics.
+
+    ``claimed`` is called with the job before it runs; ``gate`` holds as long as its page is extracted and counted.
+    """
     load = settings.load()
     store = records.open_records(load.table_name, settings.aws())
     job = _claimed(store, job_id, worker, load)
     if job is None:
         return Outcome()
+    if claimed is not None:
+        claimed(job)
     outcome = Outcome(job=job)
     outcome.seconds["waited"] = max(0, (job.started_at or 0) - max(job.submitted_at, job.not_before)) / 1000
     # What is left of it: the claim's answer may have been late.
@@ -105,8 +119,8 @@ def count_page(job_id: str, worker: str = "alone") -> Outcome:
     lease_over = time.monotonic() + lease * 0.95
     try:
         with _time_limit(lease * 0.8, _OutOfTime):
-            result = _result(store, job, outcome)
-    except _NotYet as early:
+            result = _result(store, job, outcome, gate or _no_gate)
+    except NotYet as early:
         due, slots, slot_at = store.now() + int(early.seconds * 1000), early.slots, early.slot_at
         kept = _insist(lambda: store.retry(job, not_before=due, failed=False, slots=slots, slot_at=slot_at), lease_over)
         outcome.state, outcome.due_at = ("deferred", due) if kept else ("refused", None)
@@ -147,11 +161,16 @@ def _claimed(store: Records, job_id: str, worker: str, load: settings.Settings) 
             time.sleep(0.5)
 
 
-def _result(store: Records, job: Job, outcome: Outcome) -> dict[str, Any]:
+def _result(store: Records, job: Job, outcome: Outcome, gate: Gate) -> dict[str, Any]:
     """What ``records.finish`` takes: words, page, totals, top."""
     with _clocked(outcome, "fetch"):
         source = _source(store, job)
     outcome.bytes = len(source.body)
+    with gate(job, outcome.bytes):
+        return _finished(job, source, outcome)
+
+
+def _finished(job: Job, source: "_Source", outcome: Outcome) -> dict[str, Any]:
     options = job.options
     with _clocked(outcome, "extract"):
         try:
@@ -267,7 +286,7 @@ def _source(store: Records, job: Job) -> _Source:
     try:
         return _Source(store.document(job), content_type)
     except Unavailable:
-        raise _NotYet(_pause(1, None)) from None  # that is no failure of the job
+        raise NotYet(_pause(1, None)) from None  # that is no failure of the job
 
 
 def _fetched(job: Job) -> _Source:
@@ -303,9 +322,9 @@ def _take_slot(job: Job, request: int, host: str, address: str) -> None:
     except queue.QueueError:
         return
     if not taken:
-        raise _NotYet(wait + random.uniform(0, min(wait / 4, 1.0)), slots - 1)  # noqa: S311
+        raise NotYet(wait + random.uniform(0, min(wait / 4, 1.0)), slots - 1)  # noqa: S311
     if request == 1 and wait > HOST_PATIENCE:
-        raise _NotYet(wait, slots, host)
+        raise NotYet(wait, slots, host)
     time.sleep(wait)
 
 

@@ -20,8 +20,7 @@ PAGE = 250  # jobs of one shard of a queue about which Redis is asked at once
 WORKER_LOST = {
     "type": "worker-lost",
     "title": "The worker was lost",
-    "detail": "Each worker that took this job was lost while it ran: the page may cost more memory or time than a "
-    "worker has.",
+    "detail": "Two workers were lost while they had this job: the page may cost more memory or time than a worker has.",
 }
 
 
@@ -132,7 +131,8 @@ def _mend(store: Records, job_ids: Sequence[str], swept: Swept) -> None:
 
 
 def _take_back(store: Records, job: Job, again: list[Job], swept: Swept) -> None:
-    attempts = settings.load().max_attempts
+    # A job that has lost a worker is tried once more, alone and with a tenth of the time; two are enough.
+    attempts = job.failures + 1 if job.lost else settings.load().max_attempts
     if not store.take_back(job, max_attempts=attempts, error=WORKER_LOST):
         return
     if job.failures + 1 >= attempts:

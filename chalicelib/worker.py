@@ -17,7 +17,7 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return os.EX_CONFIG
     logger.setLevel(load.log_level)
-    return Parent(limits.sizes(load.worker_processes, os.cpu_count() or 1, limits.memory())).run()
+    return Parent(limits.sizes(load.worker_processes, limits.cores(), limits.memory())).run()
 
 
 if __name__ == "__main__":

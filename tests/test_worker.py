@@ -1,9 +1,13 @@
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from chalicelib import pipeline
 from chalicelib.pool import limits
 from chalicelib.pool.parent import Parent
+from chalicelib.store.job import Job
 
 GB = 1_000_000_000
 
@@ -36,3 +40,34 @@ def test_a_pool_that_stops_sleeps_although_a_jobs_time_has_come() -> None:
     parent.stopping_since = began = time.monotonic()
     parent._sleep(0.1)
     assert time.monotonic() - began >= 0.1
+
+
+def a_job(**fields: Any) -> Job:
+    return Job(
+        id="0" * 32, owner="ann", kind="text", queue="bulk", request_hash="", submitted_at=0, expires_at=0, **fields
+    )
+
+
+def test_two_large_pages_a_core_are_counted_at_once_and_small_ones_always(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(limits.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(limits, "cores", lambda: 1)
+    monkeypatch.setattr(limits, "GATE_SECONDS", 0.05)
+    with limits.gate(a_job(), 10**6):
+        with limits.gate(a_job(), 10**6):
+            with pytest.raises(pipeline.NotYet), limits.gate(a_job(), 10**6):
+                pass
+            with limits.gate(a_job(), 1000):
+                pass
+        with pytest.raises(pipeline.NotYet), limits.gate(a_job(lost=1), 10):
+            pass
+    with limits.gate(a_job(lost=1), 10), pytest.raises(pipeline.NotYet), limits.gate(a_job(), 10**6):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("memory", "cores", "expected"), [(2 << 30, 1, 512 << 20), (64 << 30, 2, 1 << 30), (GB, 4, 320 << 20)]
+)
+def test_what_a_job_may_map_fits_the_container(memory: int, cores: int, expected: int) -> None:
+    assert limits.share_of_memory(memory, cores) == expected

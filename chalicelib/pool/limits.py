@@ -2,15 +2,26 @@
 
 import contextlib
 import ctypes
+import fcntl
 import os
+import random
 import resource
 import signal
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from chalicelib import queue
+from chalicelib import pipeline, queue, settings
+from chalicelib.store.job import Job
 
 CPU_SECONDS = 30  # of one job; the kernel ends a process that uses more
-MEMORY_BYTES = 1 << 30  # that a worker may map beyond what it was born with
+AGAIN_PART = 10  # of that time a job has that has lost a worker
+MEMORY_LEAST, MEMORY_MOST = 320 << 20, 1 << 30  # that a worker may map beyond what it was born with
+GATES_A_CORE = 2  # jobs that extract and count at once
+GATE_BYTES = 200_000  # of a page that needs no gate
+GATE_SECONDS = 20.0  # that a job waits for its gate before it goes back
+KEPT_BYTES = 48_000_000  # that a process may keep from a page before it is replaced
 PR_SET_PDEATHSIG = 1  # Linux's number for it
 WORKERS_A_CORE = 14
 WORKER_BYTES = 40_000_000
@@ -27,6 +38,68 @@ def limit_memory(more: int) -> None:
     """Bound what this process may map to so much more than it has mapped now."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more,) * 2)
+
+
+def no_core_dumps() -> None:
+    """The kernel's limit of CPU time ends a process by a signal that dumps core: a page's text on a disk."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def share_of_memory(memory_bytes: int, cores: int) -> int:
+    """What a job may map: half of the container's memory, over the jobs that may use much of it at once."""
+    return max(MEMORY_LEAST, min(MEMORY_MOST, memory_bytes // 2 // (GATES_A_CORE * cores)))
+
+
+def resident() -> int:
+    """Bytes of memory that this process has in use."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def claimed(job: Job) -> None:
+    """A job that has lost a worker gets a tenth of the CPU time."""
+    if job.lost:
+        limit_cpu(CPU_SECONDS // AGAIN_PART)
+
+
+@contextlib.contextmanager
+def gate(job: Job, size: int) -> Iterator[None]:
+    """Held while a page is extracted and counted: two large ones a core at once, and one alone that has lost a worker.
+
+    So the sum of their memory is bounded, and it costs no time: more at once would only share the cores. The gates are
+    locks of files, which the kernel gives back when a process dies. A job that finds none goes back without a failure.
+    """
+    if size < GATE_BYTES and not job.lost:
+        yield
+        return
+    folder, until = Path(tempfile.gettempdir()), time.monotonic() + GATE_SECONDS
+    paths = [folder / f"{settings.load().queue_name}-gate-{n}" for n in range(GATES_A_CORE * cores())]
+    with contextlib.ExitStack() as held:
+        for choice in [[path] for path in paths] if job.lost else [random.sample(paths, len(paths))]:
+            while not any(_lock(path, held) for path in choice):
+                if time.monotonic() > until:
+                    raise pipeline.NotYet(random.uniform(1, 5))  # noqa: S311
+                time.sleep(0.03)
+        yield
+
+
+def _lock(path: Path, held: contextlib.ExitStack) -> bool:
+    file = path.open("ab")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return False
+    held.enter_context(file)
+    return True
+
+
+def cores() -> int:
+    """Processors that this container, or else this machine, may use."""
+    there = os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(there, round(int(quota) / int(period))))
+    return there
 
 
 def end_with_parent() -> None:

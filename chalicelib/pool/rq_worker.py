@@ -79,6 +79,7 @@ class LeanWorker(rq.SimpleWorker):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self._born_with = limits.resident() if sys.platform == "linux" else 0
         self.spent: dict[str, float] = {}  # CPU seconds by owner that were not charged yet
         self.ended: list[tuple[str, str]] = []  # entries that Redis has not heard the end of
 
@@ -208,6 +209,14 @@ class LeanWorker(rq.SimpleWorker):
             with contextlib.suppress(BlockingIOError):  # full: the sweep finds it too, a little later
                 os.write(self.link.news, f"{outcome.due_at:014} {job_id}\n".encode())
         report(job_id, outcome)
+        if self._has_grown(outcome.bytes):
+            self.link.stop = True  # what a large page leaves behind is given back by a new process alone
+
+    def _has_grown(self, page_bytes: int) -> bool:
+        """Whether a large page has left much memory in this process."""
+        if page_bytes < limits.GATE_BYTES or sys.platform != "linux":
+            return False
+        return limits.resident() - self._born_with > limits.KEPT_BYTES
 
     def _charge(self, owner: str, seconds: float) -> None:
         """Count an owner's CPU time against its points, in parts large enough to be worth a call."""
@@ -219,7 +228,7 @@ class LeanWorker(rq.SimpleWorker):
     def _outcome(self, job_id: str) -> pipeline.Outcome:
         limits.limit_cpu(limits.CPU_SECONDS)
         try:
-            return pipeline.count_page(job_id, self.name)
+            return pipeline.count_page(job_id, self.name, claimed=limits.claimed, gate=limits.gate)
         except MemoryError:
             logger.error("out of memory", job_id=job_id)
             os._exit(os.EX_SOFTWARE)  # the parent sees it and gives the job to another worker
@@ -258,7 +267,8 @@ def _now() -> int:
 def work(queue_name: str, worker_name: str, link: Link) -> int:
     """A worker process's whole life; its exit status."""
     if sys.platform == "linux":
-        limits.limit_memory(limits.MEMORY_BYTES)
+        limits.limit_memory(limits.share_of_memory(limits.memory(), limits.cores()))
+        limits.no_core_dumps()
         limits.end_with_parent()
     connection = queue.new_connection()
     # worker_ttl bounds what a silently dead connection costs: RQ blocks for ttl - 15 s and gives up 10 s later.

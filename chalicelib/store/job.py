@@ -39,6 +39,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     claim: str | None = None  # this claim's random token; a writer without it is refused
     lease_until: int | None = None
     not_before: int = 0  # a queued job may not be claimed earlier
+    lost: int = 0  # workers that died with it
     slots: int = 0  # rate limit slots of hosts that it has taken since its last failure
     slot_at: str = ""  # a host where its next try has a slot
     due_at: int | None = None

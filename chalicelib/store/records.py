@@ -177,7 +177,8 @@ class Records(Pieces, AccessTokens):
             (lapsed, {":running": RUNNING, ":now": now, ":last": max_attempts - 1}, 1),
         ):
             try:
-                return self._change(job_id, taken, condition, given, add={"attempt": 1, "failures": failures})
+                counts = {"attempt": 1, "failures": failures, "lost": failures}
+                return self._change(job_id, taken, condition, given, add=counts)
             except ConditionFailed:
                 continue
         # A try whose answer was lost may have been the one that did it.
@@ -257,7 +258,7 @@ class Records(Pieces, AccessTokens):
     def give_back(self, job: Job, *, failed: bool = False) -> bool:
         """Let a running job be claimed again at once, since its worker is gone; False when it changed meanwhile."""
         again = {"state": QUEUED, "not_before": 0, "slots": 0, "slot_at": "", **self._queued_now(job)}
-        return self._as_read(job, again, add={"failures": int(failed)}, drop=_HELD)
+        return self._as_read(job, again, add={"failures": int(failed), "lost": int(failed)}, drop=_HELD)
 
     def _queued_now(self, job: Job) -> dict[str, Any]:
         return {"due_shard": _waiting(job.queue, job.id), "due_at": self.clock.now() + GRACE_MS}
