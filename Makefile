@@ -53,7 +53,7 @@ install: .venv/.local .venv/.nltk node_modules/.made $(PAGE) ## make all that `m
 
 # --- run ---
 
-.PHONY: help install run count token servers test container faults fuzz unit screenshots check fix lock clean
+.PHONY: help install run count token status servers test container faults fuzz unit screenshots check fix lock clean
 run: install ## run everything on this machine: make run PORT=8000 DATA_DIR=.local
 	@exec $(BIN)/python -m scripts.run --parent $$PPID
 
@@ -62,6 +62,9 @@ count: install ## count a page's words: make count URL=https://example.com/ [ARG
 
 token: .venv/.local ## an API token: make token NAME=ann; all: make token ARGS=list; ARGS="revoke wc_…"
 	@exec $(BIN)/python -m scripts.tokens $(if $(NAME),make "$$NAME") $(ARGS)
+
+status: .venv/.local ## what waits, what runs and for whom; of another stack by REDIS_URL [ARGS="--json"]
+	@$(BIN)/python -m scripts.status $(ARGS)
 
 servers: install ## Redis and DynamoDB alone, for `chalice local` and a worker beside them
 	@$(BIN)/python -m compileall -q app.py chalicelib # what is compiled later would start `chalice local` again

@@ -12,7 +12,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from chalicelib import settings
 from chalicelib.aws import credentials, dynamodb
@@ -129,6 +129,46 @@ def waiting(queue: str, job_ids: Sequence[str]) -> set[str]:
     there = {found[0] for entry in entries if (found := job_of(entry)) is not None}
     known = [owner for some in owners for owner in some]
     return there | {job_id for job_id, owner in zip(job_ids, known, strict=True) if owner is not None}
+
+
+class OwnerStatus(NamedTuple):
+    """What an owner has on a queue: jobs that wait, when the oldest of them was submitted, ids at workers."""
+
+    owner: str
+    waiting: int
+    oldest: int | None  # milliseconds since 1970
+    running: list[str]
+
+
+class Status(NamedTuple):
+    """A queue as it is now: its owners, entries in the window, and workers of living pools."""
+
+    owners: list[OwnerStatus]
+    window: int
+    workers: int
+
+
+def status(queue: str, *, now: int) -> Status:
+    """Who waits and who runs on a queue, for an operator."""
+    prefix = _prefix(queue)
+    with _redis_errors():
+        pipeline = connection().pipeline(transaction=False)
+        pipeline.zrange(f"{prefix}:owners", 0, -1)
+        pipeline.zrange(f"{prefix}:active", 0, -1)
+        pipeline.llen(window(queue))
+        pipeline.get(f"{prefix}:workers")
+        waiting, active, length, workers = pipeline.execute()
+        names = sorted({name.decode() for name in [*waiting, *active]})
+        for name in names:
+            pipeline.zcard(f"{prefix}:waiting:{name}")
+            pipeline.zrange(f"{prefix}:waiting:{name}", 0, 0, withscores=True)
+            pipeline.zrangebyscore(f"{prefix}:running:{name}", now, "+inf")
+        found = iter(pipeline.execute())
+    owners = [
+        OwnerStatus(name, count, int(first[0][1]) if first else None, [job_id.decode() for job_id in running])
+        for name, count, first, running in zip(names, found, found, found, strict=False)
+    ]
+    return Status([one for one in owners if one.waiting or one.running], length, int(workers or 0))
 
 
 def begin_sweep(seconds: float) -> dict[str, tuple[int, str] | None] | None:

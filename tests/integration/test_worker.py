@@ -92,6 +92,15 @@ def test_rqs_monitoring_tells_the_truth(pool: Any, slow_pages: str, redis_url: s
     assert f"queue {watched.name} 0" in said
     assert f"worker {worker.name}" in said
     assert "busy" in said
+    shown = queue.status("interactive", now=jobs.table().now())
+    [owner] = shown.owners
+    assert (owner.owner, owner.waiting, owner.running) == ("anonymous", 2, [submitted[0].id])
+    assert owner.oldest in [job.submitted_at for job in submitted[1:]]
+    assert (shown.window, shown.workers) == (0, 1)
+    printed = subprocess.run(
+        [sys.executable, "-m", "scripts.status"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert "interactive: 2 waiting, 1 running, 0 in the window, 1 workers" in printed
     Pages.release.set()
     until(lambda: jobs.get(submitted[2].id, "anonymous").state == "succeeded")
     until(lambda: workers(pool)[0].get_state() == "idle")

@@ -1,0 +1,63 @@
+"""What waits, what runs and for whom: of each queue its jobs by owner, the oldest, the workers (`make status`).
+
+Of the stack that `make run` has started here, unless REDIS_URL names another Redis: an operator's on AWS, for which
+QUEUE_NAME, and REDIS_IAM where it is used, are set as the workers have them.
+
+usage: python -m scripts.status [--json]
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from chalicelib import queue
+
+
+def in_words(name: str, found: queue.Status, now: float) -> list[str]:
+    """A queue as lines of a table: owners with the most waiting jobs first."""
+    waiting, running = sum(one.waiting for one in found.owners), sum(len(one.running) for one in found.owners)
+    lines = [f"{name}: {waiting} waiting, {running} running, {found.window} in the window, {found.workers} workers"]
+    for one in sorted(found.owners, key=lambda one: (-one.waiting, -len(one.running), one.owner)):
+        oldest = f", the oldest for {now - one.oldest / 1000:.0f} s" if one.oldest is not None else ""
+        lines.append(f"  {one.owner:30} {one.waiting:>9} waiting, {len(one.running):>4} running{oldest}")
+        lines += [f"    runs {job_id}" for job_id in one.running[:5]]
+        if len(one.running) > 5:
+            lines.append(f"    and {len(one.running) - 5} more")
+    return lines
+
+
+def _find_stack(file: Path) -> None:
+    """Take the local stack's Redis where the environment names none."""
+    if not os.environ.get("REDIS_URL") and file.is_file():
+        os.environ.update(json.loads(file.read_text()))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m scripts.status", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--json", action="store_true", help="as JSON, for programs")
+    given = parser.parse_args()
+    _find_stack(Path(os.environ.get("DATA_DIR") or ".local") / "environment.json")
+    now = time.time()
+    try:
+        found = {name: queue.status(name, now=int(now * 1000)) for name in queue.QUEUES}
+    except queue.QueueError as error:
+        print(f"Redis cannot be reached: {error}. Is the stack running? REDIS_URL names another one.", file=sys.stderr)
+        return 1
+    if given.json:
+        shown: dict[str, Any] = {
+            name: {**one._asdict(), "owners": [owner._asdict() for owner in one.owners]} for name, one in found.items()
+        }
+        print(json.dumps(shown, indent=2))
+    else:
+        print("\n".join(line for name, one in found.items() for line in in_words(name, one, now)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
