@@ -100,27 +100,32 @@ deploy() { # Name=value ...: template parameters; those that are not given keep 
 }
 
 destroy() {
-  table=$(output "$stack" TableName) bucket=$(output "$stack" DocumentsBucket)
+  table=$(output "$stack" TableName) bucket=$(output "$stack" DocumentsBucket) texts=$(output "$stack" TextsBucket)
   if [ "${DATA:-keep}" = delete ]; then
-    agree "Delete $stack AND its data: table $table, bucket $bucket?" || exit 1
+    agree "Delete $stack AND its data: table $table, buckets $bucket and $texts?" || exit 1
   else
-    agree "Delete $stack? Its table $table and bucket $bucket are kept." || exit 1
+    agree "Delete $stack? Its table $table and buckets $bucket and $texts are kept." || exit 1
   fi
   aws cloudformation delete-stack --stack-name "$stack"
   aws cloudformation wait stack-delete-complete --stack-name "$stack"
-  [ "${DATA:-keep}" = delete ] || { echo "Kept: table $table, bucket $bucket."; exit 0; }
+  [ "${DATA:-keep}" = delete ] || { echo "Kept: table $table, buckets $bucket and $texts."; exit 0; }
   aws dynamodb update-table --table-name "$table" --no-deletion-protection-enabled >/dev/null
   aws dynamodb wait table-exists --table-name "$table"
   aws dynamodb delete-table --table-name "$table" >/dev/null
+  remove_bucket "$bucket"
+  remove_bucket "$texts"
+}
+
+remove_bucket() {
   # A versioned bucket is empty when its versions and delete markers are: 500 at a time.
   while :; do
-    versions=$(aws s3api list-object-versions --bucket "$bucket" --max-items 500 --output json \
+    versions=$(aws s3api list-object-versions --bucket "$1" --max-items 500 --output json \
       --query '{Objects: [Versions, DeleteMarkers][] | [].{Key: Key, VersionId: VersionId}}')
     case "$versions" in *'"Key"'*) ;; *) break ;; esac
     # By standard input: long keys would be too much for an argument.
-    printf '%s' "$versions" | aws s3api delete-objects --bucket "$bucket" --delete file:///dev/stdin >/dev/null
+    printf '%s' "$versions" | aws s3api delete-objects --bucket "$1" --delete file:///dev/stdin >/dev/null
   done
-  aws s3api delete-bucket --bucket "$bucket"
+  aws s3api delete-bucket --bucket "$1"
 }
 
 case "$action" in

@@ -148,7 +148,7 @@ def test_nothing_is_applied_without_agreement(command: Command) -> None:
 
 
 def test_destroying_keeps_the_data_unless_told(command: Command) -> None:
-    outputs = [[["'TableName'"], 0, "table"], [["'DocumentsBucket'"], 0, "documents"]]
+    outputs = [[["'TableName'"], 0, "table"], [["'DocumentsBucket'"], 0, "documents"], [["'TextsBucket'"], 0, "texts"]]
     assert command.run("destroy", answers=outputs).returncode == 0
     assert command.calls("delete-stack")
     assert not command.calls("delete-table")
@@ -167,9 +167,10 @@ if "list-object-versions" in arguments and not (folder / "deleted").exists():
     print(Path({str(listed)!r}).read_text())
 """
     )
-    outputs = [[["'TableName'"], 0, "table"], [["'DocumentsBucket'"], 0, "documents"]]
+    outputs = [[["'TableName'"], 0, "table"], [["'DocumentsBucket'"], 0, "documents"], [["'TextsBucket'"], 0, "texts"]]
     run = command.run("destroy", answers=outputs, DATA="delete")
     assert run.returncode == 0, run.stderr
     assert (command.folder / "deleted").read_text() == listed.read_text()
     assert command.calls("delete-table", "table")
     assert command.calls("delete-bucket", "documents")
+    assert command.calls("delete-bucket", "texts")

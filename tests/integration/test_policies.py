@@ -23,6 +23,7 @@ import redis
 import requests
 from moto import moto_api
 
+from chalicelib.aws import objects
 from chalicelib.store import records
 from chalicelib.store.job import item_of, key
 from chalicelib.store.records import Packed
@@ -43,7 +44,7 @@ OF_LAMBDA = {
 OF_S3 = {"s3:ListBucket"}
 # What the functions of the events call only where a job was made and erased between their look and their write.
 IN_A_RACE = {("dynamodb:DeleteItem", "table")}
-BUCKET, TOKEN = "documents", "secret-token"
+BUCKET, TEXTS, TOKEN = "documents", "long-texts", "secret-token"
 Call = tuple[str, str]  # an IAM action, and the resource as the policies' statements name it
 
 
@@ -56,6 +57,7 @@ class Cloud:
         session = boto3.session.Session(region_name="us-east-1", **keys)
         self.s3 = session.client("s3", endpoint_url=endpoint)
         self.s3.create_bucket(Bucket=BUCKET)
+        self.s3.create_bucket(Bucket=TEXTS)
         self.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         session.client("events", endpoint_url=endpoint).create_event_bus(Name="bus")
         self.records = records.Records(session.client("dynamodb", endpoint_url=endpoint), table)
@@ -67,6 +69,7 @@ class Cloud:
             "REDIS_URL": self.redis_url,
             "REDIS_IAM": "wordcounts@cache",
             "EVENT_BUS": "bus",
+            "OBJECT_STORE": f"s3://{TEXTS}",
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "local",
@@ -115,6 +118,9 @@ def _calls(entry: Mapping[str, Any]) -> Iterator[Call]:
             yield f"events:{operation}", "bus"
         return
     url = urlsplit(entry["url"])
+    if TEXTS in entry["url"]:
+        yield {"PUT": "s3:PutObject", "DELETE": "s3:DeleteObject"}.get(entry["method"], "s3:GetObject"), "texts/*"
+        return
     prefix = "reports/*" if "/reports/" in url.path else "progress/*" if "/progress/" in url.path else "*"
     if entry["method"] == "PUT":
         yield "s3:PutObject", f"documents/{prefix}"
@@ -134,7 +140,7 @@ def allowed(statements: list[dict[str, Any]]) -> set[Call]:
 
 def _resource(value: Any) -> str:
     text = json.dumps(value)
-    for mark, name in (("/index/", "index/"), ("Documents.Arn}/", "documents/")):
+    for mark, name in (("/index/", "index/"), ("Documents.Arn}/", "documents/"), ("Texts.Arn}/", "texts/")):
         if mark in text:
             return name + text.split(mark)[1].rstrip('"}')
     for mark, name in (("Table", "table"), ("Redis", "redis"), ("Bus", "bus"), ("Documents", "bucket")):
@@ -200,11 +206,16 @@ def test_the_api_may_do_what_its_routes_do(cloud: Cloud, monkeypatch: pytest.Mon
             ask("DELETE", f"/jobs/{first}")
             claimed = cloud.records.claim(second, "worker", lease_ms=60_000, max_attempts=3)
             assert claimed is not None
-            cloud.records.finish(claimed, {"words": Packed([b""])}, page={}, totals={}, top=[])
+            made = {"words": Packed([b""]), "text": Packed([b""], large=True), "tokens": Packed([b""])}
+            with pytest.MonkeyPatch.context() as patch:  # the worker's part
+                patch.setenv("OBJECT_STORE", f"s3://{TEXTS}")
+                patch.setattr(objects, "put", lambda name, data: cloud.s3.put_object(Bucket=TEXTS, Key=name, Body=data))
+                cloud.records.finish(claimed, made, page={}, totals={}, top=[])
             gateway.request("GET", f"/jobs/{second}/words", headers)
+            gateway.request("GET", f"/jobs/{second}/text", headers)
             ask("DELETE", f"/jobs/{second}")
 
-    used = cloud.calls_during(run)
+    used = cloud.calls_during(run) - {("s3:PutObject", "texts/*")}
     assert used == allowed(policy("api_handler"))
 
 
@@ -282,7 +293,8 @@ def test_a_worker_may_do_what_it_does(cloud: Cloud) -> None:
     other = cloud.put("inbox/other.html", b"<p>or not")
     del other["detail"]["object"]["version-id"]
     invoke(cloud, "s3", event, other)()
-    sent = [{"messageId": "1", "body": json.dumps({"html": "<p>to be"})}]
+    # A text of more than 1 MB, part of which goes to the bucket of texts.
+    sent = [{"messageId": "1", "body": json.dumps({"text": "né " * 255_000})}]
     invoke(cloud, "sqs", {"Records": [{**message, "eventSource": "aws:sqs"} for message in sent]})()
 
     def run() -> None:
@@ -300,7 +312,8 @@ def test_a_worker_may_do_what_it_does(cloud: Cloud) -> None:
     used = cloud.calls_during(run) - {("dynamodb:Scan", "table")}  # the test's own look
     assert used <= allowed(checks.statements(role, "WorkerRole")), "a call is missing"
     spare = allowed(checks.statements(role, "WorkerRole")) - used
-    assert spare <= {("dynamodb:BatchGetItem", "table")}, "which is called only when something was lost"
+    lost = {("dynamodb:BatchGetItem", "table"), ("s3:DeleteObject", "texts/*")}
+    assert spare <= lost, "which is called only when something was lost"
 
 
 def _states(cloud: Cloud) -> list[str]:
