@@ -53,7 +53,11 @@ install: .venv/.local .venv/.nltk node_modules/.made $(PAGE) ## make all that `m
 
 # --- run ---
 
+<<<<<<< HEAD
 .PHONY: help install run count token status servers test container faults fuzz unit screenshots check fix lock clean
+=======
+.PHONY: help install run count token servers test container faults fuzz unit docs screenshots check fix lock clean
+>>>>>>> ac9226a (Define every error in errors.py, and make docs/problems.md from it)
 run: install ## run everything on this machine: make run PORT=8000 DATA_DIR=.local
 	@exec $(BIN)/python -m scripts.run --parent $$PPID
 
@@ -95,6 +99,9 @@ bench: .venv/.bench install ## measure it against what people would pick instead
 unit: .venv/.dev .venv/.nltk ## the unit tests alone: seconds, no servers, no network
 	@# without Hypothesis' plugin, which loads all of it to say nothing at the end
 	$(BIN)/python -m pytest -m "not slow" -p no:hypothesispytest $(filter-out tests/test_lean_imports.py,$(wildcard tests/test_*.py)) $(ARGS)
+
+docs: .venv/.dev ## docs/problems.md, from chalicelib/errors.py
+	$(BIN)/python -m scripts.problems
 
 screenshots: .venv/.dev install ## the pictures of the README, into docs/screenshots
 	$(BIN)/python -m scripts.screenshots $(ARGS)

@@ -22,10 +22,11 @@ from chalice.app import (
 )
 from chalice.app import Response as ChaliceResponse
 
-from chalicelib import jobs, metering, settings, sweeping
+from chalicelib import errors, jobs, metering, settings, submissions, sweeping
+from chalicelib.errors import Refused
 from chalicelib.events import inbound, publisher
-from chalicelib.http import access, evidence, negotiation, openapi, page, refusals, responses
-from chalicelib.http.responses import Answer, Refused
+from chalicelib.http import access, evidence, negotiation, openapi, page, responses
+from chalicelib.http.responses import Answer
 from chalicelib.http.schemas import Health, ListQuery, NoQuery, WordsQuery
 
 AUTH, ALLOW_ORIGIN = settings.load().auth, settings.load().allow_origin
@@ -123,7 +124,7 @@ def _bearer(request: Request) -> str:
 
 
 def _problem_of(error: BaseException) -> Answer:
-    refused = refusals.problem_for(error)
+    refused = errors.problem_for(error)
     if refused is None:
         logger.error("internal error", exc_info=error)
         return responses.problem(Refused("internal", "The fault is ours and has been logged."))
@@ -233,7 +234,7 @@ def submit_job() -> Answer:
     _query(NoQuery)
     responses.check_content(request.headers, responses.JSON)
     key = negotiation.idempotency_key(request.headers.get("idempotency-key"))
-    submission = responses.submission(responses.body(request.raw_body))
+    submission = submissions.read(responses.body(request.raw_body))
     asked = jobs.Request(submission, _owner(), key=key, request_id=_request_id(request))
     job, created = jobs.submit(asked)
     request.context["job_id"] = job.id
@@ -424,9 +425,9 @@ def submit_form() -> Answer:
     fields: dict[str, str] = {}
     try:
         fields, key = _form(request)
-        asked = jobs.Request(responses.submission(fields), _owner(), key=negotiation.idempotency_key(key))
+        asked = jobs.Request(submissions.read(fields), _owner(), key=negotiation.idempotency_key(key))
         job, created = jobs.submit(asked)
-    except (Refused, negotiation.InvalidHeader, jobs.KeyReused, jobs.Gone, jobs.Unavailable) as error:
+    except errors.WordcountsError as error:
         refused = _problem_of(error)
         return _page(refused.status, problem=responses.plain(refused), form=fields)
     publisher.tell_submitted(job.queue, int(created))

@@ -18,8 +18,9 @@ from chalicelib.analysis import evidence, words
 from chalicelib.analysis.cache import Cache
 from chalicelib.analysis.evidence import Evidence
 from chalicelib.analysis.words import Table
+from chalicelib.errors import Gone, HasEnded, KeyReused, NotFound, NotKept, RulesDiffer, StillRuns, Unavailable
 from chalicelib.store import records
-from chalicelib.store.records import Gone, Job, KeyReused, NotKept, Records, Unavailable
+from chalicelib.store.records import Job, Records
 from chalicelib.submissions import Submission
 
 __all__ = ["Gone", "HasEnded", "Job", "KeyReused", "NotFound", "NotKept", "RulesDiffer", "StillRuns", "Unavailable"]
@@ -29,22 +30,6 @@ MAX_WAIT = 20.0  # seconds that Prefer: wait may ask for; API Gateway gives up a
 OWNED_READ = 200  # records that one listing may read: a state is known from the record alone
 SWEEP_LIMIT = 1000  # jobs of one shard in one sweep
 _FAR = 10**14  # milliseconds since 1970: later than any job is due
-
-
-class NotFound(LookupError):
-    """No such job, or another owner's."""
-
-
-class HasEnded(Exception):
-    """The job has ended and cannot be canceled."""
-
-
-class RulesDiffer(Exception):
-    """The words of two jobs were counted by different rules."""
-
-
-class StillRuns(Exception):
-    """The job runs and cannot be erased."""
 
 
 class Request(msgspec.Struct, frozen=True):

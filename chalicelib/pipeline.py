@@ -17,8 +17,9 @@ from typing import Any
 from chalicelib import counting, extracting, fetching, queue, settings
 from chalicelib.analysis import evidence, words
 from chalicelib.aws import objects
+from chalicelib.errors import AttemptFailed, ErrorKind, Gone, Unavailable
 from chalicelib.store import records
-from chalicelib.store.records import Gone, Job, Records, Unavailable
+from chalicelib.store.records import Job, Records
 
 BACKOFF_SECONDS = 1.0  # before the first retry; doubles with each
 BACKOFF_MOST = 300.0
@@ -35,20 +36,6 @@ NLTK_TOO_SLOW = (
 )
 TOP = 10
 TITLE_MOST, WORD_MOST = 1000, 500  # characters shown of a title and of a top word; the table has the whole word
-
-TITLES = {
-    "address-refused": "The address is refused",
-    "dns-failed": "The name could not be resolved",
-    "connection-failed": "The connection failed",
-    "timeout": "The page took too long",
-    "too-large": "The page is too large",
-    "too-many-redirects": "Too many redirects",
-    "http-status": "The server answered with an error",
-    "not-text": "The page is not text",
-    "bad-encoding": "The text cannot be read",
-    "bad-selector": "The selector cannot be used",
-    "internal": "Something went wrong here",
-}
 
 
 @dataclass(slots=True)
@@ -76,13 +63,6 @@ class NotYet(Exception):
 
     def __init__(self, seconds: float, slots: int = 0, slot_at: str = "") -> None:
         self.seconds, self.slots, self.slot_at = seconds, slots, slot_at
-
-
-class _Failed(Exception):
-    def __init__(self, kind: str, detail: str, *, passing: bool = False, retry_after: float | None = None, **more: Any):
-        self.error = {"type": kind, "title": TITLES[kind], "detail": detail, **more}
-        self.passing = passing
-        self.retry_after = retry_after
 
 
 Gate = Callable[[Job, int], contextlib.AbstractContextManager[None]]  # of a job and the bytes of its page
@@ -125,17 +105,17 @@ def count_page(
         kept = _insist(lambda: store.retry(job, not_before=due, failed=False, slots=slots, slot_at=slot_at), lease_over)
         outcome.state, outcome.due_at = ("deferred", due) if kept else ("refused", None)
     except _OutOfTime:
-        late = _Failed("timeout", f"Not done within {lease * 0.8:.0f} seconds.", passing=True)
+        late = AttemptFailed(ErrorKind.TIMEOUT, f"The job did not finish within {lease * 0.8:.0f} seconds.")
         _give_up(store, job, late, outcome, lease_over)
     except MemoryError:
         raise  # the process is not to be trusted any more: it ends, and the job counts a failure
-    except _Failed as failure:
+    except AttemptFailed as failure:
         _give_up(store, job, failure, outcome, lease_over)
     except Gone:
         outcome.state = "refused"  # erased while its document was read
     except Exception as fault:  # noqa: BLE001 - a page that breaks our code ends with a reason; the log has the trace
         outcome.fault = fault
-        broken = _Failed("internal", "The service failed at this page; this has been logged.", passing=True)
+        broken = AttemptFailed(ErrorKind.INTERNAL, "The service failed at this page; this has been logged.")
         _give_up(store, job, broken, outcome, lease_over)
     else:
         with _clocked(outcome, "store"):
@@ -173,21 +153,14 @@ def _result(store: Records, job: Job, outcome: Outcome, gate: Gate) -> dict[str,
 def _finished(job: Job, source: "_Source", outcome: Outcome) -> dict[str, Any]:
     options = job.options
     with _clocked(outcome, "extract"):
-        try:
-            page = extracting.extract(
-                source.body,
-                source.content_type,
-                select=options.get("select"),
-                ignore=options.get("ignore"),
-                content=options.get("content", "all"),
-                content_language=source.content_language,
-            )
-        except extracting.BadSelector as error:
-            raise _Failed("bad-selector", str(error)) from None
-        except extracting.BadEncoding as error:
-            raise _Failed("bad-encoding", str(error)) from None
-        except extracting.NotText as error:
-            raise _Failed("not-text", str(error)) from None
+        page = extracting.extract(
+            source.body,
+            source.content_type,
+            select=options.get("select"),
+            ignore=options.get("ignore"),
+            content=options.get("content", "all"),
+            content_language=source.content_language,
+        )
     with _clocked(outcome, "count"):
         counted = _counted(page.text, page.language, options)
         made = _artifacts(counted, keep_text=options.get("keep_text", True))
@@ -236,7 +209,7 @@ def _counted(text: str, declared: str | None, options: dict[str, Any]) -> _Count
         with _time_limit(NLTK_SECONDS if rules == "nltk" else math.inf):
             segments = counting.segment(text, vote.language, words=rules, numbers=options.get("numbers", "drop"))
     except TimeoutError:
-        raise _Failed("timeout", NLTK_TOO_SLOW) from None
+        raise AttemptFailed(ErrorKind.TIMEOUT, NLTK_TOO_SLOW, transient=False) from None
     stop_words = frozenset[str]().union(*map(counting.stop_words, vote.shares))
     language = vote.language or ""
     table = words.table(segments.counts(), lambda word: words.fold(word, language) in stop_words, language)
@@ -277,10 +250,7 @@ def _source(store: Records, job: Job) -> _Source:
     if job.kind == "url":
         return _fetched(job)
     if job.kind == "object":
-        try:
-            found = objects.read(str(job.url), limit=settings.load().fetch_max_bytes)
-        except objects.ObjectError as error:
-            raise _Failed(error.kind, str(error), passing=error.passing) from None
+        found = objects.read(str(job.url), limit=settings.load().fetch_max_bytes)
         return _Source(found.body, found.content_type, url=job.url)
     content_type = "text/plain; charset=utf-8" if job.kind == "text" else "text/html; charset=utf-8"
     try:
@@ -298,13 +268,7 @@ def _fetched(job: Job) -> _Source:
         if requests > 1 or host != job.slot_at:
             _take_slot(job, requests, host, address)
 
-    try:
-        page = fetching.fetch(str(job.url), before_host=before_host)
-    except fetching.FetchError as error:
-        more = {} if error.status is None else {"status": error.status}
-        raise _Failed(
-            error.kind, error.detail, passing=error.transient, retry_after=error.retry_after, **more
-        ) from None
+    page = fetching.fetch(str(job.url), before_host=before_host)
     return _Source(page.body, page.content_type, page.url, page.status, page.content_language)
 
 
@@ -316,7 +280,7 @@ def _take_slot(job: Job, request: int, host: str, address: str) -> None:
     """
     slots = job.slots + request
     if slots > SLOTS:
-        raise _Failed("too-many-redirects", TOO_MANY_SLOTS)
+        raise AttemptFailed(ErrorKind.TOO_MANY_REDIRECTS, TOO_MANY_SLOTS)
     try:
         taken, wait = queue.host_slot(host, address, job.owner, bulk=job.queue == queue.BULK)
     except queue.QueueError:
@@ -328,15 +292,15 @@ def _take_slot(job: Job, request: int, host: str, address: str) -> None:
     time.sleep(wait)
 
 
-def _give_up(store: Records, job: Job, failure: _Failed, outcome: Outcome, lease_over: float) -> None:
-    """Fail the job, or give it back to be tried later when what failed may pass and tries are left."""
-    outcome.error = failure.error
-    if failure.passing and job.failures + 1 < settings.load().max_attempts:
+def _give_up(store: Records, job: Job, failure: AttemptFailed, outcome: Outcome, lease_over: float) -> None:
+    """Fail the job, or give it back to be tried later when the failure is transient and attempts are left."""
+    error = outcome.error = failure.recorded()
+    if failure.transient and job.failures + 1 < settings.load().max_attempts:
         later = store.now() + int(_pause(job.failures, failure.retry_after) * 1000)
         kept = _insist(lambda: store.retry(job, not_before=later), lease_over)
         outcome.state, outcome.due_at = ("retried", later) if kept else ("refused", None)
     else:
-        kept = _insist(lambda: store.fail(job, failure.error), lease_over)
+        kept = _insist(lambda: store.fail(job, error), lease_over)
         outcome.state = records.FAILED if kept else "refused"
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import msgspec
 
 from chalicelib import urls
+from chalicelib.errors import Fault, InvalidSubmission, Unreadable
 
 MAX_DOCUMENT_BYTES = 1_048_576  # of a text or HTML document, as UTF-8; larger ones come as objects
 MAX_OPTIONS_BYTES = 16_384  # of everything else a submission says
@@ -133,30 +134,6 @@ class Request(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
 PAGE_OPTIONS = ("select", "ignore", "content")  # of a page or a document: a plain text has no such parts
 COMMON_OPTIONS = ("language", "words", "numbers", "keep_text")
 OPTIONS = (*PAGE_OPTIONS, *COMMON_OPTIONS)
-
-
-class Fault(msgspec.Struct, frozen=True):
-    """One thing wrong: where (a JSON pointer) and what, in words."""
-
-    pointer: str
-    detail: str
-
-
-class InvalidSubmission(ValueError):
-    """What was sent cannot become a job; ``faults`` says why, each with its place."""
-
-    def __init__(self, *faults: Fault) -> None:
-        super().__init__("; ".join(f"{fault.pointer or 'the request'}: {fault.detail}" for fault in faults))
-        self.faults = faults
-
-
-class Unreadable(InvalidSubmission):
-    """What was sent is no JSON that could be a submission; ``kind`` is ``invalid-json`` or ``body-too-large``."""
-
-    def __init__(self, kind: str, detail: str) -> None:
-        super().__init__(Fault("", detail))
-        self.kind = kind
-        self.detail = detail
 
 
 class Submission(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import msgspec
 
 from chalicelib import jobs, queue, settings
+from chalicelib.errors import AttemptFailed, ErrorKind
 from chalicelib.jobs import Job
 from chalicelib.store import records
 from chalicelib.store.records import Records
@@ -17,11 +18,10 @@ from chalicelib.store.records import Records
 SWEEP_LIMIT = 1000  # jobs of one shard whose time has come, in one sweep
 PAGE = 250  # jobs of one shard of a queue about which Redis is asked at once
 
-WORKER_LOST = {
-    "type": "worker-lost",
-    "title": "The worker was lost",
-    "detail": "Two workers were lost while they had this job: the page may cost more memory or time than a worker has.",
-}
+WORKER_LOST = AttemptFailed(
+    ErrorKind.WORKER_LOST,
+    "Two workers were lost while they had this job: the page may cost more memory or time than a worker has.",
+).recorded()
 
 
 class Swept(msgspec.Struct):

@@ -11,6 +11,7 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
+from chalicelib import errors
 from chalicelib.http import schemas
 
 HERE = Path(__file__).parent
@@ -104,7 +105,7 @@ def _gateway(allow_origin: str) -> Any:
             headers["gatewayresponse.header.Retry-After"] = "'1'"
         if status == 401:
             headers["gatewayresponse.header.WWW-Authenticate"] = "'Bearer'"
-        problem = {"type": schemas.URN + name, "title": schemas.PROBLEMS[name][1]}
+        problem = {"type": schemas.URN + name, "title": errors.PROBLEMS[name].title}
         problem |= {"status": status} if status else {}
         said = json.dumps(detail[0]) if detail else "$context.error.messageString"
         body = f'{json.dumps(problem)[:-1]}, "detail": {said}}}'

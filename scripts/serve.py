@@ -36,6 +36,7 @@ from chalice.local import CustomLocalChalice, LocalChalice, LocalGateway
 from waitress.utilities import BadRequest
 
 from app import ALLOW_ORIGIN, AUTH, METHODS, app, logger
+from chalicelib.errors import Refused
 from chalicelib.http import access, responses
 
 IDLE_SECONDS = 75  # a kept connection may say nothing for so long
@@ -80,7 +81,7 @@ class Adapter:
             headers["Content-Type"] = environ["CONTENT_TYPE"]
         try:
             status, answered, body = self._answer(method, environ["REQUEST_URI"], headers, environ["wsgi.input"].read())
-        except responses.Refused as refused:
+        except Refused as refused:
             status, answered, body = refusal(refused, method, headers)
         if status in (204, 304):
             answered.pop("Content-Type", None)
@@ -94,7 +95,7 @@ class Adapter:
         # Chalice's gateway would cut the path at a ; or a #, which are as good as any other character of an id.
         target = quote(path, safe="/%", encoding="latin-1") + mark + query
         if target.startswith("//") or not self.gateway.serves(target):
-            raise responses.Refused("not-found", "There is no such path.")
+            raise Refused("not-found", "There is no such path.")
         known = method in METHODS
         # HEAD is asked as GET, so that it has GET's length; of an unknown method only what is allowed is of interest.
         asked = {"HEAD": "GET"}.get(method, method) if known else "OPTIONS"
@@ -102,12 +103,12 @@ class Adapter:
         answered, content = dict(returned["headers"]), returned["body"]
         if not known:
             allow = answered.get("Allow", "")
-            raise responses.Refused("method-not-allowed", f"Allowed methods: {allow}.", headers={"Allow": allow})
+            raise Refused("method-not-allowed", f"Allowed methods: {allow}.", headers={"Allow": allow})
         raw = base64.b64decode(content) if returned.get("isBase64Encoded") else content.encode()
         return returned["statusCode"], answered, raw
 
 
-def refusal(refused: responses.Refused, method: str, headers: Mapping[str, str]) -> Raw:
+def refusal(refused: Refused, method: str, headers: Mapping[str, str]) -> Raw:
     """What never reaches the app, answered and logged as the app's own refusals are."""
     answer = responses.problem(refused)
     shared = access.cors(CaseInsensitiveMapping(dict(headers)), method, ALLOW_ORIGIN, METHODS)
@@ -161,7 +162,7 @@ class Refusal(waitress.task.ErrorTask):  # type: ignore[misc]
     def execute(self) -> None:
         """Answer, and close the connection."""
         fault = self.request.error
-        refused = responses.Refused(_NAMES.get(fault.code, "invalid-request"), fault.body)
+        refused = Refused(_NAMES.get(fault.code, "invalid-request"), fault.body)
         headers = {name.replace("_", "-").title(): value for name, value in self.request.headers.items()}
         status, answered, body = refusal(refused, getattr(self.request, "command", ""), headers)
         self.status = f"{status} {HTTPStatus(status).phrase}"

@@ -9,10 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from chalicelib import submissions
+from chalicelib import errors, submissions
 from chalicelib.analysis import words
 from chalicelib.http import access, examples, negotiation, openapi, responses, schemas
-from chalicelib.http.responses import Refused
 from chalicelib.http.schemas import ListQuery, NoQuery, WordsQuery
 from chalicelib.store import records
 
@@ -20,7 +19,7 @@ JOB = msgspec.convert(examples.JOB, schemas.Job)
 
 
 def refused(name: str) -> Any:
-    return pytest.raises(Refused, check=lambda error: error.name == name)
+    return pytest.raises(errors.WordcountsError, check=lambda error: errors.problem_for(error).name == name)
 
 
 # --- headers ---
@@ -91,15 +90,17 @@ def test_entity_tags_are_compared_weakly() -> None:
     ],
 )
 def test_a_fault_is_said_in_words_and_not_in_the_validators(fields: dict[str, Any], pointer: str, said: str) -> None:
-    with pytest.raises(Refused) as caught:
-        responses.submission(fields)
-    assert [(error.pointer, error.detail) for error in caught.value.errors] == [(pointer, said)]
+    with pytest.raises(errors.InvalidSubmission) as caught:
+        submissions.read(fields)
+    assert [(error.pointer, error.detail) for error in caught.value.faults] == [(pointer, said)]
 
 
 def _faults(fields: dict[str, Any]) -> list[str]:
-    with pytest.raises(Refused) as caught:
-        responses.submission(fields)
-    answer = responses.problem(caught.value)
+    with pytest.raises(errors.InvalidSubmission) as caught:
+        submissions.read(fields)
+    problem = errors.problem_for(caught.value)
+    assert problem is not None
+    answer = responses.problem(problem)
     assert len(answer.body) < 10_000
     return [fault["pointer"] for fault in json.loads(answer.body)["errors"]]
 
@@ -323,13 +324,13 @@ def test_the_documents_examples_are_what_the_structs_take() -> None:
     for kind, example in examples.OF.items():
         assert msgspec.to_builtins(msgspec.convert(example, kind)) == example
     for example in examples.SUBMISSIONS.values():
-        responses.submission(example["value"])
+        submissions.read(example["value"])
 
 
 def test_every_problem_that_has_a_status_is_in_the_document() -> None:
     document = json.loads(openapi.document("/", auth="token"))
     said = json.dumps(document)
-    for name, (status, _) in schemas.PROBLEMS.items():
+    for name, (status, *_) in errors.PROBLEMS.items():
         if status not in (408, 414, 431):  # the server's own, before a path is known
             assert f"urn:wordcounts:problem:{name}`" in said, name
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import jobs
+from chalicelib import errors, jobs
 from chalicelib.aws import objects
 from chalicelib.events import inbound
 from chalicelib.events.inbound import Entry
@@ -139,7 +139,7 @@ def test_an_event_asks_for_a_job_and_its_id_is_the_key() -> None:
 
 @pytest.mark.parametrize("detail", [None, {}, [], {"url": ""}, {"url": "a.de", "text": "b"}, {"specversion": 1}])
 def test_an_event_that_is_no_submission_is_an_error_so_that_it_reaches_the_dead_letters(detail: object) -> None:
-    with pytest.raises(inbound.InvalidSubmission):
+    with pytest.raises(errors.InvalidSubmission):
         inbound.request({"id": "e1", "detail": detail}, Submitted())
 
 
@@ -289,7 +289,7 @@ def test_every_error_has_its_words() -> None:
         Gone(),
         Unavailable("x"),
         objects.ObjectError("too-large", "y"),
-        inbound.InvalidList("z"),
+        errors.InvalidList("z"),
     ):
         said = inbound.problem(error)
         assert said["type"]

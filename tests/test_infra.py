@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib import errors
 from chalicelib.http import schemas
 from chalicelib.store import records
 from infra import build, checks
@@ -134,7 +135,7 @@ def test_what_the_gateway_says_by_itself_is_a_problem() -> None:
         problem = json.loads(body.replace("$context.error.messageString", '"why"'))
         assert problem.get("status") == response.get("statusCode")
         assert {"type", "title", "detail"} <= set(problem)
-        assert problem["type"].removeprefix(schemas.URN) in schemas.PROBLEMS
+        assert problem["type"].removeprefix(schemas.URN) in errors.PROBLEMS
         headers = response["responseParameters"]
         assert headers["gatewayresponse.header.Content-Type"] == "'application/problem+json'"
         assert headers["gatewayresponse.header.Access-Control-Allow-Origin"] == "'https://example.com'"

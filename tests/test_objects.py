@@ -41,7 +41,7 @@ def test_a_file_of_the_inbox_is_read_within_the_limit(inbox: Path) -> None:
     assert objects.read(address, limit=5) == objects.Object(b"12345", "text/html")
     with pytest.raises(ObjectError) as error:
         objects.read(address, limit=4)
-    assert (error.value.kind, error.value.passing) == ("too-large", False)
+    assert (error.value.kind, error.value.transient) == ("too-large", False)
 
 
 @pytest.mark.parametrize("kind", ["outside", "dots", "link", "folder", "absent", "off"])

@@ -23,9 +23,9 @@ def by_boto3() -> dynamodb.Keys:
         found = session().get_credentials()
         frozen = found and found.get_frozen_credentials()
     except BotoCoreError as error:  # their source does not answer
-        raise dynamodb.Failed("NoCredentials", type(error).__name__, passing=True) from error
+        raise dynamodb.Failed("NoCredentials", type(error).__name__, transient=True) from error
     if frozen is None:
-        raise dynamodb.Failed("NoCredentials", passing=True)
+        raise dynamodb.Failed("NoCredentials", transient=True)
     return dynamodb.Keys(frozen.access_key, frozen.secret_key, frozen.token)
 
 

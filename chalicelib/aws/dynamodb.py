@@ -33,7 +33,7 @@ MAX_IN_FLIGHT = 16  # requests of a batch that wait for their answers at once
 API = "DynamoDB_20120810"  # what an operation's name begins with
 _json = msgspec.json.Encoder()  # bytes become base64, as DynamoDB wants them
 
-PASSING = frozenset(
+TRANSIENT = frozenset(
     {
         "ProvisionedThroughputExceededException",
         "ThrottlingException",
@@ -52,12 +52,12 @@ PASSING = frozenset(
 
 
 class Failed(Exception):
-    """DynamoDB's own word for why a call failed, or NoAnswer; ``passing`` when the same call may go through later."""
+    """DynamoDB's own word for why a call failed, or NoAnswer; ``transient`` when the same call may go through later."""
 
-    def __init__(self, code: str, detail: str = "", *, passing: bool) -> None:
+    def __init__(self, code: str, detail: str = "", *, transient: bool) -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
         self.code = code
-        self.passing = passing
+        self.transient = transient
 
 
 class Keys(msgspec.Struct, frozen=True):
@@ -89,7 +89,7 @@ class Client:
             try:
                 return _answer(*self._exchange(target, body))
             except Failed as error:
-                if not left or not error.passing or error.code == "ResourceNotFoundException":
+                if not left or not error.transient or error.code == "ResourceNotFoundException":
                     raise
             time.sleep(random.uniform(0.02, 0.1) * 2 ** (TRIES - 1 - left))  # noqa: S311
         raise AssertionError("the last try returns or raises")
@@ -146,7 +146,7 @@ class Client:
                 return self._receive(self._send(target, body, self._new_connection()))
             except OSError as error:
                 failure = error
-        raise Failed("NoAnswer", type(failure).__name__, passing=True) from failure
+        raise Failed("NoAnswer", type(failure).__name__, transient=True) from failure
 
     def _connection(self) -> socket.socket | None:
         """One that was used a moment ago, if there is one."""
@@ -217,7 +217,7 @@ def _answer(status: int, body: bytes) -> dict[str, Any]:
     said = answer if isinstance(answer, dict) else {}
     code = str(said.get("__type", f"HTTP {status}")).rpartition("#")[2]
     detail = str(said.get("message") or said.get("Message") or "")[:300]
-    raise Failed(code, detail, passing=code in PASSING or status >= 500 or status == 200)
+    raise Failed(code, detail, transient=code in TRANSIENT or status >= 500 or status == 200)
 
 
 def _with_bytes(value: Any) -> Any:
@@ -241,10 +241,10 @@ def by_boto3(client: Any, operation: str, arguments: Mapping[str, Any]) -> dict[
         code = error.response["Error"]["Code"]
         status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
         raise Failed(
-            code, error.response["Error"].get("Message", ""), passing=code in PASSING or status >= 500
+            code, error.response["Error"].get("Message", ""), transient=code in TRANSIENT or status >= 500
         ) from error
     except BotoCoreError as error:
-        raise Failed("NoAnswer", type(error).__name__, passing=True) from error
+        raise Failed("NoAnswer", type(error).__name__, transient=True) from error
     return answer
 
 

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, quote, unquote, unquote_plus, urlsplit
 import msgspec
 
 from chalicelib import settings
+from chalicelib.errors import AttemptFailed
 
 INBOX = "inbox"  # the bucket's name that the folder INBOX_DIR goes by
 CHUNK_BYTES = 1_048_576  # of a list, in one request: a slow reader holds no connection open
@@ -27,13 +28,11 @@ TYPES = {
 _ABSENT = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NoSuchBucket", "NotFound"})
 
 
-class ObjectError(Exception):
-    """An object that cannot be read: ``kind`` is an error type of the API, ``passing`` whether a later try may do."""
+class ObjectError(AttemptFailed):
+    """An object that cannot be read; ``absent`` where it is not there at all."""
 
-    def __init__(self, kind: str, detail: str, *, passing: bool = False, absent: bool = False) -> None:
-        super().__init__(detail)
-        self.kind = kind
-        self.passing = passing
+    def __init__(self, kind: str, detail: str, *, transient: bool = False, absent: bool = False) -> None:
+        super().__init__(kind, detail, transient=transient)
         self.absent = absent
 
 
@@ -260,11 +259,11 @@ def _s3_errors() -> Iterator[None]:
         status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
         if code in ("PreconditionFailed", "412"):
             raise ObjectError("http-status", "The object was replaced while it was read.") from error
-        passing = status >= 500 or status == 429
-        kind = "connection-failed" if passing else "http-status"
-        raise ObjectError(kind, f"S3 answered {code}.", passing=passing, absent=code in _ABSENT) from error
+        transient = status >= 500 or status == 429
+        kind = "connection-failed" if transient else "http-status"
+        raise ObjectError(kind, f"S3 answered {code}.", transient=transient, absent=code in _ABSENT) from error
     except BotoCoreError as error:
-        raise ObjectError("connection-failed", f"S3 did not answer: {type(error).__name__}.", passing=True) from error
+        raise ObjectError("connection-failed", f"S3 did not answer: {type(error).__name__}.", transient=True) from error
 
 
 def _within(body: bytes, limit: int) -> bytes:

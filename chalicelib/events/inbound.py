@@ -18,10 +18,11 @@ from aws_lambda_powertools import Logger
 from chalicelib import submissions
 from chalicelib.aws import objects
 from chalicelib.aws.objects import ObjectError, Place
+from chalicelib.errors import Fault, Gone, InvalidList, InvalidSubmission, Refused, Unavailable, problem_for
 from chalicelib.events import lists
-from chalicelib.events.lists import InvalidList, Position
-from chalicelib.store.records import Gone, Job, KeyReused, Unavailable
-from chalicelib.submissions import Fault, InvalidSubmission, Submission, Unreadable
+from chalicelib.events.lists import Position
+from chalicelib.store.records import Job
+from chalicelib.submissions import Submission
 
 REQUESTED = "Word Count Requested"
 REPORTS, PROGRESS = "reports/", "progress/"  # prefixes of our own objects beside those that were dropped
@@ -113,21 +114,9 @@ def _one(entry: Entry, submit: Submit) -> str | None:
 
 def problem(error: Exception) -> dict[str, Any]:
     """Why there is no job, as HTTP's problems have it: type, detail and for a submission its errors."""
-    match error:
-        case Unreadable():
-            return {"type": error.kind, "detail": error.detail}
-        case InvalidSubmission():
-            errors = [{"pointer": fault.pointer, "detail": fault.detail} for fault in error.faults]
-            return {"type": "invalid-submission", "detail": str(error), "errors": errors}
-        case KeyReused():
-            return {"type": "idempotency-key-reused", "detail": "Another request was made under this key."}
-        case Gone():
-            return {"type": "gone", "detail": "The job was erased."}
-        case InvalidList():
-            return {"type": "invalid-list", "detail": str(error)}
-        case ObjectError():
-            return {"type": error.kind, "detail": str(error)}
-    return {"type": "unavailable", "detail": str(error)}
+    refused = problem_for(error) or Refused("unavailable", str(error))
+    told: dict[str, Any] = {"type": refused.name, "detail": refused.detail}
+    return {**told, "errors": msgspec.to_builtins(refused.errors)} if refused.errors else told
 
 
 # --- S3 ---

@@ -11,15 +11,12 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from chalicelib import submissions
-from chalicelib.submissions import Fault, InvalidSubmission, Submission
+from chalicelib.errors import Fault, InvalidList, InvalidSubmission, Unreadable
+from chalicelib.submissions import Submission
 
 GZIP = b"\x1f\x8b"  # what its files begin with
 BROKEN = 100  # records with an open quote, after which a record has one line: each costs RECORD_BYTES to find
 RECORD_BYTES = 32_768  # of a line of addresses or a CSV record, which may have several lines
-
-
-class InvalidList(ValueError):
-    """The list cannot be read at all; the message says why."""
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -61,7 +58,7 @@ def read(kind: str, chunks: Iterable[bytes], position: Position = START) -> Iter
 def _of_line(kind: str, line: bytes | None) -> Submission:
     if line is None:
         limit = submissions.MAX_BODY_BYTES if kind == "jsonl" else RECORD_BYTES
-        raise submissions.Unreadable("body-too-large", f"The line is longer than {limit} bytes.")
+        raise Unreadable("body-too-large", f"The line is longer than {limit} bytes.")
     if kind == "jsonl":
         return _submission(submissions.decode(line))
     try:

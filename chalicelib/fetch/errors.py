@@ -1,30 +1,11 @@
 """Why a fetch gave no page."""
 
+from chalicelib.errors import AttemptFailed
 from chalicelib.net.http1 import BadAnswer
 
 
-class FetchError(Exception):
-    """No page: ``kind`` is an error type of docs/problems.md, ``detail`` a sentence for people.
-
-    ``status`` is the server's where it answered, ``retry_after`` the seconds that it asked for, ``transient`` says
-    whether another attempt may succeed.
-    """
-
-    def __init__(
-        self,
-        kind: str,
-        detail: str,
-        *,
-        status: int | None = None,
-        retry_after: float | None = None,
-        transient: bool = False,
-    ) -> None:
-        super().__init__(f"{kind}: {detail}")
-        self.kind = kind
-        self.detail = detail
-        self.status = status
-        self.retry_after = retry_after
-        self.transient = transient
+class FetchError(AttemptFailed):
+    """No page: its kind, a sentence, and what the server asked for."""
 
 
 def broken(detail: str, *, transient: bool = False) -> FetchError:

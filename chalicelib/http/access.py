@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from chalicelib.http.responses import Refused
+from chalicelib.errors import Refused
 from chalicelib.metering import Meter
 
 Headers = Mapping[str, str]

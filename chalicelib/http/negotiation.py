@@ -6,6 +6,8 @@ What a standard says to ignore is ignored; nothing here raises but ``InvalidHead
 import re
 from collections.abc import Sequence
 
+from chalicelib.errors import InvalidHeader
+
 _Q = re.compile(r"(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", re.ASCII)
 # No white space before the name: findall would look through a long run of it from each of its characters.
 _PREFERENCE = re.compile(
@@ -14,10 +16,6 @@ _PREFERENCE = re.compile(
 _LONGEST = 1000  # characters of Prefer that are read; what it may hold takes twenty
 _ETAG = re.compile(r'(?:W/)?("[^"]*")')
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
-
-
-class InvalidHeader(ValueError):
-    """A header that must not be ignored cannot be used; the message says what was expected."""
 
 
 def acceptable(accept: str | None, offered: Sequence[str]) -> str | None:

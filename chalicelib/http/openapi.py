@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from chalicelib.errors import PROBLEMS
 from chalicelib.http import examples
 from chalicelib.http.evidence import (
     TEXT,
@@ -17,7 +18,7 @@ from chalicelib.http.evidence import (
     TextQuery,
 )
 from chalicelib.http.responses import CSV, JSON, PROBLEM
-from chalicelib.http.schemas import PROBLEMS, URN, Health, Job, Jobs, ListQuery, Problem, Words, WordsQuery
+from chalicelib.http.schemas import URN, Health, Job, Jobs, ListQuery, Problem, Words, WordsQuery
 from chalicelib.submissions import COMMON_OPTIONS, PAGE_OPTIONS, Request
 
 REFERENCE = "#/components/schemas/{name}"
@@ -136,14 +137,14 @@ def _problems(*statuses: int) -> dict[str, Any]:
 
 
 def _problem(status: int) -> dict[str, Any]:
-    names = [name for name, (number, _) in PROBLEMS.items() if number == status]
+    names = [name for name, kind in PROBLEMS.items() if kind.status == status]
     kinds = ", ".join(f"`{URN}{name}`" for name in names)
     shown = {
-        name: {"value": {"type": URN + name, "title": PROBLEMS[name][1], "status": status, "detail": "…"}}
+        name: {"value": {"type": URN + name, "title": PROBLEMS[name].title, "status": status, "detail": "…"}}
         for name in names
     }
     made: dict[str, Any] = {
-        "description": f"{PROBLEMS[names[0]][1]}: {kinds}" + (", or why the job failed" if status == 409 else ""),
+        "description": f"{PROBLEMS[names[0]].title}: {kinds}" + (", or why the job failed" if status == 409 else ""),
         "content": {PROBLEM: {"schema": _ref(Problem), "examples": shown}},
     }
     header = {405: "Allow", 429: "Retry-After", 503: "Retry-After"}.get(status)

@@ -18,9 +18,9 @@ from msgspec import UNSET, Struct, UnsetType
 
 from chalicelib import submissions
 from chalicelib.analysis import words
+from chalicelib.errors import PROBLEMS, ProblemError, Refused
 from chalicelib.http import negotiation
 from chalicelib.http.schemas import (
-    PROBLEMS,
     URN,
     Job,
     JobError,
@@ -28,12 +28,10 @@ from chalicelib.http.schemas import (
     Options,
     Page,
     Problem,
-    ProblemError,
     TopWord,
     Totals,
     WordsQuery,
 )
-from chalicelib.submissions import Fault, InvalidSubmission, Submission
 
 JSON, CSV, PROBLEM = "application/json", "text/csv", "application/problem+json"
 FORM = "application/x-www-form-urlencoded"
@@ -53,26 +51,6 @@ class Answer(msgspec.Struct):
     headers: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-class Refused(Exception):
-    """The request ends here, with this problem."""
-
-    def __init__(
-        self,
-        name: str,
-        detail: str,
-        *,
-        errors: Iterable[ProblemError] = (),
-        headers: Mapping[str, str] | None = None,
-        error: JobError | None = None,
-    ) -> None:
-        super().__init__(detail)
-        self.name = name
-        self.detail = detail
-        self.errors = list(errors)
-        self.headers = dict(headers or {})
-        self.error = error  # of a failed job: then the problem is that error, whatever the name
-
-
 _encode = msgspec.json.Encoder().encode
 
 
@@ -83,7 +61,7 @@ def answer(status: int, body: Struct, more: Mapping[str, str] | None = None) -> 
 
 def problem(refused: Refused) -> Answer:
     """The problem that a refusal is."""
-    status, title = PROBLEMS[refused.name]
+    status, title, _ = PROBLEMS[refused.name]
     body = Problem(type=URN + refused.name, title=title, status=status, detail=refused.detail)
     if refused.error is not None:
         body.type, body.title, body.error = URN + refused.error.type, refused.error.title, refused.error
@@ -238,21 +216,9 @@ def _bad_parameter(name: str, detail: str) -> NoReturn:
 
 def body(raw: bytes) -> object:
     """The JSON of a submission's body. Refused: not UTF-8, not JSON, a name twice, too deep, too large."""
-    try:
-        value = submissions.decode(raw)
-        submissions.check_sizes(value)
-    except submissions.Unreadable as error:
-        raise Refused(error.kind, error.detail) from None
+    value = submissions.decode(raw)
+    submissions.check_sizes(value)
     return value
-
-
-def submission(fields: object) -> Submission:
-    """What a decoded body or form submits; refused with its faults."""
-    try:
-        return submissions.read(fields)
-    except InvalidSubmission as error:
-        errors = [ProblemError(pointer=fault.pointer, detail=fault.detail) for fault in error.faults]
-        raise Refused("invalid-submission", _sentence(error.faults), errors=errors) from None
 
 
 def check_content(given: Mapping[str, str], media_type: str) -> None:
@@ -269,10 +235,6 @@ def check_form(raw: bytes) -> None:
     """Refuse a larger form than can hold a submission."""
     if len(raw) > submissions.MAX_BODY_BYTES:
         raise Refused("body-too-large", f"A form may have {submissions.MAX_BODY_BYTES} bytes.")
-
-
-def _sentence(faults: Sequence[Fault]) -> str:
-    return "; ".join(f"{fault.pointer.lstrip('/') or 'the submission'}: {fault.detail}" for fault in faults)
 
 
 # --- cursors and pages ---

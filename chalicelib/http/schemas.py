@@ -4,54 +4,11 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from chalicelib.errors import ErrorKind, ProblemError
+
 URN = "urn:wordcounts:problem:"
 
-# Every problem with its status and title; docs/problems.md says of each what it means and what to do.
-PROBLEMS = {
-    "invalid-request": (400, "The request is malformed"),
-    "invalid-json": (400, "The body is not usable JSON"),
-    "invalid-parameter": (400, "A parameter is not valid"),
-    "invalid-header": (400, "A header is not valid"),
-    "unauthorized": (401, "A valid token is needed"),
-    "forbidden": (403, "This is not allowed"),
-    "not-found": (404, "There is nothing here"),
-    "method-not-allowed": (405, "This method is not served here"),
-    "not-acceptable": (406, "No acceptable representation"),
-    "request-timeout": (408, "The request took too long"),
-    "job-ended": (409, "The job has ended"),
-    "job-running": (409, "The job is running"),
-    "job-failed": (409, "The job failed"),
-    "text-not-kept": (409, "The text was not kept"),
-    "rules-differ": (409, "The jobs were counted by different rules"),
-    "job-canceled": (409, "The job was canceled"),
-    "gone": (410, "The job is gone"),
-    "body-too-large": (413, "The body is too large"),
-    "unsupported-media-type": (415, "This content type is not read"),
-    "misdirected": (421, "This host is not served here"),
-    "invalid-submission": (422, "The submission is not valid"),
-    "idempotency-key-reused": (422, "The idempotency key was used for another request"),
-    "rate-limited": (429, "Too many requests"),
-    "headers-too-large": (431, "The headers are too large"),
-    "internal": (500, "Something went wrong here"),
-    "unavailable": (503, "The service cannot do this now"),
-}
-
-
 State = Literal["queued", "running", "succeeded", "failed", "canceled"]
-ErrorType = Literal[
-    "address-refused",
-    "dns-failed",
-    "connection-failed",
-    "timeout",
-    "too-large",
-    "too-many-redirects",
-    "http-status",
-    "not-text",
-    "bad-encoding",
-    "bad-selector",
-    "worker-lost",
-    "internal",
-]
 Id = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="128 bits in hexadecimal digits.")]
 Time = Annotated[
     str, Meta(description="RFC 3339, in UTC with milliseconds.", extra_json_schema={"format": "date-time"})
@@ -109,7 +66,7 @@ class Options(Struct, kw_only=True, omit_defaults=True):
 class JobError(Struct, kw_only=True):
     """Why a job failed; `status` is what the page's server answered, with `http-status`."""
 
-    type: ErrorType
+    type: ErrorKind
     title: str
     detail: str
     status: int | UnsetType = UNSET
@@ -170,15 +127,6 @@ class Health(Struct, kw_only=True):
 
     status: Literal["ok", "degraded", "unavailable"]
     checks: dict[str, Literal["ok", "away", "no-table"]]
-
-
-class ProblemError(Struct, kw_only=True, omit_defaults=True):
-    """One thing that is wrong, and where: a JSON pointer into the body, a query parameter or a header."""
-
-    detail: str
-    pointer: str | UnsetType = UNSET
-    parameter: str | UnsetType = UNSET
-    header: str | UnsetType = UNSET
 
 
 class Problem(Struct, kw_only=True, omit_defaults=True):

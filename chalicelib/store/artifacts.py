@@ -10,14 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from chalicelib.aws import objects
+from chalicelib.errors import Gone, NotKept, Unavailable
 from chalicelib.store.job import Job, key, pk, values
-from chalicelib.store.table import Gone, RecordError, Table, Unavailable, under
+from chalicelib.store.table import Table, under
 
 PIECE_BYTES = 350_000  # DynamoDB's items end at 400 KB
-
-
-class NotKept(RecordError):
-    """The job has no such artifact: it was submitted so, or is older than the artifact."""
 
 
 class Packed(NamedTuple):

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from chalicelib.aws import credentials, dynamodb
+from chalicelib.errors import Gone, KeyReused, NoTable, NotKept, RecordError, Unavailable
 from chalicelib.store.access_tokens import AccessTokens
-from chalicelib.store.artifacts import NotKept, Packed, Pieces, packed
+from chalicelib.store.artifacts import Packed, Pieces, packed
 from chalicelib.store.clock import Clock
 from chalicelib.store.job import (
     CANCELED,
@@ -40,11 +41,6 @@ from chalicelib.store.table import (
     TABLE,
     TTL_ATTRIBUTE,
     ConditionFailed,
-    Gone,
-    KeyReused,
-    NoTable,
-    RecordError,
-    Unavailable,
     create_table,
 )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from chalicelib.aws import dynamodb
+from chalicelib.errors import NoTable, Unavailable
 from chalicelib.store.clock import Clock
 from chalicelib.store.job import Job, job_of, key, pk, plain, values
 
@@ -46,26 +47,6 @@ TABLE: dict[str, Any] = {
     "BillingMode": "PAY_PER_REQUEST",
 }
 TTL_ATTRIBUTE = "expires_at"
-
-
-class RecordError(Exception):
-    """What keeps a record from being read or written as asked."""
-
-
-class Unavailable(RecordError):
-    """DynamoDB throttles, is away or did not answer in time: the same call may go through later."""
-
-
-class NoTable(Unavailable):
-    """The table that the settings name is not there: nothing will go through until somebody makes it."""
-
-
-class Gone(RecordError):
-    """The job was here and is expired or erased."""
-
-
-class KeyReused(RecordError):
-    """Another request was made under this idempotency key."""
 
 
 class ConditionFailed(Exception):
@@ -164,7 +145,7 @@ class Table:
                 raise ConditionFailed from None
             if error.code == "ResourceNotFoundException":
                 raise NoTable(f"There is no table {self.table_name}: is TABLE_NAME right?") from error
-            if error.passing:
+            if error.transient:
                 raise Unavailable(f"DynamoDB does not serve: {error}") from error
             raise
 

@@ -2,17 +2,28 @@
 
 import re
 
+from chalicelib.errors import AttemptFailed, ErrorKind
 
-class BadEncoding(ValueError):
+
+class BadEncoding(AttemptFailed):
     """The page declares an encoding that no browser reads as text any more (WHATWG calls it *replacement*)."""
 
+    def __init__(self, detail: str) -> None:
+        super().__init__(ErrorKind.BAD_ENCODING, detail)
 
-class BadSelector(ValueError):
+
+class BadSelector(AttemptFailed):
     """``select`` or ``ignore`` is no CSS selector, or costs more than a job may take; the message says which."""
 
+    def __init__(self, detail: str) -> None:
+        super().__init__(ErrorKind.BAD_SELECTOR, detail)
 
-class NotText(ValueError):
+
+class NotText(AttemptFailed):
     """The document is of a type that is not read; the message names it and those that are."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(ErrorKind.NOT_TEXT, detail)
 
 
 ACCEPTED = "HTML, XHTML, XML, RSS, Atom and plain text (text/*)"

@@ -138,7 +138,7 @@ def test_arguments_and_answers_are_boto3s_bytes_and_all() -> None:
 def test_a_condition_that_fails_is_said_at_once() -> None:
     with server(lambda *_: REFUSED) as (client, seen), pytest.raises(dynamodb.Failed) as caught:
         client.call("put_item", {})
-    assert (caught.value.code, caught.value.passing, len(seen)) == ("ConditionalCheckFailedException", False, 1)
+    assert (caught.value.code, caught.value.transient, len(seen)) == ("ConditionalCheckFailedException", False, 1)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_condition_that_fails_is_said_at_once() -> None:
 def test_what_may_pass_is_tried_three_times_and_then_said(answer: bytes) -> None:
     with server(lambda *_: answer, keep=False) as (client, seen), pytest.raises(dynamodb.Failed) as caught:
         client.call("put_item", {})
-    assert caught.value.passing
+    assert caught.value.transient
     assert len(seen) == dynamodb.TRIES
 
 
@@ -171,7 +171,7 @@ def test_nobody_there_is_a_failure_that_may_pass() -> None:
     client = dynamodb.Client("http://127.0.0.1:9", "us-east-1", lambda: dynamodb.Keys("a", "b"))
     with pytest.raises(dynamodb.Failed, match="NoAnswer: ConnectionRefusedError") as caught:
         client.call("put_item", {})
-    assert caught.value.passing
+    assert caught.value.transient
 
 
 def test_a_server_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -391,7 +391,7 @@ def test_keys_that_cannot_be_had_now_are_a_failure_that_may_pass(monkeypatch: py
         with pytest.raises(dynamodb.Failed, match="NoCredentials: MetadataRetrievalError") as caught:
             client.call("put_item", {})
         assert client.put_many([{}] * 100) == [None] * 100
-    assert caught.value.passing
+    assert caught.value.transient
     assert seen == []
 
 

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from chalice.test import Client
 
-from chalicelib import jobs, pipeline, queue
+from chalicelib import errors, jobs, pipeline, queue
 from chalicelib.events import inbound
 from tests import websites
 from tests.conftest import Table
@@ -152,7 +152,7 @@ def by_eventbridge(client: Client, asked: Sequence[dict[str, Any]], _: pytest.Mo
         event["id"] = f"event-{number}"
         try:
             told.append(client.lambda_.invoke("requested", event).payload)
-        except inbound.InvalidSubmission as error:
+        except errors.InvalidSubmission as error:
             told.append({"error": inbound.problem(error)})
     return told
 

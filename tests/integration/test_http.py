@@ -665,4 +665,3 @@ def test_the_states_of_the_schema_are_those_of_the_records() -> None:
     assert set(get_args(schemas.State)) == set(records.STATES)
     assert responses.ENDED == records.TERMINAL
     assert responses.JOB_ID.pattern == queue.JOB_ID.pattern
-    assert set(get_args(schemas.ErrorType)) == {*pipeline.TITLES, "worker-lost"}

@@ -59,16 +59,13 @@ def test_the_lines_of_python_work(url: str, monkeypatch: pytest.MonkeyPatch, cap
 
 
 def test_every_problem_is_described_once() -> None:
-    from typing import get_args
-
-    from chalicelib.http import schemas
+    from chalicelib import errors
+    from scripts import problems
 
     text = (conftest.ROOT / "docs" / "problems.md").read_text()
-    requests, jobs = text.split("## Of jobs")
-    assert re.findall(r"^### ([a-z-]+)", requests, re.MULTILINE) == list(schemas.PROBLEMS)
-    assert set(re.findall(r"^### ([a-z-]+)", jobs, re.MULTILINE)) == set(get_args(schemas.ErrorType))
-    for name, (status, title) in schemas.PROBLEMS.items():
-        assert f"### {name}\n\n`{status}` {title}. " in requests
+    assert text == problems.document(), "make docs"
+    for name in (*errors.PROBLEMS, *errors.ErrorKind):
+        assert f"### {name}" in text
 
 
 def test_what_the_page_names_is_there() -> None:

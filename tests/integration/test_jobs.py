@@ -22,7 +22,7 @@ def lossy(redis_url: str, dynalite_table: Any, monkeypatch: pytest.MonkeyPatch) 
         answer = exchange(self, target, body)
         if lose.get(target, 0) > 0:
             lose[target] -= 1
-            raise dynamodb.Failed("NoAnswer", passing=True)
+            raise dynamodb.Failed("NoAnswer", transient=True)
         return answer
 
     monkeypatch.setattr(dynamodb.Client, "_exchange", sometimes)

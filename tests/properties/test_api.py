@@ -6,9 +6,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib import submissions
+from chalicelib import errors, submissions
 from chalicelib.http import negotiation, responses
-from chalicelib.http.responses import Refused
 from chalicelib.http.schemas import ListQuery, WordsQuery
 from tests.test_api import page
 
@@ -28,8 +27,8 @@ def test_any_body_is_json_or_refused(raw: bytes) -> None:
     problems: list[responses.Answer] = []
     try:
         responses.body(raw)
-    except Refused as error:
-        problems.append(responses.problem(error))
+    except errors.Unreadable as error:
+        problems.append(responses.problem(errors.problem_for(error)))
     assert all(problem.status in (400, 413) for problem in problems)
 
 
@@ -44,9 +43,9 @@ JSON = st.recursive(
 def test_any_object_is_a_submission_or_refused_with_places(fields: dict[str, Any]) -> None:
     problems: list[dict[str, Any]] = []
     try:
-        responses.submission(fields)
-    except Refused as error:
-        problems.append(json.loads(responses.problem(error).body))
+        submissions.read(fields)
+    except errors.InvalidSubmission as error:
+        problems.append(json.loads(responses.problem(errors.problem_for(error)).body))
     for problem in problems:
         assert problem["status"] == 422
         assert all(fault["pointer"] == "" or fault["pointer"].startswith("/") for fault in problem["errors"])
