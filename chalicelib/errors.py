@@ -73,7 +73,7 @@ class ErrorKind(StrEnum):
     WORKER_LOST = (
         "worker-lost",
         "The worker was lost",
-        "Each worker that took the job was lost while it ran.",
+        "Two workers were lost while they had the job.",
         True,
     )
     INTERNAL = "internal", "Something went wrong here", "A fault of the service. Tried again.", True
