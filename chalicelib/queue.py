@@ -191,7 +191,10 @@ def end_sweep(cursors: Mapping[str, tuple[int, str] | None], pause: float) -> No
         pipeline.delete(_sweep("cursors"))
         if kept:
             pipeline.hset(_sweep("cursors"), mapping=kept)
-        pipeline.pexpire(_sweep("lock"), max(1, int(pause * 1000)))
+        if pause:
+            pipeline.pexpire(_sweep("lock"), int(pause * 1000))
+        else:
+            pipeline.delete(_sweep("lock"))
         pipeline.execute()
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib import jobs, submissions
 from chalicelib.store import records
+from infra import build
 from tests import websites
 from tests.conftest import Table, require
 from tests.container import engine
@@ -63,7 +64,7 @@ def pages() -> Iterator[str]:
 @pytest.fixture
 def start(
     image: str, redis_url: str, dynalite_table: Table, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[], Container]]:
+) -> Iterator[Callable[..., Container]]:
     """Starts a worker container as Fargate would: every limit set, nothing given but the settings."""
     monkeypatch.setenv("QUEUE_NAME", f"container-{uuid.uuid4().hex[:8]}")
     names = []
@@ -80,11 +81,12 @@ def start(
         "AWS_SECRET_ACCESS_KEY": "local",
     }
 
-    def run() -> Container:
+    def run(memory: int = MEMORY, workers: str = WORKERS) -> Container:
         name = f"wordcounts-test-{uuid.uuid4().hex[:8]}"
         names.append(name)
-        limits = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--memory", str(MEMORY)]
-        settings = [argument for pair in given.items() for argument in ("--env", "=".join(pair))]
+        limits = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--memory", str(memory)]
+        chosen = {**given, "WORKER_PROCESSES": workers}
+        settings = [argument for pair in chosen.items() for argument in ("--env", "=".join(pair))]
         engine.podman("run", "--detach", "--name", name, "--network", "host", *limits, *settings, image)
         container = Container(name, lambda: "".join(output(name)))
         until(lambda: engine.podman("healthcheck", "run", name, check=False).returncode == 0, container)
@@ -167,6 +169,35 @@ def test_sigterm_under_load_ends_soon_strands_nothing_and_the_next_container_fin
     finished = jobs.table().get_many([job.id for job in submitted]).values()
     assert {job.attempt for job in finished} == {1}, "a job that was stopped in time is not counted twice"
     assert peak_bytes(following) < MEMORY
+
+
+class WorstPages(websites.Site):
+    """Any path: a page of 5 MB, of the kinds that cost most memory: short words, all different words, deep markup."""
+
+    def page(self, path: str) -> tuple[int, str, bytes]:
+        kind = int(path.rpartition("/")[2]) % 3
+        if kind == 0:
+            body = b"<p>" + b"ab " * 1_666_000
+        elif kind == 1:
+            body = b"<p>" + b" ".join(b"w%xy" % n for n in range(640_000))
+        else:
+            body = b"<div><b>a</b> c" * 330_000
+        return 200, "text/html; charset=utf-8", body[:4_999_000]
+
+
+def test_a_task_full_of_the_worst_pages_at_once_loses_no_worker(start: Callable[..., Container]) -> None:
+    task = build.load("pool.yaml")["Resources"]["_Pool_Task"]["Properties"]
+    memory, workers = int(task["Memory"]) << 20, str(build.POOLS["Interactive"]["_PROCESSES_"])
+    with websites.serving(WorstPages) as address:
+        container = start(memory, workers)
+        submitted = [submit(f"{address}/{number}") for number in range(32)]
+        until(lambda: set(states(submitted)) == {records.SUCCEEDED}, container, seconds=400)
+    ended = jobs.table().get_many([job.id for job in submitted]).values()
+    assert {job.failures for job in ended} == {0}, "a worker died"
+    assert not container.was_out_of_memory()
+    peak = peak_bytes(container)
+    print(f"32 pages of 5 MB at once: {peak / 1e6:.0f} MB at most")
+    assert peak < memory
 
 
 def peak_bytes(container: Container) -> int:
