@@ -53,11 +53,7 @@ install: .venv/.local .venv/.nltk node_modules/.made $(PAGE) ## make all that `m
 
 # --- run ---
 
-<<<<<<< HEAD
-.PHONY: help install run count token status servers test container faults fuzz unit screenshots check fix lock clean
-=======
-.PHONY: help install run count token servers test container faults fuzz unit docs screenshots check fix lock clean
->>>>>>> ac9226a (Define every error in errors.py, and make docs/problems.md from it)
+.PHONY: help install run count token status servers test container faults fuzz unit docs screenshots check fix lock clean
 run: install ## run everything on this machine: make run PORT=8000 DATA_DIR=.local
 	@exec $(BIN)/python -m scripts.run --parent $$PPID
 
