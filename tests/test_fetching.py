@@ -14,7 +14,9 @@ import pytest
 import requests
 
 from chalicelib import fetching
+from chalicelib.fetch import gate
 from chalicelib.fetching import FetchError, fetch
+from chalicelib.text import kinds
 from tests.conftest import SHARED, require
 
 PUBLIC = "93.184.215.14"
@@ -273,7 +275,7 @@ def test_a_look_up_that_hangs_ends_with_the_deadline(
 @pytest.mark.slow
 def test_look_ups_that_hang_are_bounded_in_number(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FETCH_DEADLINE", "0.02")
-    monkeypatch.setattr(fetching, "_look_ups", threading.BoundedSemaphore(3))
+    monkeypatch.setattr(gate, "_look_ups", threading.BoundedSemaphore(3))
     over = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: over.wait(5))
     before = threading.active_count()
@@ -364,4 +366,4 @@ def test_retry_after_as_a_date_counts_from_now() -> None:
     }.items(),
 )
 def test_a_content_type_is_read_as_browsers_read_it(header: str, media_type: str) -> None:
-    assert fetching._media_type(header) == media_type
+    assert kinds.media_type(header) == media_type

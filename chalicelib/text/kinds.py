@@ -31,6 +31,7 @@ _XML = re.compile(r"(?:text/|application/(?:[^/]+\+)?)xml")
 _PROGRAMS = ("text/css", "text/ecmascript", "text/javascript")
 _SAYS_NOTHING = ("", "*/*", "unknown/unknown", "application/unknown")  # the WHATWG's list: such a page is HTML
 _HEADER_VALUE = re.compile(r"""(?:[^,"]|"[^"]*"?)+""")  # a comma within quotes parts nothing
+_MEDIA_TYPE = re.compile(r"[!#$&^_.+*a-z0-9-]+/[!#$&^_.+*a-z0-9-]+")
 _CHARSET = re.compile(r"""charset\s*=\s*(?:"([^"]*)"?|([^\s;"]+))""", re.I)
 
 
@@ -43,6 +44,13 @@ def read_content_type(header: str) -> tuple[str, str]:
             charset = _charset(value) or (charset if name == essence else "")
             essence = name
     return essence, charset
+
+
+def media_type(header: str) -> str:
+    """The last media type that a header names, without its parameters; empty where it names none."""
+    named = [value.partition(";")[0].strip().lower() for value in _HEADER_VALUE.findall(header)]
+    valid = [name for name in named if _MEDIA_TYPE.fullmatch(name) and name not in _SAYS_NOTHING]
+    return valid[-1] if valid else ""
 
 
 def _charset(header: str) -> str:

@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from chalicelib import fetching, jobs, pipeline, queue, submissions
+from chalicelib import jobs, pipeline, queue, submissions
 from chalicelib.extracting import extract
+from chalicelib.fetch import gate
 from chalicelib.fetching import FetchError, fetch
 from tests.conftest import require
 from tests.hostile import (
@@ -508,9 +509,9 @@ def speaking(certificate: Path) -> ssl.SSLContext:
 def _trusted(certificates: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     folder = certificates("unused.pem").parent
     monkeypatch.setenv("SSL_CERT_FILE", str(folder / "authority.pem"))
-    fetching._tls.cache_clear()
+    gate.tls.cache_clear()
     yield
-    fetching._tls.cache_clear()
+    gate.tls.cache_clear()
 
 
 @pytest.mark.usefixtures("_trusted")
