@@ -127,7 +127,7 @@ def _problem_of(error: BaseException) -> Answer:
     refused = errors.problem_for(error)
     if refused is None:
         logger.error("internal error", exc_info=error)
-        return responses.problem(Refused("internal", "The fault is ours and has been logged."))
+        return responses.problem(Refused("internal", "Something went wrong on our side; it has been logged."))
     if refused.name == "unavailable":
         logger.warning("unavailable", extra={"reason": str(error)})
     return responses.problem(refused)

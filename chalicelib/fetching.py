@@ -72,7 +72,7 @@ def fetch(url: str, *, before_host: BeforeHost = lambda *_: None) -> Fetched:
     except TimeoutError:
         raise FetchError(
             "timeout",
-            f"The page did not arrive within {config.fetch_deadline:g} seconds; the time went by {deadline.activity}.",
+            f"The site did not send the page within {config.fetch_deadline:g} seconds ({deadline.activity}).",
             transient=True,
         ) from None
     except OSError as error:
@@ -108,7 +108,7 @@ def _page(url: str, response: requests.Response, most: int) -> Fetched:
     if not 200 <= status <= 299 or status == 206:  # a part of the page, which nobody asked for, is no page
         raise FetchError(
             "http-status",
-            f"The server answered with status {status}.",
+            _status_sentence(status),
             status=status,
             retry_after=_retry_after(response) if status in (429, 503) else None,
             transient=status == 429 or 500 <= status <= 599,
@@ -120,8 +120,18 @@ def _page(url: str, response: requests.Response, most: int) -> Fetched:
     stream: Any = response.raw
     body = decompression.read_body(stream, status, response.headers, most)
     if not media_type and _is_binary(body):
-        raise FetchError("not-text", "The address holds no text, nor is it said what it holds.", status=status)
+        raise FetchError(
+            "not-text", "The site did not say what kind of file this is, and it is not text.", status=status
+        )
     return Fetched(url, status, content_type, body, response.headers.get("Content-Language"))
+
+
+def _status_sentence(status: int) -> str:
+    if status in (404, 410):
+        return f"Page not found ({status})."
+    if status in (401, 403):
+        return f"The site refused access ({status})."
+    return f"The site has a problem ({status})." if status >= 500 else f"The site answered with status {status}."
 
 
 def _is_binary(body: bytes) -> bool:
@@ -156,16 +166,16 @@ def _text(header: str) -> str:
 def _connection_error(error: OSError) -> FetchError:
     """An error of sockets or TLS in words; it never repeats what the other side said."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return broken(f"The server's certificate is not trusted: {error.verify_message}")
+        return broken(f"The site's certificate is not trusted: {error.verify_message}")
     if isinstance(error, ssl.SSLEOFError | ConnectionResetError | BrokenPipeError | ConnectionAbortedError):
-        return broken("The server broke the connection off.", transient=True)
+        return broken("The site closed the connection.", transient=True)
     if isinstance(error, ssl.SSLError):
-        return broken("No secure connection could be agreed on with the server.")
+        return broken("The site and this service have no TLS version or cipher in common.")
     if isinstance(error, ConnectionRefusedError):
-        return broken("The server refused the connection.", transient=True)
+        return broken("The site refused the connection.", transient=True)
     if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL):
-        return broken("The server cannot be reached from here.", transient=True)
-    return broken("The connection to the server failed.", transient=True)
+        return broken("There is no route to the site's server.", transient=True)
+    return broken("The connection to the site failed.", transient=True)
 
 
 class _Adapter(BaseAdapter):

@@ -164,7 +164,7 @@ def _host(text: str) -> str:
     if len(name) > MAX_HOST or any(len(label) > MAX_LABEL for label in labels):
         raise InvalidURL("The host of the address is longer than a host name may be.")
     if not all(_LABEL.fullmatch(label) for label in labels):
-        raise InvalidURL("The host of the address is not a host name.")
+        raise InvalidURL("This does not look like a web address: its host is not a host name.")
     if _NUMBER.fullmatch(labels[-1]):
         return _ipv4(labels)
     for label in labels:

@@ -95,7 +95,7 @@ class Adapter:
         # Chalice's gateway would cut the path at a ; or a #, which are as good as any other character of an id.
         target = quote(path, safe="/%", encoding="latin-1") + mark + query
         if target.startswith("//") or not self.gateway.serves(target):
-            raise Refused("not-found", "There is no such path.")
+            raise Refused("not-found", "No such path.")
         known = method in METHODS
         # HEAD is asked as GET, so that it has GET's length; of an unknown method only what is allowed is of interest.
         asked = {"HEAD": "GET"}.get(method, method) if known else "OPTIONS"

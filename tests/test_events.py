@@ -199,7 +199,9 @@ def test_a_list_is_a_job_a_line_and_leaves_a_report(inbox: Path) -> None:
     first, bad, last = report(inbox, "x/a.urls")
     assert first == {"line": 1, "job_id": jobs.key_id("o", submit.entries[0].key)}
     assert (bad["line"], bad["error"]["type"]) == (3, "invalid-submission")
-    assert bad["error"]["errors"] == [{"pointer": "/url", "detail": "The host of the address is not a host name."}]
+    assert bad["error"]["errors"] == [
+        {"pointer": "/url", "detail": "This does not look like a web address: its host is not a host name."}
+    ]
     assert last["line"] == 4
 
 

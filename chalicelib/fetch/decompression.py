@@ -39,7 +39,7 @@ def read_body(stream: Stream, status: int, headers: Headers, most: int) -> bytes
 
 
 def _too_large(most: int) -> FetchError:
-    return FetchError("too-large", f"The page is larger than {most} bytes.")
+    return FetchError("too-large", f"The page is larger than {most / 1e6:g} MB.")
 
 
 def _decoded(pieces: Iterator[bytes], coding: str, most: int) -> Iterator[bytes]:
@@ -65,7 +65,7 @@ def _bounded(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
     for piece in pieces:
         most -= len(piece)
         if most < 0:
-            raise FetchError("too-large", "The page is compressed in a way that takes more memory than a page may.")
+            raise FetchError("too-large", "The page is compressed in a way that needs too much memory.")
         yield piece
 
 
@@ -111,7 +111,7 @@ def _brotli(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
     first = next(pieces)
     window = 1 << (17 + (first[0] >> 1 & 7) if first[0] & 1 else 16)  # RFC 7932, section 9.1; some are smaller
     if window > max(3.5 * most, BROTLI_WINDOW):
-        raise FetchError("too-large", "The page is compressed in a way that takes more memory than a page may.")
+        raise FetchError("too-large", "The page is compressed in a way that needs too much memory.")
     if window > max(2 * most, BROTLI_WINDOW):
         most //= 4
     stream = brotli.Decompressor()

@@ -99,17 +99,17 @@ def _look_up_error(name: str, error: BaseException) -> BaseException:
 
 
 def _not_looked_up(name: str) -> FetchError:
-    return FetchError("dns-failed", f"The name {name} could not be looked up just now.", transient=True)
+    return FetchError("dns-failed", f"The name {name} could not be looked up. Try again later.", transient=True)
 
 
 def _no_address(name: str) -> FetchError:
-    return FetchError("dns-failed", f"The name {name} does not exist or has no address.")
+    return FetchError("dns-failed", f"There is no site called {name}.")
 
 
 def _numeric(name: str, answer: tuple[Any, ...]) -> urls.IPAddress:
     """The address in one of getaddrinfo's answers; one with a scope only means something on this machine's links."""
     if "%" in answer[0] or (len(answer) == 4 and answer[3]):
-        raise FetchError("address-refused", f"{name} is at an address that is not public (link-local).")
+        raise FetchError("address-refused", f"{name} has a link-local address, which cannot be fetched.")
     return ipaddress.ip_address(answer[0])
 
 
@@ -119,13 +119,15 @@ def _judge(host: str, port: int, addresses: list[urls.IPAddress], allowed: tuple
         if any(address in network for network in allowed):
             continue
         if kind := urls.special(address):
-            raise FetchError("address-refused", f"{host} is at an address that is not public ({kind}).")
+            raise FetchError(
+                "address-refused", f"{host} has an address that is not public ({kind}), which cannot be fetched."
+            )
         _judge_port(port)
 
 
 def _judge_port(port: int) -> None:
     if port not in PORTS:
-        raise FetchError("address-refused", f"Port {port} is not open to this service: only 80 and 443 are.")
+        raise FetchError("address-refused", f"Port {port} is not allowed; only 80 and 443 are.")
 
 
 def _connect(addresses: list[urls.IPAddress], port: int, deadline: Deadline) -> socket.socket:

@@ -94,7 +94,7 @@ def enforce_rate_limit(meters: Sequence[Meter]) -> dict[str, str]:
         return stated
     full = max(zip(after, meters, strict=True))[1]
     detail = (
-        f"At most {full.limit} requests a minute are taken."
+        f"At most {full.limit} requests a minute are allowed."
         if full.name == "default"
         else f"Your jobs and answers have used their share of {full.limit} points a minute: a point is a second of "
         "computing or a part of a large answer."

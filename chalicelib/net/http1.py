@@ -158,7 +158,7 @@ def pieces(stream: Stream, headers: Headers, most: int, *, closes: bool = True) 
     elif length:
         announced = _announced(length)
         if announced > most and not headers.get("content-encoding"):
-            raise BadAnswer("too-large", f"The page is larger than {most} bytes.")
+            raise BadAnswer("too-large", f"The page is larger than {most / 1e6:g} MB.")
         yield from _exactly(stream, announced)
         if closes:
             _expect_end(stream)

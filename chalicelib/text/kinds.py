@@ -70,4 +70,4 @@ def kind_of(media_type: str) -> str | None:
 def refusal(media_type: str) -> str:
     """A sentence for whoever sent a document of a type that is not read."""
     named = re.sub(r"[^\x21-\x7e]+", "?", media_type)[:100]  # a server's words
-    return f"The document is {named}, which is not read. Accepted are {ACCEPTED}."
+    return f"This is {named}; only {ACCEPTED} can be counted."
