@@ -22,16 +22,18 @@ from chalice.app import (
 )
 from chalice.app import Response as ChaliceResponse
 
-from chalicelib import errors, jobs, metering, settings, submissions, sweeping
+from chalicelib import corpora, errors, jobs, metering, settings, submissions, sweeping
 from chalicelib.errors import Refused
 from chalicelib.events import inbound, publisher
 from chalicelib.http import access, evidence, negotiation, openapi, page, responses
+from chalicelib.http import corpora as corpus_http
 from chalicelib.http.responses import Answer
 from chalicelib.http.schemas import Health, ListQuery, NoQuery, WordsQuery
 
 AUTH, ALLOW_ORIGIN = settings.load().auth, settings.load().allow_origin
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 PUBLIC = frozenset({"/", "/assets/{name}", "/openapi.json", "/health"})
+QUESTION_SECONDS = 2.0  # that a question about a corpus waits for its answer
 REVALIDATE = "private, no-cache"  # a job that has ended does not change, but it may be erased
 
 app = Chalice(app_name="wordcounts", configure_logs=False)
@@ -345,6 +347,146 @@ def _result(
     made = answer(read(record), asked, responses.Place(record.id, path, media_type))
     made.headers |= about
     return made
+
+
+# --- corpora ---
+
+
+@serve("POST", "/corpora")
+def make_corpus() -> Answer:
+    """Make a corpus."""
+    request = _request()
+    _accept(responses.JSON)
+    _query(NoQuery)
+    responses.check_content(request.headers, responses.JSON)
+    key = negotiation.idempotency_key(request.headers.get("idempotency-key"))
+    asked = corpus_http.new_corpus(request.raw_body)
+    made, created = corpora.create(_owner(), name=asked.name, options=asked.options, metadata=asked.metadata, key=key)
+    more = {"Location": f"{_prefix()}/corpora/{made.id}", "Cache-Control": "no-store"}
+    return responses.answer(201 if created else 200, corpus_http.corpus(made), more)
+
+
+@serve("GET", "/corpora")
+def list_corpora() -> Answer:
+    """Some of the caller's corpora."""
+    _accept(responses.JSON)
+    asked = _query(corpus_http.CursorQuery)
+    found, after = corpora.owned(_owner(), limit=asked.limit, after=responses.read_cursor(asked.cursor))
+    return corpus_http.corpora_answer(found, after, asked, f"{_prefix()}/corpora")
+
+
+@serve("GET", "/corpora/{corpus_id}")
+def read_corpus(corpus_id: str) -> Answer:
+    """One corpus."""
+    _accept(responses.JSON)
+    _query(NoQuery)
+    return responses.answer(200, corpus_http.corpus(_corpus(corpus_id)), {"Cache-Control": "no-store"})
+
+
+@serve("DELETE", "/corpora/{corpus_id}")
+def erase_corpus(corpus_id: str) -> Answer:
+    """Erase a corpus with its documents: begun when this answers."""
+    _query(NoQuery)
+    corpora.erase(_corpus(corpus_id).id, _owner())
+    return Answer(204)
+
+
+@serve("POST", "/corpora/{corpus_id}/documents")
+def add_documents(corpus_id: str) -> Answer:
+    """Take documents into a corpus."""
+    request = _request()
+    _accept(responses.JSON)
+    _query(NoQuery)
+    media_type = negotiation.media_type(request.headers.get("content-type"))
+    if media_type != corpus_http.NDJSON:
+        responses.check_content(request.headers, responses.JSON)
+    corpus = _corpus(corpus_id)
+    given, refused = corpus_http.documents(request.raw_body, media_type, corpus)
+    corpora.add(corpus.id, _owner(), given, request_id=_request_id(request))
+    body = responses.encoded({"accepted": len(given), "refused": refused})
+    return Answer(202, body, {"Content-Type": responses.JSON, "Cache-Control": "no-store"})
+
+
+@serve("GET", "/corpora/{corpus_id}/documents")
+def list_documents(corpus_id: str) -> Answer:
+    """A corpus' documents, with their states and errors."""
+    _accept(responses.JSON)
+    asked = _query(corpus_http.DocumentsQuery)
+    corpus = _corpus(corpus_id)
+    found, after = corpora.documents(
+        corpus.id,
+        _owner(),
+        limit=asked.limit,
+        after=corpus_http.read_cursor(asked.cursor),
+        state=asked.state or None,
+    )
+    return corpus_http.documents_answer(found, after, asked, f"{_prefix()}/corpora/{corpus.id}/documents")
+
+
+@serve("DELETE", "/corpora/{corpus_id}/documents")
+def remove_document(corpus_id: str) -> Answer:
+    """Take a document out of a corpus and erase it."""
+    asked = _query(corpus_http.KeyQuery)
+    corpora.remove(_corpus(corpus_id).id, _owner(), asked.key)
+    return Answer(204)
+
+
+@serve("GET", "/corpora/{corpus_id}/words")
+def read_corpus_words(corpus_id: str) -> Answer:
+    """The words of a corpus."""
+    media_type = _accept(responses.JSON, responses.CSV)
+    asked, corpus = _query(corpus_http.WordsQuery), _corpus(corpus_id)
+    path = f"{_prefix()}/corpora/{corpus.id}/words"
+    return corpus_http.words_answer(corpus, corpora.table(corpus), asked, path, media_type)
+
+
+@serve("GET", "/corpora/{corpus_id}/keywords")
+def read_corpus_keywords(corpus_id: str) -> Answer:
+    """Words that a corpus has relatively more or less often than a job or another corpus."""
+    media_type = _accept(responses.JSON, responses.CSV)
+    asked, corpus = _query(corpus_http.KeywordsQuery), _corpus(corpus_id)
+    tables = corpora.compared(corpus, asked.against, _owner())
+    return corpus_http.keywords_answer(corpus, tables, asked, f"{_prefix()}/corpora/{corpus.id}/keywords", media_type)
+
+
+@serve("GET", "/corpora/{corpus_id}/contexts")
+def read_corpus_contexts(corpus_id: str) -> Answer:
+    """Where a word or a phrase of a corpus occurs."""
+    return _question(corpus_id, "contexts", corpus_http.ContextsQuery)
+
+
+@serve("GET", "/corpora/{corpus_id}/phrases")
+def read_corpus_phrases(corpus_id: str) -> Answer:
+    """Words of a corpus that follow each other again and again."""
+    return _question(corpus_id, "phrases", corpus_http.PhrasesQuery)
+
+
+@serve("GET", "/corpora/{corpus_id}/collocates")
+def read_corpus_collocates(corpus_id: str) -> Answer:
+    """Words of a corpus that stand near a word."""
+    return _question(corpus_id, "collocates", corpus_http.CollocatesQuery)
+
+
+def _corpus(corpus_id: str) -> corpora.Corpus:
+    if not responses.JOB_ID.fullmatch(corpus_id):
+        raise errors.NoCorpus(corpus_id)
+    return corpora.get(corpus_id, _owner())
+
+
+def _question(corpus_id: str, name: str, kind: Any) -> Answer:
+    """The answer to a question that a worker has to look for: 202 while it does, for more than two seconds."""
+    media_type = _accept(responses.JSON, responses.CSV)
+    asked, corpus = _query(kind), _corpus(corpus_id)
+    path = f"{_prefix()}/corpora/{corpus.id}/{name}"
+    job = corpora.ask(corpus, name, asked.asked(), request_id=_request_id(_request()))
+    wanted = negotiation.wait_preference(_request().headers.get("prefer"))
+    job = jobs.wait(job, QUESTION_SECONDS if wanted is None else min(wanted, jobs.MAX_WAIT))
+    if job.state == "succeeded":
+        return corpus_http.found_answer(corpus, name, corpora.answer(job), asked, path, media_type)
+    if job.state in responses.ENDED:
+        raise Refused(*corpora.why(job))
+    more = {"Location": corpus_http.again(path, asked), "Retry-After": "1", "Cache-Control": "no-store"}
+    return responses.answer(202, corpus_http.corpus(corpus), more)
 
 
 # --- about the service ---

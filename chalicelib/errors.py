@@ -76,6 +76,12 @@ class ErrorKind(StrEnum):
         "Two workers were lost while they had the job.",
         True,
     )
+    CORPUS_CHANGED = (
+        "corpus-changed",
+        "The corpus has changed",
+        "A compaction took documents in before the question was answered. Ask again.",
+    )
+    CORPUS_GONE = "corpus-gone", "The corpus is gone", "The corpus was erased or has expired."
     INTERNAL = "internal", "Something went wrong here", "A fault of the service. Tried again.", True
 
 
@@ -152,10 +158,21 @@ PROBLEMS = {
         "Keywords compare words, and the two jobs' `rules` say that they do not mean the same by a word. Count both "
         "anew with the same `words` option.",
     ),
+    "corpus-changed": ProblemKind(
+        409,
+        "The corpus has changed",
+        "A compaction took documents in while the question was asked, so its pages would not fit together. Ask again "
+        "from the first page.",
+    ),
     "gone": ProblemKind(
         410,
         "The job is gone",
         "The job has expired, or was erased. Under its idempotency key no other job can be made until it is forgotten.",
+    ),
+    "answer-too-large": ProblemKind(
+        413,
+        "The answer would be too large",
+        "An answer has at most 5 MB. Ask for fewer rows by `limit`, and follow `next`.",
     ),
     "body-too-large": ProblemKind(
         413,
@@ -253,6 +270,18 @@ class NotFound(ServiceError, LookupError):
     """No such job, or another owner's."""
 
     problem, sentence = "not-found", "There is no such job, or it is not yours."
+
+
+class NoCorpus(ServiceError, LookupError):
+    """No such corpus or document, or another owner's."""
+
+    problem, sentence = "not-found", "There is no such corpus or document, or it is not yours."
+
+
+class NoObjectStore(ServiceError):
+    """Without an object store there are no corpora."""
+
+    problem, sentence = "unavailable", "This service has no object store (OBJECT_STORE), and so no corpora."
 
 
 class HasEnded(ServiceError):

@@ -29,6 +29,7 @@ BULK = queue.BULK
 MAX_WAIT = 20.0  # seconds that Prefer: wait may ask for; API Gateway gives up after 29
 OWNED_READ = 200  # records that one listing may read: a state is known from the record alone
 SWEEP_LIMIT = 1000  # jobs of one shard in one sweep
+INTERNAL = frozenset({"compaction", "query"})  # kinds of jobs that no caller submits or reads
 _FAR = 10**14  # milliseconds since 1970: later than any job is due
 
 
@@ -163,6 +164,13 @@ def enqueue(new: Sequence[Job], *, now: int) -> bool:
 
 def get(job_id: str, owner: str) -> Job:
     """The owner's job; ``NotFound``, or ``Gone`` where it is known to have been there."""
+    job = _get(job_id, owner)
+    if job.kind in INTERNAL:
+        raise NotFound(job_id)
+    return job
+
+
+def _get(job_id: str, owner: str) -> Job:
     store = table()
     try:
         job = store.get(job_id)
@@ -185,11 +193,11 @@ def wait(job: Job, seconds: float) -> Job:
     except queue.QueueError:
         return _poll(job, until)
     try:
-        job = get(job.id, job.owner)
+        job = _get(job.id, job.owner)
         while job.state not in records.TERMINAL and (left := until - time.monotonic()) > 0:
             # A notice can be lost with Redis: every few seconds the record is asked all the same.
             ending.wait(min(left, 5.0))
-            job = get(job.id, job.owner)
+            job = _get(job.id, job.owner)
     except queue.QueueError:
         return _poll(job, until)
     except Unavailable:
@@ -205,7 +213,7 @@ def _poll(job: Job, until: float) -> Job:
         time.sleep(min(pause, left))
         pause = min(pause * 1.5, 1.0)
         try:
-            job = get(job.id, job.owner)
+            job = _get(job.id, job.owner)
         except Unavailable:
             return job
     return job
@@ -255,14 +263,16 @@ def owned(
 ) -> tuple[list[Job], tuple[int, str] | None]:
     """A page of an owner's jobs, newest first, and where the next one starts.
 
-    With a ``state``, at most ``OWNED_READ`` records are read; a page may then be short and still have a next.
+    A corpus' jobs are not among them. With a ``state``, or with corpora, about ``OWNED_READ`` records are read at most;
+    a page may then be short and still have a next.
     """
     store = table()
     found: list[Job] = []
-    for step in (limit,) if state is None else (OWNED_READ // 2, OWNED_READ // 2):
+    for step in (limit if state is None else OWNED_READ // 2, OWNED_READ // 2):
         ids, after = store.owned(owner, limit=step, after=after)
         there = store.get_many(ids)
-        found += [there[job_id] for job_id in ids if job_id in there and state in (None, there[job_id].state)]
+        known = [there[job_id] for job_id in ids if job_id in there]
+        found += [job for job in known if state in (None, job.state) and "corpus" not in job.options]
         if after is None or len(found) >= limit:
             break
     if len(found) > limit:

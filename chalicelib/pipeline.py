@@ -143,6 +143,8 @@ def _claimed(store: Records, job_id: str, worker: str, load: settings.Settings) 
 
 def _result(store: Records, job: Job, outcome: Outcome, gate: Gate) -> dict[str, Any]:
     """What ``records.finish`` takes: words, page, totals, top."""
+    if job.kind in ("compaction", "query"):
+        return _corpus_result(store, job)
     with _clocked(outcome, "fetch"):
         source = _source(store, job)
     outcome.bytes = len(source.body)
@@ -187,6 +189,15 @@ def _finished(job: Job, source: "_Source", outcome: Outcome) -> dict[str, Any]:
         "top": [{"word": row.word[:WORD_MOST], "count": row.count} for row in words.top(read, TOP)],
         "rules": counted.rules,
     }
+
+
+def _corpus_result(store: Records, job: Job) -> dict[str, Any]:
+    from chalicelib.corpus import work  # with DuckDB and Arrow, which a worker loads when a corpus first needs them
+
+    done = work.run(store, job)
+    if isinstance(done, work.Later):
+        raise NotYet(done.seconds)
+    return {"artifacts": done, "page": {}, "totals": {}, "top": []}
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,6 +186,12 @@ def get(name: str) -> bytes:
     return body
 
 
+def path(name: str) -> Path | None:
+    """Where the object of a name is on this machine; None where the store is elsewhere."""
+    store = settings.load().object_store
+    return None if store.startswith("s3://") else Path(store) / name
+
+
 def delete(name: str) -> None:
     """Delete what is under a name, if anything is; ``ObjectError`` where that fails."""
     store = settings.load().object_store

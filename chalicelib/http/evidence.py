@@ -246,7 +246,7 @@ def _answer(listed: _Listed, asked: Any, place: Place) -> Answer:
     rows: list[bytes] = []
     size = 1000  # what stands around them
     for row in _rows(listed, start, stop):
-        data = _csv_line(getattr(row, name) for name in listed.columns) if place.media_type == CSV else _encode(row)
+        data = csv_line(getattr(row, name) for name in listed.columns) if place.media_type == CSV else _encode(row)
         size += len(data) + 1
         if rows and size > MAX_ANSWER_BYTES:
             break
@@ -254,7 +254,7 @@ def _answer(listed: _Listed, asked: Any, place: Place) -> Answer:
     end = start + len(rows)
     following = _link(place.path, asked, end) if end < listed.total else None
     if place.media_type == CSV:
-        body = _csv_line(listed.columns) + b"".join(rows)
+        body = csv_line(listed.columns) + b"".join(rows)
         return Answer(200, body, {"Content-Type": "text/csv; charset=utf-8; header=present", **link(following)})
     head = _encode({**listed.head, "total": listed.total, "offset": asked.offset})[:-1]
     tail = _encode({"next": following})[1:]
@@ -267,7 +267,7 @@ def _rows(listed: _Listed, start: int, stop: int) -> Iterator[Struct]:
         yield from listed.show(at, min(at + STEP, stop))
 
 
-def _csv_line(values: Any) -> bytes:
+def csv_line(values: Any) -> bytes:
     """A line of RFC 4180. A text that a spreadsheet would run as a formula gets an apostrophe."""
     line = io.StringIO()
     csv.writer(line, lineterminator="\r\n").writerow(map(_csv_value, values))

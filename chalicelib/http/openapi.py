@@ -5,8 +5,7 @@ from typing import Any
 
 import msgspec
 
-from chalicelib.errors import PROBLEMS
-from chalicelib.http import examples
+from chalicelib.http import examples, openapi_corpora
 from chalicelib.http.evidence import (
     TEXT,
     Contexts,
@@ -17,11 +16,11 @@ from chalicelib.http.evidence import (
     PhrasesQuery,
     TextQuery,
 )
-from chalicelib.http.responses import CSV, JSON, PROBLEM
-from chalicelib.http.schemas import URN, Health, Job, Jobs, ListQuery, Problem, Words, WordsQuery
+from chalicelib.http.openapi_parts import ALWAYS, REFERENCE, answer, operation, parameters, problems
+from chalicelib.http.responses import CSV, JSON
+from chalicelib.http.schemas import Health, Job, Jobs, ListQuery, Problem, Words, WordsQuery
 from chalicelib.submissions import COMMON_OPTIONS, PAGE_OPTIONS, Request
 
-REFERENCE = "#/components/schemas/{name}"
 DESCRIPTION = """\
 Submit the address of a page, a text or an HTML document; a worker counts its words; read them back by the job's id.
 
@@ -55,15 +54,6 @@ _JOB_ID = {
     "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
     "example": examples.JOB["id"],
 }
-_HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "Location": ("Where the job is.", {"type": "string"}),
-    "Retry-After": ("Seconds after which to ask again.", {"type": "integer", "minimum": 1}),
-    "Preference-Applied": ("That the answer waited.", {"type": "string"}),
-    "Idempotency-Replayed": ("That the job was there already.", {"type": "string", "enum": ["true"]}),
-    "ETag": ("Changes with the answer.", {"type": "string"}),
-    "Link": ("The following page, as `rel=next`.", {"type": "string"}),
-    "Allow": ("The methods that are served.", {"type": "string"}),
-}
 
 
 @functools.cache
@@ -89,7 +79,7 @@ _LICENSE = {"name": "MIT", "identifier": "MIT"}
 
 def _schemas() -> dict[str, Any]:
     """Every struct's schema; the submission as one of three, since that says more than its fields do."""
-    kinds = [Request, Job, Jobs, Words, Contexts, Phrases, Keywords, Health, Problem]
+    kinds = [Request, Job, Jobs, Words, Contexts, Phrases, Keywords, Health, Problem, *openapi_corpora.STRUCTS]
     _, found = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
     request = found.pop("Request")
     fields = request["properties"]
@@ -103,74 +93,17 @@ def _schemas() -> dict[str, Any]:
     return found
 
 
-def _parameters(kind: type) -> list[dict[str, Any]]:
-    """A query struct's fields as parameters."""
-    _, found = msgspec.json.schema_components([kind], ref_template=REFERENCE)
-    made = []
-    for name, schema in found[kind.__name__]["properties"].items():
-        description = schema.pop("description", "Only jobs in this state.")
-        parameter = {"name": name, "in": "query", "description": description, "schema": schema}
-        if name in found[kind.__name__].get("required", ()):
-            parameter["required"] = True
-        made.append(parameter)
-    return made
-
-
-def _ref(kind: type) -> dict[str, str]:
-    return {"$ref": REFERENCE.format(name=kind.__name__)}
-
-
-def _answer(description: str, kind: type | None, *headers: str, **content: Any) -> dict[str, Any]:
-    made: dict[str, Any] = {"description": description}
-    if headers:
-        made["headers"] = {name: {"description": _HEADERS[name][0], "schema": _HEADERS[name][1]} for name in headers}
-    if kind is not None:
-        example = {"example": examples.OF[kind]} if kind in examples.OF else {}
-        made["content"] = {JSON: {"schema": _ref(kind), **example}, **content.get("more", {})}
-    if "links" in content:
-        made["links"] = content["links"]
-    return made
-
-
-def _problems(*statuses: int) -> dict[str, Any]:
-    return {str(status): _problem(status) for status in sorted(statuses)}
-
-
-def _problem(status: int) -> dict[str, Any]:
-    names = [name for name, kind in PROBLEMS.items() if kind.status == status]
-    kinds = ", ".join(f"`{URN}{name}`" for name in names)
-    shown = {
-        name: {"value": {"type": URN + name, "title": PROBLEMS[name].title, "status": status, "detail": "…"}}
-        for name in names
-    }
-    made: dict[str, Any] = {
-        "description": f"{PROBLEMS[names[0]].title}: {kinds}" + (", or why the job failed" if status == 409 else ""),
-        "content": {PROBLEM: {"schema": _ref(Problem), "examples": shown}},
-    }
-    header = {405: "Allow", 429: "Retry-After", 503: "Retry-After"}.get(status)
-    if header:
-        made["headers"] = {header: {"description": _HEADERS[header][0], "schema": _HEADERS[header][1]}}
-    return made
-
-
-def _operation(name: str, summary: str, answers: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"operationId": name, "summary": summary, **more, "responses": dict(sorted(answers.items()))}
-
-
-_ALWAYS = (400, 403, 404, 405, 406, 413, 421, 500, 503)
-
-
 def _paths(private: tuple[int, ...]) -> dict[str, Any]:
     job_links = {
         name: {"operationId": name, "parameters": {"job_id": "$response.body#/id"}}
         for name in ("readJob", "readWords", "readText", "readPhrases", "cancelJob", "eraseJob")
     }
-    usual, known = (*_ALWAYS, *private), (*_ALWAYS, 410, *private)
-    submit = _operation(
+    usual, known = (*ALWAYS, *private), (*ALWAYS, 410, *private)
+    submit = operation(
         "submitJob",
         "Submit a page, a text or a document",
         {
-            "202": _answer(
+            "202": answer(
                 "Accepted.",
                 Job,
                 "Location",
@@ -179,7 +112,7 @@ def _paths(private: tuple[int, ...]) -> dict[str, Any]:
                 "Idempotency-Replayed",
                 links=job_links,
             ),
-            "200": _answer(
+            "200": answer(
                 "The job has ended, within the time that the client waited.",
                 Job,
                 "Location",
@@ -187,37 +120,37 @@ def _paths(private: tuple[int, ...]) -> dict[str, Any]:
                 "Idempotency-Replayed",
                 links=job_links,
             ),
-            **_problems(*usual, 410, 415, 422),
+            **problems(*usual, 410, 415, 422),
         },
         parameters=[_PREFER, _KEY],
         requestBody=_submission(),
     )
-    listed = _operation(
+    listed = operation(
         "listJobs",
         "The caller's jobs, newest first",
-        {"200": _answer("Some jobs, and where the next are.", Jobs, "Link"), **_problems(*usual)},
-        parameters=_parameters(ListQuery),
+        {"200": answer("Some jobs, and where the next are.", Jobs, "Link"), **problems(*usual)},
+        parameters=parameters(ListQuery),
     )
-    read = _operation(
+    read = operation(
         "readJob",
         "A job, at once or when it has ended",
         {
-            "200": _answer("The job as it is now.", Job, "ETag", "Retry-After", "Preference-Applied"),
-            "304": _answer("The client has it.", None, "ETag"),
-            **_problems(*known),
+            "200": answer("The job as it is now.", Job, "ETag", "Retry-After", "Preference-Applied"),
+            "304": answer("The client has it.", None, "ETag"),
+            **problems(*known),
         },
         parameters=[_JOB_ID, _PREFER, _IF_NONE_MATCH],
     )
-    erase = _operation(
+    erase = operation(
         "eraseJob",
         "Erase a job and its words",
-        {"204": {"description": "Erased."}, **_problems(*known, 409)},
+        {"204": {"description": "Erased."}, **problems(*known, 409)},
         parameters=[_JOB_ID],
     )
-    cancel = _operation(
+    cancel = operation(
         "cancelJob",
         "Cancel a job that has not ended",
-        {"200": _answer("The job, canceled.", Job), **_problems(*known, 409)},
+        {"200": answer("The job, canceled.", Job), **problems(*known, 409)},
         parameters=[_JOB_ID],
     )
     return {
@@ -225,6 +158,7 @@ def _paths(private: tuple[int, ...]) -> dict[str, Any]:
         "/jobs/{job_id}": {"get": read, "delete": erase},
         "/jobs/{job_id}/cancel": {"post": cancel},
         **{f"/jobs/{{job_id}}/{name}": {"get": made} for name, made in _results(known).items()},
+        **openapi_corpora.paths(private),
         "/health": {"get": _about("health", "Whether the service serves", Health)},
         "/openapi.json": {"get": _about("describe", "This document", None)},
     }
@@ -234,17 +168,17 @@ def _results(known: tuple[int, ...]) -> dict[str, Any]:
     """What can be read of a job that has succeeded, by the last part of its path."""
 
     def result(name: str, summary: str, kind: type | None, query: type, **content: Any) -> dict[str, Any]:
-        shown = _answer("Some of them, and where the next are.", kind, "ETag", "Link")
+        shown = answer("Some of them, and where the next are.", kind, "ETag", "Link")
         shown.setdefault("content", {}).update(
             {media: {"schema": {"type": "string"}, "example": example} for media, example in content["also"].items()}
         )
         answers = {
             "200": shown,
-            "202": _answer("The job has not ended yet.", Job, "Location", "Retry-After"),
-            "304": _answer("The client has them.", None, "ETag"),
-            **_problems(*known, 409),
+            "202": answer("The job has not ended yet.", Job, "Location", "Retry-After"),
+            "304": answer("The client has them.", None, "ETag"),
+            **problems(*known, 409),
         }
-        return _operation(name, summary, answers, parameters=[_JOB_ID, *_parameters(query), _IF_NONE_MATCH])
+        return operation(name, summary, answers, parameters=[_JOB_ID, *parameters(query), _IF_NONE_MATCH])
 
     words = "The words of a job, most frequent first"
     contexts = "Where a word or a phrase of a job occurs, with what stands before and after it"
@@ -267,9 +201,9 @@ def _submission() -> dict[str, Any]:
 
 def _about(name: str, summary: str, kind: type | None) -> dict[str, Any]:
     """An operation that needs no token."""
-    answers = {"200": _answer("As it is.", kind), **_problems(400, 403, 405, 406, 413, 421, 500)}
+    answers = {"200": answer("As it is.", kind), **problems(400, 403, 405, 406, 413, 421, 500)}
     if kind is None:
         answers["200"]["content"] = {JSON: {"schema": {"type": "object"}}}
     else:
-        answers["503"] = _answer("Not now.", kind)
-    return _operation(name, summary, answers, security=[])
+        answers["503"] = answer("Not now.", kind)
+    return operation(name, summary, answers, security=[])

@@ -59,6 +59,11 @@ def answer(status: int, body: Struct, more: Mapping[str, str] | None = None) -> 
     return Answer(status, _encode(body), {"Content-Type": JSON, **(more or {})})
 
 
+def encoded(value: Any) -> bytes:
+    """A value as JSON."""
+    return _encode(value)
+
+
 def problem(refused: Refused) -> Answer:
     """The problem that a refusal is."""
     status, title, _ = PROBLEMS[refused.name]

@@ -161,10 +161,10 @@ class WordsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
         "exclude"
     )
     stop_add: Annotated[
-        str, Meta(max_length=10_000, description="More stop words, separated by commas: at most 500, in any case.")
+        str, Meta(max_length=5_000, description="More stop words, separated by commas: at most 500, in any case.")
     ] = ""
     stop_remove: Annotated[
-        str, Meta(max_length=10_000, description="Words that are not stop words, separated by commas: at most 500.")
+        str, Meta(max_length=5_000, description="Words that are not stop words, separated by commas: at most 500.")
     ] = ""
     case: Annotated[
         Literal["fold", "keep"],

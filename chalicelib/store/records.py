@@ -17,6 +17,7 @@ from chalicelib.errors import Gone, KeyReused, NoTable, NotKept, RecordError, Un
 from chalicelib.store.access_tokens import AccessTokens
 from chalicelib.store.artifacts import Packed, Pieces, packed
 from chalicelib.store.clock import Clock
+from chalicelib.store.corpora import Corpora
 from chalicelib.store.job import (
     CANCELED,
     FAILED,
@@ -81,7 +82,7 @@ _OPEN = (*_DUE, "lease_until", "worker")  # what a job that ended has no more: i
 _HELD = ("lease_until", "worker", "claim")  # what a claim holds and a retry gives back
 
 
-class Records(Pieces, AccessTokens):
+class Records(Pieces, AccessTokens, Corpora):
     """The job records of one table. Methods raise ``Unavailable`` when DynamoDB cannot serve them now.
 
     ``client`` is the module dynamodb's or boto3's.

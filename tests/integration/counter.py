@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -28,6 +29,7 @@ def counting_at_once() -> Iterator[None]:
 
 
 def _count(job_id: str) -> None:
-    pipeline.count_page(job_id)
+    while (outcome := pipeline.count_page(job_id)).state == "deferred":
+        time.sleep(max(0.05, (outcome.due_at or 0) / 1000 - time.time()))
     with contextlib.suppress(queue.QueueError):
         queue.tell_ended(job_id)

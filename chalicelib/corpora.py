@@ -1,0 +1,325 @@
+"""Corpora: many documents counted as one. A document is a job; compaction and queries are jobs too.
+
+What a corpus counts is what its manifest names. Documents come into it by compaction (corpus/compaction.py), which a
+job of kind ``compaction`` runs until everything has ended; questions that need rows are jobs of kind ``query``.
+"""
+
+import contextlib
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from chalicelib import jobs, queue, settings
+from chalicelib.analysis import corpus_words, words
+from chalicelib.analysis.corpus_words import CorpusTable
+from chalicelib.analysis.words import Table
+from chalicelib.aws import objects
+from chalicelib.errors import (
+    Gone,
+    HasEnded,
+    KeyReused,
+    NoCorpus,
+    NoObjectStore,
+    NotFound,
+    RulesDiffer,
+    StillRuns,
+    Unavailable,
+)
+from chalicelib.store import records
+from chalicelib.store.corpora import BATCH_MOST, Corpus, Document, Place
+from chalicelib.store.records import Job, Records
+from chalicelib.submissions import Submission
+
+TRIES = 5  # of a document whose key others write at the same time
+
+
+class Given(msgspec.Struct, frozen=True):
+    """A document to add. Without a key its address is its key, or a hash of its text."""
+
+    submission: Submission
+    key: str | None = None
+    metadata: dict[str, str] = {}
+
+    @property
+    def name(self) -> str:
+        return self.key or self.submission.url or f"sha256:{_digest(self.submission.document or '')}"
+
+
+def create(
+    owner: str, *, name: str, options: dict[str, Any], metadata: list[str], key: str | None
+) -> tuple[Corpus, bool]:
+    """A new corpus, or the one that the same request made under this idempotency key and False."""
+    if not objects.is_configured():
+        raise NoObjectStore
+    store = jobs.table()
+    now = store.now()
+    asked = _digest(json.dumps([name, options, metadata], sort_keys=True, ensure_ascii=False))
+    corpus = Corpus(
+        id=records.new_id() if key is None else jobs.key_id(owner, f"corpus:{key}"),
+        owner=owner,
+        created_at=now,
+        expires_at=now // 1000 + settings.load().result_days * 86_400,
+        name=name,
+        options={**options, "keep_text": True},
+        metadata=metadata,
+        request_hash=asked,
+    )
+    made, created = store.create_corpus(corpus)
+    if not created and (made.request_hash, made.owner) != (asked, owner):
+        raise KeyReused
+    return made, created
+
+
+def get(corpus_id: str, owner: str) -> Corpus:
+    """The owner's corpus; ``NoCorpus``, or ``Gone`` where it was erased or has expired."""
+    corpus = jobs.table().corpus(corpus_id)
+    if corpus is None or corpus.owner != owner:
+        raise NoCorpus(corpus_id)
+    return corpus
+
+
+def owned(
+    owner: str, *, limit: int, after: tuple[int, str] | None = None
+) -> tuple[list[Corpus], tuple[int, str] | None]:
+    """A page of an owner's corpora, newest first, and where the next one starts."""
+    store = jobs.table()
+    ids, after = store.corpora_of(owner, limit=limit, after=after)
+    found = []
+    for corpus_id in ids:
+        with contextlib.suppress(Gone):
+            if (corpus := store.corpus(corpus_id)) is not None:
+                found.append(corpus)
+    return found, after
+
+
+# --- documents ---
+
+
+def add(corpus_id: str, owner: str, given: Sequence[Given], *, request_id: str | None = None) -> list[Exception | None]:
+    """Take documents into a corpus, ``BATCH_MOST`` at most; of each why it was not taken, or None.
+
+    The same key again replaces the document; the same document again changes nothing, so that a request whose answer
+    was lost may be repeated. ``Unavailable`` where DynamoDB cannot serve.
+    """
+    store, corpus = jobs.table(), get(corpus_id, owner)
+    last = {one.name: at for at, one in enumerate(given)}  # of one key twice the later counts
+    answers = _submitted(corpus, given, request_id)
+    refused: list[Exception | None] = [answer if isinstance(answer, Exception) else None for answer in answers]
+    wanted = {}
+    for at, (one, answer) in enumerate(zip(given, answers, strict=True)):
+        if last[one.name] == at and isinstance(answer, Job):
+            wanted[one.name] = Document(one.name, answer.id, one.submission.url, one.metadata)
+    for _ in range(TRIES):
+        known = store.places(corpus.id, list(wanted))
+        written = {
+            number: bool(store.batch(corpus.id, number)) for number in {place.batch for place, _ in known.values()}
+        }
+        there = {name for name, (place, job) in known.items() if job == wanted[name].job and written[place.batch]}
+        wanted = {name: document for name, document in wanted.items() if name not in there}
+        if not wanted:
+            break
+        wanted = _put(store, corpus, list(wanted.values()), known)
+    else:
+        raise Unavailable("other requests write the same keys")
+    compact(get(corpus_id, owner))
+    return refused
+
+
+def _submitted(corpus: Corpus, given: Sequence[Given], request_id: str | None) -> list[Job | Exception]:
+    """The documents' jobs. One whose job was erased with an earlier document is submitted anew."""
+    requests = []
+    for one in given:
+        options = {**corpus.options, **one.submission.options, "corpus": corpus.id}
+        submission = msgspec.structs.replace(one.submission, options=options)
+        content = _digest(json.dumps([submission.url, submission.document, options], sort_keys=True))
+        key = f"document:{corpus.id}:{one.name}:{content}"
+        requests.append(jobs.Request(submission, corpus.owner, key, jobs.BULK, request_id))
+    answers = jobs.submit_many(requests)
+    for at, answer in enumerate(answers):
+        if isinstance(answer, Gone):
+            answers[at], _ = jobs.submit(msgspec.structs.replace(requests[at], key=None))
+    for answer in answers:
+        if isinstance(answer, Unavailable):
+            raise answer
+    return answers
+
+
+def _put(
+    store: Records, corpus: Corpus, documents: list[Document], known: Mapping[str, tuple[Place, str]]
+) -> dict[str, Document]:
+    """Write a batch; returns the documents whose key somebody else wrote meanwhile, which are to be tried again.
+
+    The order keeps the counts right wherever it breaks off: first what is replaced stops counting, then each key names
+    its new place, then the batch is there. A key that names a batch that was never written is written anew.
+    """
+    number = store.begin_batch(corpus.id, len(documents)).batches - 1
+    store.remove(corpus, [known[one.key][0] for one in documents if one.key in known])
+    lost = store.put_places(corpus, number, documents, {key: place for key, (place, _) in known.items()})
+    store.remove(corpus, [Place(number, index) for index in lost])
+    store.put_batch(corpus, number, documents)
+    return {documents[index].key: documents[index] for index in lost}
+
+
+def remove(corpus_id: str, owner: str, key: str) -> None:
+    """Take a document out of a corpus and erase it; ``NoCorpus`` where there is none of this key."""
+    store, corpus = jobs.table(), get(corpus_id, owner)
+    found = store.places(corpus.id, [key]).get(key)
+    if found is None:
+        raise NoCorpus(key)
+    place, job_id = found
+    store.remove(corpus, [place])
+    corpus = store.note_change(corpus.id, removed=1)
+    store.drop_key(corpus.id, key)
+    with contextlib.suppress(NotFound, HasEnded, Gone):
+        jobs.cancel(job_id, owner)
+    with contextlib.suppress(NotFound, StillRuns, Gone):
+        jobs.erase(job_id, owner)
+    compact(corpus)
+
+
+def documents(
+    corpus_id: str, owner: str, *, limit: int, after: Place | None = None, state: str | None = None
+) -> tuple[list[tuple[Document, Job | None]], Place | None]:
+    """A page of a corpus' documents with their jobs, in the order in which they came, and where the next one starts."""
+    store, corpus = jobs.table(), get(corpus_id, owner)
+    removed = store.removed(corpus.id)
+    found: list[tuple[Document, Job | None]] = []
+    looked = 0
+    for place, some in _chunks(store, corpus, after or Place(0, 0), removed):
+        states = store.get_many([document.job for _, document in some])
+        for at, document in some:
+            job = states.get(document.job)
+            if state is None or (job.state if job else records.FAILED) == state:
+                found.append((document, job))
+                if len(found) == limit:
+                    return found, Place(place.batch, at + 1)
+        looked += len(some)
+        if looked >= 10 * max(limit, 100):
+            return found, Place(place.batch, some[-1][0] + 1)
+    return found, None
+
+
+def _chunks(
+    store: Records, corpus: Corpus, start: Place, removed: Mapping[int, set[int]]
+) -> Iterator[tuple[Place, list[tuple[int, Document]]]]:
+    for number in range(start.batch, corpus.batches):
+        gone = removed.get(number, set())
+        live = [
+            (at, document)
+            for at, document in enumerate(store.batch(corpus.id, number))
+            if at not in gone and (number > start.batch or at >= start.at)
+        ]
+        for begin in range(0, len(live), 100):
+            yield Place(number, live[begin][0]), live[begin : begin + 100]
+
+
+# --- counts ---
+
+
+def state(corpus: Corpus) -> dict[str, Any]:
+    """What a caller sees of a corpus' progress: its state, and its documents by state.
+
+    A document is ``waiting`` until a compaction has looked at it.
+    """
+    states = {"queued": 0, "running": 0, "succeeded": 0, "failed": 0}
+    for part in corpus.manifest.parts:
+        for name, number in part.states.items():
+            states[name] += number
+    total = max(corpus.added - corpus.removed, sum(states.values()))
+    waiting = total - states["running"] - states["succeeded"] - states["failed"]
+    complete = is_complete(corpus)
+    name = "erasing" if corpus.erasing else "empty" if not total else "ready" if complete else "counting"
+    counts = {name: states[name] for name in ("running", "succeeded", "failed")}
+    return {"state": name, "documents": {"total": total, "waiting": waiting, **counts}, "complete": complete}
+
+
+def is_complete(corpus: Corpus) -> bool:
+    """Whether the manifest has all that was added and removed."""
+    return corpus.manifest.seen == corpus.changes
+
+
+def compact(corpus: Corpus) -> None:
+    """Have a corpus' changes taken in: one job for each change, of which all but the newest end at once."""
+    options = {"corpus": corpus.id, "changes": corpus.changes}
+    key = f"compaction:{corpus.id}:{corpus.changes}"
+    jobs.submit(jobs.Request(Submission("compaction", options=options), corpus.owner, key, jobs.BULK))
+
+
+def table(corpus: Corpus) -> CorpusTable:
+    """The corpus' word table as of its last compaction."""
+    if not corpus.manifest.table:
+        return corpus_words.build(_EMPTY, _EMPTY, 0)
+    return _table(f"corpora/{corpus.id}/table-{corpus.manifest.table}")
+
+
+_EMPTY: dict[str, list[Any]] = {
+    name: [] for name in ("word", "fold", "count", "documents", "stops", "rates", "squares", "logs")
+}
+_tables: dict[str, CorpusTable] = {}  # the last one: a page of a large table is mostly followed by the next
+
+
+def _table(name: str) -> CorpusTable:
+    if name not in _tables:
+        found = corpus_words.unpack(objects.get(name))
+        _tables.clear()
+        _tables[name] = found
+    return _tables[name]
+
+
+def ask(corpus: Corpus, question: str, asked: Mapping[str, Any], *, request_id: str | None = None) -> Job:
+    """The job that answers a question about the corpus as it is now; the same question is the same job."""
+    options = {"corpus": corpus.id, "version": corpus.version, "question": question, "asked": dict(asked)}
+    key = f"query:{_digest(json.dumps(options, sort_keys=True))}"
+    request = jobs.Request(Submission("query", options=options), corpus.owner, key, queue.INTERACTIVE, request_id)
+    return jobs.submit(request)[0]
+
+
+def answer(job: Job) -> dict[str, Any]:
+    """What a query job that has succeeded found."""
+    found: dict[str, Any] = msgspec.json.decode(zlib.decompress(b"".join(jobs.table().artifact(job, "answer"))))
+    return found
+
+
+def why(job: Job) -> tuple[str, str]:
+    """The problem of a question that found no answer: its name and a sentence."""
+    error = job.error or {"type": "job-canceled", "detail": "The question was canceled."}
+    known = {"corpus-gone": "gone", "corpus-changed": "corpus-changed"}
+    return known.get(error["type"], "unavailable"), error["detail"]
+
+
+def compared(corpus: Corpus, against: str, owner: str) -> tuple[Table, Table]:
+    """The folded words of a corpus, and of the corpus or job that ``against`` names: ``corpus:ID`` or ``job:ID``."""
+    kind, _, other_id = against.partition(":")
+    if kind == "corpus":
+        other = get(other_id, owner)
+        rules, folded = other.manifest.rules, corpus_words.as_job_table(table(other))
+    else:
+        job = jobs.get(other_id, owner)
+        if job.state != records.SUCCEEDED:
+            raise NoCorpus(other_id)
+        rules, folded = job.rules or "", words.folded(jobs.word_table(job), jobs.language_of(job))
+    if rules and corpus.manifest.rules and rules != corpus.manifest.rules:
+        raise RulesDiffer(corpus.id, other_id)
+    return corpus_words.as_job_table(table(corpus)), folded
+
+
+# --- erase ---
+
+
+def erase(corpus_id: str, owner: str) -> None:
+    """Begin to erase a corpus with its documents; a compaction job does it. ``NoCorpus`` where there is none."""
+    get(corpus_id, owner)
+    corpus = jobs.table().begin_erasing(corpus_id)
+    if corpus is not None:
+        compact(corpus)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+__all__ = ["BATCH_MOST", "Corpus", "Given", "Place"]

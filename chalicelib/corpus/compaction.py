@@ -1,0 +1,223 @@
+"""Compaction: documents that have ended become parts, and the parts' summaries the corpus' word table.
+
+One run looks at a few batches, writes what has changed, and puts one new manifest in place of the one that it read, by
+a conditional write. Readers open only what the manifest names, so a run that dies, or that another one overtakes,
+leaves files that nobody reads: they bear a token of their own and are deleted by whoever loses.
+"""
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from chalicelib.analysis import corpus_words, evidence
+from chalicelib.aws import objects
+from chalicelib.corpus import files, parts, queries
+from chalicelib.corpus.engine import opened
+from chalicelib.errors import Gone, NotKept
+from chalicelib.store import records
+from chalicelib.store.corpora import BATCH_MOST, Corpus, Document, Manifest, Part
+from chalicelib.store.records import Job, Records
+
+UNFINISHED_MOST = 10  # batches whose jobs one run looks at
+FILE_WORDS = 2_000_000  # of a file of rows: what is sorted in memory at once
+STALE_MS = 3_600_000  # a query may still read files that were replaced so long ago
+UNWRITTEN_MS = 60_000  # a batch that was begun and not written within this time never will be
+
+
+def compact(store: Records, corpus: Corpus, *, seconds: float) -> bool | None:
+    """One run of at most about ``seconds``: whether all that there is has been taken in.
+
+    None where the manifest changed meanwhile: the files of this run are deleted, and the next one starts from there.
+    """
+    until = time.monotonic() + seconds
+    token, manifest = records.new_token(), corpus.manifest
+    known = {part.batch: part for part in manifest.parts}
+    removed = store.removed(corpus.id)
+    complete, unfinished = True, 0
+    rules = [manifest.rules] if manifest.rules else []
+    for number in range(corpus.batches):
+        part = known.get(number, Part(batch=number))
+        gone = removed.get(number, set())
+        if part.ended and gone == {doc % BATCH_MOST for doc in part.removed}:
+            continue
+        unfinished += 1
+        if unfinished > UNFINISHED_MOST or time.monotonic() > until:
+            complete = False
+            break
+        known[number] = _part(store, corpus, part, gone, token, rules)
+        complete &= known[number].ended
+    changed = msgspec.structs.replace(
+        manifest,
+        parts=[known[number] for number in sorted(known)],
+        rules=rules[0] if rules else "",
+        seen=corpus.changes if complete else manifest.seen,
+    )
+    if changed == manifest:
+        return complete
+    if _rows(changed) != _rows(manifest):
+        changed = _with_table(corpus, changed, token)
+    replaced = set(files.of_manifest(corpus.id, manifest)) - set(files.of_manifest(corpus.id, changed))
+    now = store.now()
+    changed = msgspec.structs.replace(changed, stale=[*changed.stale, *((name, now) for name in sorted(replaced))])
+    changed = _without_stale(changed, now)
+    if store.put_manifest(corpus, changed):
+        return complete
+    for name in set(files.of_manifest(corpus.id, changed)) - set(files.of_manifest(corpus.id, manifest)):
+        objects.delete(name)
+    return None
+
+
+def _rows(manifest: Manifest) -> list[tuple[str, list[int]]]:
+    """What the word table depends on."""
+    return [(part.token, part.removed) for part in manifest.parts if part.token]
+
+
+def erase(store: Records, corpus: Corpus) -> None:
+    """Delete a corpus' documents with their jobs, its files and its items."""
+    for number in range(corpus.batches):
+        for document in store.batch(corpus.id, number):
+            _erase_job(store, document.job, corpus.owner)
+    for name in files.of_manifest(corpus.id, corpus.manifest):
+        objects.delete(name)
+    store.erase_corpus(corpus)
+
+
+def _erase_job(store: Records, job_id: str, owner: str) -> None:
+    if not store.erase(job_id, owner, expires_at=store.now() // 1000 + 86_400):
+        store.cancel(job_id, owner)
+        store.erase(job_id, owner, expires_at=store.now() // 1000 + 86_400)
+
+
+def _without_stale(manifest: Manifest, now: int) -> Manifest:
+    for name, at in manifest.stale:
+        if at < now - STALE_MS:
+            objects.delete(name)
+    return msgspec.structs.replace(manifest, stale=[entry for entry in manifest.stale if entry[1] >= now - STALE_MS])
+
+
+def _part(store: Records, corpus: Corpus, part: Part, gone: set[int], token: str, rules: list[str]) -> Part:
+    """A batch's part as it should be now, with new files where they have to change."""
+    documents = store.batch(corpus.id, part.batch)
+    if not documents:
+        unwritten = part.batch < corpus.batches - 1 or store.now() - corpus.changed_at > UNWRITTEN_MS
+        return msgspec.structs.replace(part, ended=unwritten)
+    jobs = store.get_many([document.job for document in documents])
+    live = [(at, document, jobs.get(document.job)) for at, document in enumerate(documents) if at not in gone]
+    states = Counter(_state(job, rules) for _, _, job in live)
+    removed = sorted(number + part.batch * BATCH_MOST for number in gone)
+    was_ended, ended = part.ended, states.keys() <= records.TERMINAL
+    part = msgspec.structs.replace(part, states=dict(states), ended=ended)
+    if was_ended and part.token:  # only what was removed has changed: the rows stay, their summaries do not
+        return _summarised(corpus, msgspec.structs.replace(part, removed=removed), token)
+    ready = [(at, document, job) for at, document, job in live if job and _state(job, rules) == records.SUCCEEDED]
+    # Files are written anew when they would hold twice as many documents: each document is written twice on average.
+    if not ended and len(ready) < max(1, 2 * part.documents):
+        return part
+    if not ready:
+        return msgspec.structs.replace(part, token="", files=0, documents=0, removed=removed, words=0)
+    return _written(store, corpus, msgspec.structs.replace(part, removed=removed), ready, token)
+
+
+def _state(job: Job | None, rules: list[str]) -> str:
+    """A document's state: its job's; one that was erased, or counted by other rules, counts as failed.
+
+    The first document decides the rules of the corpus, since tables of different rules are never added.
+    """
+    if job is None:
+        return records.FAILED
+    if job.state == records.SUCCEEDED:
+        if not rules and job.rules:
+            rules.append(job.rules)
+        return records.SUCCEEDED if [job.rules] == rules else records.FAILED
+    return records.FAILED if job.state == records.CANCELED else job.state
+
+
+def _written(store: Records, corpus: Corpus, part: Part, ready: list[tuple[int, Document, Job]], token: str) -> Part:
+    """The part with new files of all documents that are ready."""
+    made = msgspec.structs.replace(part, token=token)
+    paths: dict[str, list[Path]] = {"words": [], "documents": []}
+    documents = total = 0
+    with tempfile.TemporaryDirectory(prefix="compaction-") as folder:
+        for number, group in enumerate(_groups(_documents(store, part.batch, ready))):
+            documents, total = documents + len(group), total + sum(one.evidence.table.total for one in group)
+            for kind, data in zip(paths, parts.write(group), strict=True):
+                objects.put(files.name(corpus.id, made, kind, number), data)
+                paths[kind].append(Path(folder) / f"{number}.{kind}")
+                paths[kind][-1].write_bytes(data)
+        made = msgspec.structs.replace(made, files=len(paths["words"]), documents=documents, words=total)
+        _put_summary(corpus.id, made, paths, [])
+    return made
+
+
+def _groups(documents: Iterator[parts.Document]) -> Iterator[list[parts.Document]]:
+    """The documents in groups of about ``FILE_WORDS`` words: so many are in memory at once."""
+    group: list[parts.Document] = []
+    size = 0
+    for document in documents:
+        group.append(document)
+        size += document.evidence.table.total
+        if size > FILE_WORDS:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _documents(store: Records, batch: int, ready: list[tuple[int, Document, Job]]) -> Iterator[parts.Document]:
+    for at, document, job in ready:
+        try:
+            kept = {name: store.artifact(job, name) for name in reversed(evidence.ARTIFACTS)}
+        except (Gone, NotKept):
+            continue  # erased while this ran; the next run counts it as failed
+        page = job.page or {}
+        yield parts.Document(
+            doc=batch * BATCH_MOST + at,
+            id=job.id,
+            key=document.key,
+            evidence=evidence.read(kept, page.get("language") or ""),
+            url=document.url or page.get("url"),
+            title=page.get("title"),
+            rules=job.rules or "",
+            metadata=document.metadata,
+        )
+
+
+def _summarised(corpus: Corpus, part: Part, token: str) -> Part:
+    """The part with summaries that leave its removed documents out; its rows are copied under the new token."""
+    old = files.views(corpus.id, [part], ("words", "documents"))
+    made = msgspec.structs.replace(part, token=token)
+    for kind, paths in old.items():
+        for number, path in enumerate(paths):
+            objects.put(files.name(corpus.id, made, kind, number), path.read_bytes())
+    left = _put_summary(corpus.id, made, old, part.removed)
+    return msgspec.structs.replace(made, words=left)
+
+
+def _put_summary(corpus_id: str, part: Part, paths: dict[str, list[Path]], removed: Iterable[int]) -> int:
+    """Write a part's summaries; returns the number of words that count."""
+    with opened(paths, parts.SCHEMAS, list(removed)) as engine:
+        for kind, sql in (("spellings", queries.SPELLINGS), ("folds", queries.FOLDS)):
+            table = engine.table(sql).cast(parts.SCHEMAS[kind])
+            objects.put(files.name(corpus_id, part, kind), parts.as_parquet(table))
+        [(_, total)] = engine.rows(queries.TOTALS)
+    return int(total)
+
+
+def _with_table(corpus: Corpus, manifest: Manifest, token: str) -> Manifest:
+    """The manifest with a word table that adds up its parts' summaries."""
+    summaries = files.views(corpus.id, manifest.parts, ("spellings", "folds"))
+    documents = sum(part.states.get(records.SUCCEEDED, 0) for part in manifest.parts if part.token)
+    with opened(summaries, parts.SCHEMAS) as engine:
+        made = corpus_words.build(
+            engine.table(queries.MERGED_SPELLINGS).to_pydict(),
+            engine.table(queries.MERGED_FOLDS).to_pydict(),
+            documents,
+        )
+    objects.put(files.table_name(corpus.id, token), corpus_words.pack(made))
+    return msgspec.structs.replace(
+        manifest, table=token, documents=documents, words=made.total, distinct=len(made.shown)
+    )

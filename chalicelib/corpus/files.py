@@ -1,0 +1,84 @@
+"""The files of corpora in the object store, and copies of them on this machine for an engine that opens paths.
+
+A name bears the token of the compaction that wrote it and is never written again, so a copy is as good as the original.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from chalicelib.aws import objects
+from chalicelib.store.corpora import Manifest, Part
+
+CACHE_BYTES = 4_000_000_000  # of copies; the least recently used go first
+KINDS = ("words", "documents", "spellings", "folds")
+
+
+def name(corpus_id: str, part: Part, kind: str, number: int = 0) -> str:
+    """A part's file: ``kind`` is one of KINDS; the first two have several where the documents are large."""
+    return f"corpora/{corpus_id}/{part.batch:06}-{part.token}-{number}.{kind}.parquet"
+
+
+def table_name(corpus_id: str, token: str) -> str:
+    """The corpus' word table."""
+    return f"corpora/{corpus_id}/table-{token}"
+
+
+def of_part(corpus_id: str, part: Part) -> list[str]:
+    """All files of a part."""
+    if not part.token:
+        return []
+    several = [name(corpus_id, part, kind, n) for kind in KINDS[:2] for n in range(part.files)]
+    return several + [name(corpus_id, part, kind) for kind in KINDS[2:]]
+
+
+def of_manifest(corpus_id: str, manifest: Manifest) -> list[str]:
+    """All files that a manifest names, and those that wait for their deletion."""
+    files = [file for part in manifest.parts for file in of_part(corpus_id, part)]
+    files += [file for file, _ in manifest.stale]
+    return [*files, table_name(corpus_id, manifest.table)] if manifest.table else files
+
+
+def views(corpus_id: str, parts: Iterable[Part], kinds: Iterable[str]) -> dict[str, list[Path]]:
+    """By kind the paths of the parts' files, fetched where they are not on this machine yet."""
+    found: dict[str, list[Path]] = {kind: [] for kind in kinds}
+    for part in parts:
+        if part.token:
+            for kind, paths in found.items():
+                numbers = range(part.files) if kind in KINDS[:2] else range(1)
+                paths += [_local(name(corpus_id, part, kind, n)) for n in numbers]
+    return found
+
+
+def _local(stored: str) -> Path:
+    if (path := objects.path(stored)) is not None:
+        return path
+    copy = _cache() / stored.replace("/", "-")
+    if copy.exists():
+        os.utime(copy)
+        return copy
+    data = objects.get(stored)
+    _make_room(len(data))
+    unfinished = copy.with_name(f".{os.getpid()}-{copy.name}")
+    unfinished.write_bytes(data)
+    unfinished.replace(copy)
+    return copy
+
+
+def _cache() -> Path:
+    folder = Path(tempfile.gettempdir()) / "wordcounts-corpora"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to another user of this machine")
+    return folder
+
+
+def _make_room(size: int) -> None:
+    copies = sorted((entry.stat().st_mtime, entry.stat().st_size, entry) for entry in _cache().iterdir())
+    total = size + sum(size for _, size, _ in copies)
+    for _, freed, entry in copies:
+        if total <= CACHE_BYTES:
+            return
+        entry.unlink(missing_ok=True)
+        total -= freed

@@ -1,0 +1,153 @@
+"""What is asked of a corpus' parts, as SQL that DuckDB and Spark both run.
+
+Each query is a text over the views ``words`` and ``documents`` (corpus/parts.py), which an engine makes of the files
+without the documents that were replaced or removed since. Values are bound by name. The engines differ in one function,
+which is written ``{explode}``. Statistics are computed afterwards, in Python, from the sums.
+"""
+
+from collections.abc import Iterable
+
+from chalicelib.corpus.parts import SENTENCE_GAP
+
+# A part's words by spelling: occurrences, documents, and how many occurrences are stop words.
+SPELLINGS = """
+select word, fold, cast(sum(count) as bigint) as count, count(*) as documents,
+       cast(sum(case when stop then count else 0 end) as bigint) as stops
+from words group by word, fold
+"""
+
+# By folded word what dispersion is computed from: sums that can be added over parts.
+FOLDS = """
+with folded as (select doc, fold, cast(sum(count) as double) as f from words group by doc, fold)
+select fold, cast(sum(f) as bigint) as count, count(*) as documents, sum(f / words) as rates,
+       sum((f / words) * (f / words)) as squares, sum(f * log2(f / words)) as logs
+from folded join documents using (doc) group by fold
+"""
+
+# The same over the summaries of all parts.
+MERGED_SPELLINGS = """
+select word, fold, cast(sum(count) as bigint) as count, cast(sum(documents) as bigint) as documents,
+       cast(sum(stops) as bigint) as stops
+from spellings group by word, fold order by count desc, word, fold
+"""
+MERGED_FOLDS = """
+select fold, cast(sum(count) as bigint) as count, cast(sum(documents) as bigint) as documents, sum(rates) as rates,
+       sum(squares) as squares, sum(logs) as logs
+from folds group by fold order by count desc, fold
+"""
+
+TOTALS = """
+select count(*) as documents, cast(coalesce(sum(words), 0) as bigint) as words from documents
+"""
+
+
+def occurrences(words: int, *, column: str) -> str:
+    """Where ``words`` words follow each other: rows (doc, start, last, place), in order. Binds $word0, $word1, …
+
+    ``last`` is where the last word begins; ``column`` is ``fold`` or ``word``.
+    """
+    tables = [
+        f"w{n} as (select doc, p.start as start, p.place as place from "
+        f"(select doc, {{explode}}(positions) as p from words where {column} = $word{n}) as x{n})"
+        for n in range(words)
+    ]
+    joins = "".join(f" join w{n} on w{n}.doc = w0.doc and w{n}.place = w0.place + {n}" for n in range(1, words))
+    return (
+        f"with {', '.join(tables)} "
+        f"select w0.doc as doc, w0.start as start, w{words - 1}.start as last, w0.place as place from w0{joins}"
+    )
+
+
+def contexts(words: int, *, column: str) -> str:
+    """One page of the occurrences in the order of the corpus. Binds $limit and $offset too."""
+    return (
+        f"select * from ({occurrences(words, column=column)}) as found order by doc, start limit $limit offset $offset"
+    )
+
+
+def sorted_contexts(words: int, *, column: str, side: str) -> str:
+    """The same by the neighbours on one side, the nearest word first, then in the order of the corpus."""
+    steps = [-n if side == "left" else words - 1 + n for n in (1, 2, 3)]
+    joins = "".join(
+        f" left join near n{at} on n{at}.doc = found.doc and n{at}.place = found.place + {step}"
+        for at, step in enumerate(steps)
+    )
+    return f"""
+with found as ({occurrences(words, column=column)}),
+{_near("found", steps)}
+select found.doc as doc, found.start as start, found.last as last, found.place as place from found{joins}
+order by coalesce(n0.fold, ''), coalesce(n1.fold, ''), coalesce(n2.fold, ''), found.doc, found.start
+limit $limit offset $offset
+"""
+
+
+def _near(found: str, steps: Iterable[int]) -> str:
+    """``near``: the words at these distances from the rows of ``found``, each place once.
+
+    A document and a place are one number, since a join on one key takes a third of the time of one on two.
+    """
+    values = ", ".join(f"({step})" for step in steps)
+    return f"""
+spots as (select distinct {_SPOT} + place + step as spot from {found} cross join (values {values}) as s(step)),
+tokens as (select doc, fold, p.place as place, {_SPOT} + p.place as spot from
+           (select doc, fold, {{explode}}(positions) as p from words where doc in (select doc from {found})) as x),
+near as (select doc, fold, place from tokens where spot in (select spot from spots))"""
+
+
+_SPOT = "cast(doc as bigint) * 4294967296"
+
+
+def total(words: int, *, column: str) -> str:
+    """How many occurrences there are, and in how many documents."""
+    return f"select count(*) as total, count(distinct doc) as documents from ({occurrences(words, column=column)}) as f"
+
+
+# All rows of some documents, to make their evidence again; $docs is a list.
+ROWS = "select doc, word, stop, positions from words where doc in (select {explode}($docs)) order by doc"
+TEXTS = (
+    "select doc, id, key, url, title, language, text from documents where doc in (select {explode}($docs)) order by doc"
+)
+
+
+def collocates(window: int) -> str:
+    """Words within ``window`` words of $word0 in its sentence: (word, count, documents), $min_count times at least.
+
+    A place that is near two occurrences counts once.
+    """
+    steps = [step for step in range(-window, window + 1) if step]
+    return f"""
+with node as (select doc, p.place as place from (select doc, {{explode}}(positions) as p from words
+              where fold = $word0) as x0),
+{_near("node", steps)}
+select fold as word, count(*) as count, count(distinct doc) as documents from near
+group by fold having count(*) >= $min_count
+"""
+
+
+def phrases(n: int) -> str:
+    """Phrases of ``n`` words that occur $min_count times: their folds w0 …, count, documents, and f0 …: how often each
+    word stands at its place in any phrase of that length. ``windows`` is how many phrases there are in all.
+    """
+    names = [f"w{at}" for at in range(n)]
+    leads = ", ".join(
+        f"lead(fold, {at}) over inside as w{at}, lead(place, {at}) over inside as p{at}" for at in range(1, n)
+    )
+    same = " and ".join(f"p{at} = p0 + {at}" for at in range(1, n))
+    parts = ", ".join(f"m{at} as (select w{at} as word, count(*) as f from grams group by w{at})" for at in range(n))
+    joins = "".join(f" join m{at} on m{at}.word = frequent.w{at}" for at in range(n))
+    given = ", ".join(f"frequent.{name} as {name}" for name in names)
+    frequencies = ", ".join(f"m{at}.f as f{at}" for at in range(n))
+    return f"""
+with tokens as (select doc, fold, p.place as place from
+                (select doc, fold, {{explode}}(positions) as p from words) as x),
+led as (select doc, fold as w0, place as p0, {leads} from tokens window inside as (partition by doc order by place)),
+grams as (select doc, {", ".join(names)} from led where {same}),
+frequent as (select {", ".join(names)}, count(*) as count, count(distinct doc) as documents from grams
+             group by {", ".join(names)} having count(*) >= $min_count),
+{parts}
+select {given}, frequent.count as count, documents, {frequencies}, (select count(*) from grams) as windows
+from frequent{joins} order by frequent.count desc, {", ".join(f"frequent.{name}" for name in names)} limit $most
+"""
+
+
+assert SENTENCE_GAP > 10  # noqa: S101 - a window of words never reaches over it

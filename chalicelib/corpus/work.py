@@ -1,0 +1,59 @@
+"""The jobs of corpora that a worker runs: compaction, erasing, and questions."""
+
+import zlib
+from typing import Any, NamedTuple
+
+import msgspec
+
+from chalicelib.aws import objects
+from chalicelib.corpus import answers, compaction
+from chalicelib.errors import AttemptFailed, ErrorKind, Gone
+from chalicelib.store.corpora import Corpus
+from chalicelib.store.records import Job, Packed, Records
+
+COMPACTION, QUERY = KINDS = "compaction", "query"
+RUN_SECONDS = 20.0  # of a compaction, which then begins again behind others' jobs
+PAUSES = (0.3, 5.0)  # seconds between two looks at documents that have not ended: at first, and at most
+
+
+class Later(NamedTuple):
+    """The job has more to do after so many seconds."""
+
+    seconds: float
+
+
+def run(store: Records, job: Job) -> dict[str, Packed] | Later:
+    """Do one job, or one step of it. Returns its artifacts, or when the next step is due; raises ``AttemptFailed``."""
+    try:
+        corpus = store.corpus(job.options["corpus"])
+        if corpus is None:
+            raise Gone
+        return _answer(corpus, job) if job.kind == QUERY else _compact(store, corpus, job)
+    except Gone:
+        raise AttemptFailed(ErrorKind.CORPUS_GONE, "The corpus was erased or has expired.") from None
+    except objects.ObjectError as error:
+        detail = f"The corpus' files cannot be read or written: {error}"
+        raise AttemptFailed(error.kind, detail, transient=error.transient) from None
+
+
+def _compact(store: Records, corpus: Corpus, job: Job) -> dict[str, Packed] | Later:
+    if corpus.erasing:
+        compaction.erase(store, corpus)
+        return {}
+    if job.options["changes"] < corpus.changes:
+        return {}  # a newer job does all that there is
+    complete = compaction.compact(store, corpus, seconds=RUN_SECONDS)
+    if complete:
+        return {}
+    if complete is None:
+        return Later(PAUSES[0])
+    waited = (store.now() - job.submitted_at) / 1000
+    return Later(min(max(waited / 10, PAUSES[0]), PAUSES[1]))
+
+
+def _answer(corpus: Corpus, job: Job) -> dict[str, Packed]:
+    if corpus.version != job.options["version"]:
+        detail = "The corpus has changed since the question was asked. Ask again."
+        raise AttemptFailed(ErrorKind.CORPUS_CHANGED, detail)
+    found: dict[str, Any] = answers.answer(corpus, job.options["question"], job.options["asked"])
+    return {"answer": Packed([zlib.compress(msgspec.json.encode(found), 1)], large=True)}

@@ -1,0 +1,393 @@
+"""What the API takes and gives of corpora. Pure."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from chalicelib import corpora, submissions
+from chalicelib.analysis import contexts, corpus_words, keywords, phrases
+from chalicelib.corpora import Given
+from chalicelib.errors import Fault, InvalidSubmission, Refused, Unreadable
+from chalicelib.http import responses
+from chalicelib.http.evidence import DEFAULT_LIMIT, csv_line
+from chalicelib.http.responses import CSV, JSON, Answer, link, time_text
+from chalicelib.http.schemas import Id, Options
+
+NDJSON = "application/x-ndjson"
+METADATA_MOST = 20  # fields of a document
+_Limit = Annotated[int, Meta(ge=1, le=10_000, description="Rows in an answer.")]
+_Offset = Annotated[int, Meta(ge=0, le=1_000_000_000, description="Rows to pass over.")]
+_Word = Annotated[str, Meta(min_length=1, max_length=200)]
+_Field = Annotated[str, Meta(pattern=r"\A[A-Za-z_][A-Za-z0-9_-]{0,49}\Z")]
+_Key = Annotated[str, Meta(min_length=1, max_length=300, description="Names the document in its corpus.")]
+_State = Literal["queued", "running", "succeeded", "failed", "canceled"]
+
+
+class NewCorpus(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """A corpus to make: its name, the options of its documents, and the names of their metadata."""
+
+    name: Annotated[str, Meta(max_length=200)] = ""
+    options: dict[str, Any] = {}
+    metadata: Annotated[list[_Field], Meta(max_length=METADATA_MOST)] = []
+
+
+class Documents(Struct, kw_only=True):
+    """A corpus' documents by state; `waiting` ones have not been looked at since the last compaction."""
+
+    total: int
+    waiting: int
+    running: int
+    succeeded: int
+    failed: int
+
+
+class Corpus(Struct, kw_only=True):
+    """Many documents counted as one. `complete` says that everything that was added and has ended is counted."""
+
+    id: Id
+    name: str
+    state: Literal["empty", "counting", "ready", "erasing"]
+    options: Options
+    metadata: list[str]
+    created_at: str
+    expires_at: str
+    documents: Documents
+    totals: dict[str, int]
+    version: Annotated[int, Meta(description="Rises with every compaction; pages of one listing have one version.")]
+    rules: str | None
+    complete: bool
+
+
+class Corpora(Struct, kw_only=True):
+    """Some of the caller's corpora, newest first."""
+
+    corpora: list[Corpus]
+    next: str | None
+
+
+class CursorQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Which page of the corpora."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    cursor: Annotated[str, Meta(pattern=r"\A[0-9a-f]{12}[0-9a-f]{32}\Z")] | UnsetType = UNSET
+
+
+class DocumentsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Which documents, and which page of them."""
+
+    state: _State | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+    cursor: Annotated[str, Meta(pattern=r"\A[0-9]{1,6}-[0-9]{1,4}\Z")] | UnsetType = UNSET
+
+
+class KeyQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Which document."""
+
+    key: _Key
+
+
+class WordsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Which words of a corpus, in which order."""
+
+    sort: corpus_words.Order = "count"
+    stop_words: Literal["exclude", "include"] = "exclude"
+    stop_add: Annotated[str, Meta(max_length=2_000)] = ""
+    stop_remove: Annotated[str, Meta(max_length=2_000)] = ""
+    case: Literal["fold", "keep"] = "fold"
+    prefix: Annotated[str, Meta(max_length=200)] = ""
+    min_count: Annotated[int, Meta(ge=1, le=1_000_000_000)] = 1
+    min_length: Annotated[int, Meta(ge=1, le=1000)] = 1
+    limit: _Limit = 100
+    offset: _Offset = 0
+
+
+class ContextsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """A word or a phrase, one of the two, and how its occurrences are shown."""
+
+    word: _Word | UnsetType = UNSET
+    phrase: _Word | UnsetType = UNSET
+    window: Annotated[int, Meta(ge=1, le=1000)] = 8
+    unit: contexts.Unit = "words"
+    sort: contexts.Order = "place"
+    case: Literal["fold", "keep"] = "fold"
+    limit: Annotated[int, Meta(ge=1, le=500)] = DEFAULT_LIMIT
+    offset: _Offset = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.word, str) == isinstance(self.phrase, str):
+            raise ValueError("word: give either a word or a phrase")
+
+    def asked(self) -> dict[str, Any]:
+        """As a query job holds it."""
+        wanted = self.word if isinstance(self.word, str) else self.phrase
+        given = {name: getattr(self, name) for name in ("window", "unit", "sort", "limit", "offset")}
+        return {"phrase": wanted, "fold_case": self.case == "fold", **given}
+
+
+class PhrasesQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Which phrases, and by which measure."""
+
+    n: Annotated[int, Meta(ge=2, le=phrases.LONGEST)] = 2
+    min_count: Annotated[int, Meta(ge=2, le=1_000_000_000)] = 2
+    measure: phrases.Measure = "logdice"
+    stop_words: phrases.StopWords = "edges"
+    limit: _Limit = DEFAULT_LIMIT
+    offset: _Offset = 0
+
+    def asked(self) -> dict[str, Any]:
+        """As a query job holds it."""
+        return {name: getattr(self, name) for name in self.__struct_fields__}
+
+
+class CollocatesQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Which word's neighbours."""
+
+    word: _Word
+    window: Annotated[int, Meta(ge=1, le=20)] = 5
+    min_count: Annotated[int, Meta(ge=1, le=1_000_000_000)] = 2
+    stop_words: Literal["exclude", "include"] = "exclude"
+    limit: _Limit = DEFAULT_LIMIT
+    offset: _Offset = 0
+
+    def asked(self) -> dict[str, Any]:
+        """As a query job holds it."""
+        return {name: getattr(self, name) for name in self.__struct_fields__}
+
+
+class KeywordsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """What to compare with: `corpus:ID` or `job:ID`."""
+
+    against: Annotated[str, Meta(pattern=r"\A(?:corpus|job):[0-9a-f]{32}\Z")]
+    alpha: Annotated[float, Meta(gt=0, lt=1)] = 0.05
+    sort: keywords.Order = "lrc"
+    sign: keywords.Sign = "both"
+    stop_words: Literal["exclude", "include"] = "include"
+    limit: _Limit = DEFAULT_LIMIT
+    offset: _Offset = 0
+
+
+# --- what comes ---
+
+
+def new_corpus(raw: bytes) -> NewCorpus:
+    """A corpus to make; refused where a field or an option cannot be used."""
+    fields = responses.body(raw)
+    try:
+        given = msgspec.convert(fields, NewCorpus)
+        given.name.encode()
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
+        raise Refused("invalid-submission", str(error)) from None
+    kind = "html" if {"select", "ignore", "content"} & given.options.keys() else "text"
+    checked = submissions.read({**given.options, kind: "x"})  # the rules of options are those of a submission
+    return msgspec.structs.replace(given, options=checked.options)
+
+
+def documents(raw: bytes, media_type: str, corpus: Any) -> tuple[list[Given], list[dict[str, Any]]]:
+    """The documents of a request, and of each that was refused its number and its faults."""
+    rows = _lines(raw) if media_type == NDJSON else _listed(raw)
+    if len(rows) > corpora.BATCH_MOST:
+        raise Refused("invalid-submission", f"A request may have {corpora.BATCH_MOST} documents, this has {len(rows)}.")
+    given, refused = [], []
+    for index, row in enumerate(rows):
+        try:
+            given.append(_document(row, corpus))
+        except InvalidSubmission as error:
+            errors = [{"pointer": fault.pointer, "detail": fault.detail} for fault in error.faults]
+            refused.append({"index": index, "errors": errors})
+    return given, refused
+
+
+def _lines(raw: bytes) -> list[object]:
+    rows: list[object] = []
+    for line in raw.splitlines():
+        if line.strip():
+            try:
+                rows.append(json.loads(line))
+            except (ValueError, RecursionError):
+                rows.append(None)  # refused by its number
+    return rows
+
+
+def _listed(raw: bytes) -> list[object]:
+    try:
+        fields = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise Refused("invalid-json", "The body is not JSON.") from None
+    if not isinstance(fields, dict) or fields.keys() != {"documents"} or not isinstance(fields["documents"], list):
+        raise Refused("invalid-submission", 'An object {"documents": [...]} is expected.')
+    return fields["documents"]
+
+
+def _document(row: object, corpus: Any) -> Given:
+    if not isinstance(row, Mapping):
+        raise InvalidSubmission(Fault("", "expected an object with one of url, text and html"))
+    fields = dict(row)
+    key, metadata = fields.pop("key", None), fields.pop("metadata", {})
+    try:
+        key = msgspec.convert(key, _Key | None)
+        metadata = msgspec.convert(metadata, dict[str, Annotated[str, Meta(max_length=500)]])
+        "".join([key or "", *metadata, *metadata.values()]).encode()
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
+        raise InvalidSubmission(Fault("/key", str(error).lower())) from None
+    if unknown := metadata.keys() - set(corpus.metadata):
+        fault = Fault("/metadata", f"{min(unknown)!r} is not among the corpus' metadata")
+        raise InvalidSubmission(fault)
+    try:
+        submissions.check_sizes(fields)
+    except Unreadable as error:
+        raise InvalidSubmission(Fault("", error.detail)) from None
+    return Given(submissions.read(fields), key, metadata)
+
+
+# --- what goes ---
+
+
+def corpus(record: Any) -> Corpus:
+    """A corpus as the API shows it."""
+    manifest = record.manifest
+    options = {name: value for name, value in record.options.items() if name in Options.__struct_fields__}
+    return msgspec.convert(
+        {
+            "id": record.id,
+            "name": record.name,
+            "options": options,
+            "metadata": record.metadata,
+            "created_at": time_text(record.created_at),
+            "expires_at": time_text(record.expires_at * 1000),
+            "totals": {"words": manifest.words, "distinct": manifest.distinct, "documents": manifest.documents},
+            "version": record.version,
+            "rules": manifest.rules or None,
+            **corpora.state(record),
+        },
+        Corpus,
+    )
+
+
+def corpora_answer(found: Sequence[Any], after: tuple[int, str] | None, asked: CursorQuery, path: str) -> Answer:
+    """A page of corpora."""
+    following = (
+        None if after is None else f"{path}?{urlencode({'limit': asked.limit, 'cursor': responses.cursor(after)})}"
+    )
+    body = Corpora(corpora=list(map(corpus, found)), next=following)
+    return responses.answer(200, body, {"Cache-Control": "no-store", **link(following)})
+
+
+def read_cursor(text: str | UnsetType) -> Any:
+    """Where a page of documents starts."""
+    if isinstance(text, UnsetType):
+        return None
+    batch, at = text.split("-")
+    return corpora.Place(int(batch), int(at))
+
+
+def documents_answer(found: Sequence[Any], after: Any, asked: DocumentsQuery, path: str) -> Answer:
+    """A page of documents with their jobs' states and errors."""
+    rows = [
+        {
+            "key": document.key,
+            "job": document.job,
+            "url": document.url,
+            "metadata": document.metadata,
+            "state": job.state if job else "failed",
+            "error": (job.error if job else {"type": "gone", "title": "The job is gone", "detail": ""}),
+            "words": (job.totals or {}).get("words") if job else None,
+        }
+        for document, job in found
+    ]
+    following = None
+    if after is not None:
+        given = {"state": asked.state, "limit": asked.limit, "cursor": f"{after.batch}-{after.at}"}
+        following = f"{path}?{urlencode({name: value for name, value in given.items() if value is not UNSET})}"
+    body = msgspec.json.encode({"documents": rows, "next": following})
+    return Answer(200, body, {"Content-Type": JSON, "Cache-Control": "no-store", **link(following)})
+
+
+def words_answer(record: Any, table: corpus_words.CorpusTable, asked: WordsQuery, path: str, media_type: str) -> Answer:
+    """A page of a corpus' words."""
+    view = corpus_words.query(
+        table,
+        fold_case=asked.case == "fold",
+        stop_words=asked.stop_words == "include",
+        added=_several(asked.stop_add),
+        removed=_several(asked.stop_remove),
+        prefix=asked.prefix,
+        min_count=asked.min_count,
+        min_length=asked.min_length,
+        sort=asked.sort,
+    )
+    end = min(asked.offset + asked.limit, len(view))
+    rows = view.show(asked.offset, end)
+    following = _following(path, asked, end) if end < len(view) else None
+    if media_type == CSV:
+        return Answer(200, corpus_words.to_csv(rows), {"Content-Type": f"{CSV}; charset=utf-8", **link(following)})
+    return rows_answer(record, "words", rows, {"total": len(view)}, following)
+
+
+def keywords_answer(record: Any, tables: Sequence[Any], asked: KeywordsQuery, path: str, media_type: str) -> Answer:
+    """Words that a corpus has relatively more or less often than something else; both tables folded."""
+    found = keywords.keywords(
+        tables[0],
+        tables[1],
+        alpha=asked.alpha,
+        sort=asked.sort,
+        sign=asked.sign,
+        stop_words=asked.stop_words == "include",
+    )
+    end = min(asked.offset + asked.limit, len(found))
+    rows = found.show(asked.offset, end)
+    following = _following(path, asked, end) if end < len(found) else None
+    if media_type == CSV:
+        return _csv(rows, keywords.Keyword.__struct_fields__, following)
+    head = {"total": len(found), "tests": found.tests, "alpha": asked.alpha, "sizes": found.sizes}
+    return rows_answer(record, "keywords", rows, head, following)
+
+
+def found_answer(record: Any, name: str, found: Mapping[str, Any], asked: Any, path: str, media_type: str) -> Answer:
+    """What a query job found: contexts, phrases or collocates."""
+    end = found["next"]
+    following = None if end is None else _following(path, asked, end)
+    rows = found[name]
+    if media_type == CSV:
+        flat = [{**row, **_flat(row.get("document"))} for row in rows]
+        columns = [column for column in (flat[0] if flat else {}) if column != "document"]
+        lines = [csv_line(columns), *(csv_line(row[column] for column in columns) for row in flat)]
+        return Answer(200, b"".join(lines), {"Content-Type": f"{CSV}; charset=utf-8", **link(following)})
+    head = {key: value for key, value in found.items() if key not in (name, "next")}
+    return rows_answer(record, name, rows, head, following)
+
+
+def _flat(document: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {f"document_{name}": value for name, value in (document or {}).items()}
+
+
+def rows_answer(record: Any, name: str, rows: Any, head: Mapping[str, Any], following: str | None) -> Answer:
+    """Rows with what every answer about a corpus says: its version, and whether it is complete."""
+    about = {"id": record.id, "version": record.version, "complete": corpora.is_complete(record)}
+    body = msgspec.json.encode({**about, **head, name: rows, "next": following})
+    if len(body) > responses.MAX_ANSWER_BYTES:
+        raise Refused("answer-too-large", "The answer would be too large: ask for fewer rows by limit.")
+    return Answer(200, body, {"Content-Type": JSON, **link(following)})
+
+
+def _csv(rows: Sequence[Any], columns: Sequence[str], following: str | None) -> Answer:
+    lines = [csv_line(columns), *(csv_line(getattr(row, name) for name in columns) for row in rows)]
+    return Answer(200, b"".join(lines), {"Content-Type": f"{CSV}; charset=utf-8", **link(following)})
+
+
+def _several(text: str) -> Iterable[str]:
+    return [word.strip().casefold() for word in text.split(",") if word.strip()][:500]
+
+
+def again(path: str, asked: Any) -> str:
+    """The address that asks the same again."""
+    given = {name: value for name in asked.__struct_fields__ if (value := getattr(asked, name)) not in (UNSET, "")}
+    return f"{path}?{urlencode(given)}"
+
+
+def _following(path: str, asked: Any, end: int) -> str:
+    given = {name: value for name in asked.__struct_fields__ if (value := getattr(asked, name)) not in (UNSET, "")}
+    return f"{path}?{urlencode({**given, 'offset': end})}"

@@ -1,0 +1,344 @@
+"""Corpora in DynamoDB: what a corpus is, which documents it has, and which files count.
+
+A corpus' partition (``corpus#<id>``) holds
+
+- ``corpus``: the corpus with its manifest, changed by conditional writes on ``version`` alone;
+- ``batch#<n>``: the documents of one request, written once, compressed;
+- ``key#<hash>``: where the document of a key is, so that the same key replaces it;
+- ``removed#<n>``: which documents of a batch do not count any more.
+
+A document's state is its job's. The items expire with the corpus.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from chalicelib.errors import Gone
+from chalicelib.store.job import key, values
+from chalicelib.store.table import ConditionFailed, Table, under
+
+BATCH_MOST = 1_000  # documents of one request, and of one part
+_json = msgspec.json.Encoder().encode
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """The files of a batch. ``token`` is in their names; ``states`` counts the batch's documents by state."""
+
+    batch: int
+    token: str = ""  # empty: no document has succeeded yet
+    files: int = 0  # of words and of documents each: more than one where the documents are large
+    documents: int = 0  # in the files
+    removed: list[int] = msgspec.field(default_factory=list)  # numbers in the corpus of those that do not count
+    words: int = 0  # of those that count
+    states: dict[str, int] = msgspec.field(default_factory=dict)
+    ended: bool = False  # all documents have ended and are in the files, or failed
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """Which files count. ``table`` is the token of the merged word table; ``stale`` files are deleted a while later."""
+
+    parts: list[Part] = msgspec.field(default_factory=list)
+    table: str = ""
+    documents: int = 0
+    words: int = 0
+    distinct: int = 0
+    rules: str = ""
+    seen: int = 0  # of the corpus' changes: how many are in it, once everything that they brought has ended
+    stale: list[tuple[str, int]] = msgspec.field(default_factory=list)  # name, time in milliseconds
+
+
+class Corpus(msgspec.Struct, frozen=True, kw_only=True):
+    """A corpus as it stands. ``batches`` counts those that were begun, ``changes`` all that asks for compaction."""
+
+    id: str
+    owner: str
+    created_at: int
+    expires_at: int
+    name: str = ""
+    options: dict[str, Any] = msgspec.field(default_factory=dict)
+    metadata: list[str] = msgspec.field(default_factory=list)
+    request_hash: str = ""
+    version: int = 1
+    batches: int = 0
+    added: int = 0  # documents of all batches
+    removed: int = 0
+    changes: int = 0
+    changed_at: int = 0  # when the last batch was begun
+    erasing: bool = False
+    manifest: Manifest = msgspec.field(default_factory=Manifest)
+
+
+class Document(msgspec.Struct, frozen=True, array_like=True):
+    """A document of a batch: its key, its job, where it is from, and its metadata."""
+
+    key: str
+    job: str
+    url: str | None = None
+    metadata: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Place(NamedTuple):
+    """Where a document is: its batch and its number in it. ``doc`` is its number in the corpus."""
+
+    batch: int
+    at: int
+
+    @property
+    def doc(self) -> int:
+        return self.batch * BATCH_MOST + self.at
+
+
+class Corpora(Table):
+    """The corpora of a table. Methods raise ``Unavailable`` when DynamoDB cannot serve them now."""
+
+    def create_corpus(self, corpus: Corpus) -> tuple[Corpus, bool]:
+        """Put a new corpus; returns it and True, or the one that has this id and False."""
+        item = {**_key(corpus.id, "corpus"), **_item(corpus)}
+        try:
+            self._call("put_item", Item=item, ConditionExpression="attribute_not_exists(pk)")
+        except ConditionFailed:
+            existing = self.corpus(corpus.id)
+            if existing is None:
+                raise Gone from None
+            return existing, False
+        return corpus, True
+
+    def corpus(self, corpus_id: str) -> Corpus | None:
+        """The corpus as it is now, or None; ``Gone`` when it was erased or has expired."""
+        item = self._call("get_item", Key=_key(corpus_id, "corpus"), ConsistentRead=True).get("Item")
+        if item is None:
+            return None
+        if "manifest" not in item or int(item["expires_at"]["N"]) <= self.clock.now() // 1000:
+            raise Gone
+        return _corpus(item)
+
+    def corpora_of(
+        self, owner: str, *, limit: int, after: tuple[int, str] | None = None
+    ) -> tuple[list[str], tuple[int, str] | None]:
+        """Ids of an owner's corpora, newest first, and where the next page starts: (created_at, id), or None."""
+        start: dict[str, Any] = {}
+        if after is not None:
+            begin = _key(after[1], "corpus") | values({"owner": _owner(owner), "submitted_at": after[0]})
+            start = {"ExclusiveStartKey": begin}
+        answer = self._call(
+            "query",
+            IndexName="owner",
+            KeyConditionExpression="#owner = :owner",
+            ExpressionAttributeNames={"#owner": "owner"},
+            ExpressionAttributeValues=values({":owner": _owner(owner)}),
+            ScanIndexForward=False,
+            Limit=limit,
+            **start,
+        )
+        last = answer.get("LastEvaluatedKey")
+        cursor = (int(last["submitted_at"]["N"]), last["pk"]["S"].removeprefix("corpus#")) if last else None
+        return [item["pk"]["S"].removeprefix("corpus#") for item in answer["Items"]], cursor
+
+    def begin_batch(self, corpus_id: str, documents: int) -> Corpus:
+        """The corpus with the number of a new batch taken: ``batches`` - 1. ``Gone`` where it is being erased."""
+        return self._count(corpus_id, {"batches": 1, "added": documents, "changes": 1})
+
+    def note_change(self, corpus_id: str, removed: int = 0) -> Corpus:
+        """The corpus, noted as changed: a later compaction must look again."""
+        return self._count(corpus_id, {"changes": 1, "removed": removed})
+
+    def _count(self, corpus_id: str, steps: Mapping[str, int]) -> Corpus:
+        try:
+            answer = self._call(
+                "update_item",
+                Key=_key(corpus_id, "corpus"),
+                UpdateExpression="SET #changed_at = :now ADD " + ", ".join(f"#{name} :{name}" for name in steps),
+                ConditionExpression="attribute_exists(#manifest) AND #erasing = :no",
+                ExpressionAttributeNames={f"#{name}": name for name in (*steps, "manifest", "erasing", "changed_at")},
+                ExpressionAttributeValues=values(
+                    {":no": False, ":now": self.clock.now(), **{f":{name}": step for name, step in steps.items()}}
+                ),
+                ReturnValues="ALL_NEW",
+            )
+        except ConditionFailed:
+            raise Gone from None
+        return _corpus(answer["Attributes"])
+
+    def put_batch(self, corpus: Corpus, number: int, documents: Sequence[Document]) -> None:
+        """Write the documents of a batch; they count from the next compaction on."""
+        given = values({"data": zlib.compress(_json(documents), 6), "expires_at": corpus.expires_at})
+        self._call("put_item", Item={**_key(corpus.id, f"batch#{number:06}"), **given})
+
+    def batch(self, corpus_id: str, number: int) -> list[Document]:
+        """The documents of a batch; none where it was begun and never written."""
+        item = self._call("get_item", Key=_key(corpus_id, f"batch#{number:06}"), ConsistentRead=True).get("Item")
+        if item is None:
+            return []
+        return msgspec.json.decode(zlib.decompress(item["data"]["B"]), type=list[Document])
+
+    def places(self, corpus_id: str, keys: Sequence[str]) -> dict[str, tuple[Place, str]]:
+        """By key where its document is, and its job's id; only keys that are there."""
+        found: dict[str, tuple[Place, str]] = {}
+        names = {_hash(one): one for one in keys}
+        for start in range(0, len(names), 100):
+            some = [_key(corpus_id, f"key#{name}") for name in [*names][start : start + 100]]
+            request = {self.table_name: {"Keys": some, "ConsistentRead": True}}
+            for answer in self._batch("batch_get_item", request, "UnprocessedKeys"):
+                for item in answer["Responses"].get(self.table_name, ()):
+                    place = Place(int(item["batch"]["N"]), int(item["index"]["N"]))
+                    found[names[item["sk"]["S"].removeprefix("key#")]] = place, item["job"]["S"]
+        return found
+
+    def put_places(
+        self, corpus: Corpus, number: int, documents: Sequence[Document], known: Mapping[str, Place]
+    ) -> list[int]:
+        """Note for each key of a batch where its document is, if it is still where it was ``known`` to be.
+
+        Returns the numbers of those that somebody else has noted meanwhile.
+        """
+        puts = []
+        for index, document in enumerate(documents):
+            given = {"batch": number, "index": index, "job": document.job, "expires_at": corpus.expires_at}
+            put = {
+                "TableName": self.table_name,
+                "Item": {**_key(corpus.id, f"key#{_hash(document.key)}"), **values(given)},
+            }
+            if (before := known.get(document.key)) is None:
+                condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+            else:
+                condition = {
+                    "ConditionExpression": "#batch = :batch AND #index = :index",
+                    "ExpressionAttributeNames": {"#batch": "batch", "#index": "index"},
+                    "ExpressionAttributeValues": values({":batch": before.batch, ":index": before.at}),
+                }
+            puts.append({**put, **condition})
+        lost = []
+        for index, (put, done) in enumerate(zip(puts, self._put_many(puts), strict=True)):
+            if not done and not self._put_place(put, Place(number, index)):
+                lost.append(index)
+        return lost
+
+    def _put_place(self, put: dict[str, Any], place: Place) -> bool:
+        try:
+            self._call("put_item", table=False, **put)
+        except ConditionFailed:
+            # A try whose answer was lost may have been the one that did it.
+            item = self._call("get_item", Key={name: put["Item"][name] for name in ("pk", "sk")}, ConsistentRead=True)
+            seen = item.get("Item", {"batch": {"N": "-1"}, "index": {"N": "-1"}})
+            return (int(seen["batch"]["N"]), int(seen["index"]["N"])) == place
+        return True
+
+    def drop_key(self, corpus_id: str, name: str) -> None:
+        """Forget where the document of a key is."""
+        self._call("delete_item", Key=_key(corpus_id, f"key#{_hash(name)}"))
+
+    def remove(self, corpus: Corpus, places: Sequence[Place]) -> None:
+        """Note that documents do not count any more. Noted twice is noted once."""
+        for number in sorted({place.batch for place in places}):
+            indexes = {"NS": [str(place.at) for place in set(places) if place.batch == number]}
+            self._call(
+                "update_item",
+                Key=_key(corpus.id, f"removed#{number:06}"),
+                UpdateExpression="ADD #indexes :indexes SET #expires_at = :expires_at",
+                ExpressionAttributeNames={"#indexes": "indexes", "#expires_at": "expires_at"},
+                ExpressionAttributeValues={":indexes": indexes, **values({":expires_at": corpus.expires_at})},
+            )
+
+    def removed(self, corpus_id: str) -> dict[int, set[int]]:
+        """By batch the numbers in it of documents that do not count any more."""
+        condition = {
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :removed)",
+            "ExpressionAttributeValues": values({":pk": f"corpus#{corpus_id}", ":removed": "removed#"}),
+        }
+        return {
+            int(item["sk"]["S"].removeprefix("removed#")): set(map(int, item["indexes"]["NS"]))
+            for page in self._pages("query", **condition, ConsistentRead=True)
+            for item in page["Items"]
+        }
+
+    def put_manifest(self, corpus: Corpus, manifest: Manifest) -> bool:
+        """Replace the manifest that was read with the corpus; False when somebody else has, or it is being erased."""
+        try:
+            self._call(
+                "update_item",
+                Key=_key(corpus.id, "corpus"),
+                UpdateExpression="SET #manifest = :manifest ADD #version :one",
+                ConditionExpression="#version = :seen AND #erasing = :no",
+                ExpressionAttributeNames={f"#{name}": name for name in ("manifest", "version", "erasing")},
+                ExpressionAttributeValues=values(
+                    {":manifest": _packed(manifest), ":one": 1, ":seen": corpus.version, ":no": False}
+                ),
+            )
+        except ConditionFailed:
+            # A try whose answer was lost may have been the one that did it.
+            seen = self.corpus(corpus.id)
+            return seen is not None and seen.version == corpus.version + 1 and seen.manifest == manifest
+        return True
+
+    def begin_erasing(self, corpus_id: str) -> Corpus | None:
+        """The corpus, which takes no document and no manifest any more; None where it is gone already."""
+        try:
+            answer = self._call(
+                "update_item",
+                Key=_key(corpus_id, "corpus"),
+                UpdateExpression="SET #erasing = :yes ADD #changes :one",
+                ConditionExpression="attribute_exists(#manifest)",
+                ExpressionAttributeNames={f"#{name}": name for name in ("erasing", "changes", "manifest")},
+                ExpressionAttributeValues=values({":yes": True, ":one": 1}),
+                ReturnValues="ALL_NEW",
+            )
+        except ConditionFailed:
+            return None
+        return _corpus(answer["Attributes"])
+
+    def erase_corpus(self, corpus: Corpus) -> None:
+        """Delete all items of a corpus, and leave a tombstone until it would have expired."""
+        for keys in self._corpus_keys(corpus.id):
+            for start in range(0, len(keys), 25):
+                requests = [{"DeleteRequest": {"Key": one}} for one in keys[start : start + 25]]
+                for _ in self._batch("batch_write_item", {self.table_name: requests}, "UnprocessedItems"):
+                    pass
+        given = values({"owner": f"erased:{corpus.owner}", "expires_at": corpus.expires_at})
+        self._call("put_item", Item={**_key(corpus.id, "corpus"), **given})
+
+    def _corpus_keys(self, corpus_id: str) -> Iterator[list[dict[str, Any]]]:
+        for page in self._pages("query", **under(f"corpus#{corpus_id}"), ProjectionExpression="pk, sk"):
+            yield [item for item in page["Items"] if item["sk"]["S"] != "corpus"]
+
+
+_JSON_FIELDS = {"options": dict[str, Any], "metadata": list[str]}
+
+
+def _item(corpus: Corpus) -> dict[str, Any]:
+    given = {name: getattr(corpus, name) for name in Corpus.__struct_fields__ if name not in ("id", "created_at")}
+    given |= {name: _json(given[name]).decode() for name in _JSON_FIELDS}
+    given |= {"owner": _owner(corpus.owner), "submitted_at": corpus.created_at, "manifest": _packed(corpus.manifest)}
+    return values(given)
+
+
+def _corpus(item: Mapping[str, Any]) -> Corpus:
+    given: dict[str, Any] = {"id": item["pk"]["S"].removeprefix("corpus#")}
+    for name in Corpus.__struct_fields__:
+        if name in item:
+            [(kind, value)] = item[name].items()
+            given[name] = int(value) if kind == "N" else value
+    given |= {name: msgspec.json.decode(given[name], type=kind) for name, kind in _JSON_FIELDS.items()}
+    given |= {"owner": given["owner"].partition(":")[2], "created_at": int(item["submitted_at"]["N"])}
+    given["manifest"] = msgspec.json.decode(zlib.decompress(given["manifest"]), type=Manifest)
+    return Corpus(**given)
+
+
+def _packed(manifest: Manifest) -> bytes:
+    return zlib.compress(_json(manifest), 6)
+
+
+def _owner(owner: str) -> str:
+    """In the owner index corpora stand apart from jobs."""
+    return f"corpora:{owner}"
+
+
+def _key(corpus_id: str, sk: str) -> dict[str, Any]:
+    return key(f"corpus#{corpus_id}", sk)
+
+
+def _hash(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:32]
