@@ -1,5 +1,5 @@
 # The worker. One stage builds a virtual environment with everything in it, the other only receives it.
-ARG PYTHON_VERSION=3.11
+ARG PYTHON_VERSION=3.13
 
 FROM python:${PYTHON_VERSION}-slim AS build
 RUN python -m venv /opt/wordcounts

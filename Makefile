@@ -1,6 +1,7 @@
 # Everything lives in .venv and node_modules; nothing is installed on the machine. `make help` lists the targets.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.SECONDEXPANSION: # for what is only known further down
 export PORT ?= 8000
 export DATA_DIR ?= .local
 # The first Python that is new enough: `re` of 3.11.4 and older finds wrong words.
@@ -72,14 +73,14 @@ servers: install ## Redis and DynamoDB alone, for `chalice local` and a worker b
 
 # --- test ---
 
-test: .venv/.dev install ## all tests: make test [ARGS="-k name"]
+test: .venv/.dev install $$(PACKAGING) ## all tests: make test [ARGS="-k name"]
 	$(BIN)/python -m scripts.test $(ARGS)
 
-container: .venv/.dev ## build the worker's image with podman and try it: minutes the first time
+container: .venv/.dev $$(PACKAGING) ## build the worker's image with podman and try it: minutes the first time
 	$(BIN)/python -m pytest -rs tests/container $(ARGS)
 
-faults: .venv/.dev install ## break everything on purpose, minutes: make faults [TIMES=10]
-	$(BIN)/python -m pytest -rs -m long --ignore=tests/faults --ignore=tests/fuzz --ignore=tests/container
+faults: .venv/.dev install $$(PACKAGING) ## break everything on purpose, minutes: make faults [TIMES=10]
+	$(BIN)/python -m pytest -rs -m long --ignore=tests/faults --ignore=tests/fuzz --ignore=tests/container --ignore=tests/deploy
 	$(BIN)/python -m scripts.reliability --times $(or $(TIMES),1) $(ARGS)
 
 fuzz: .venv/.dev .venv/.nltk ## random input against the references, for as long as you like
@@ -90,6 +91,7 @@ bench: .venv/.bench install ## measure it against what people would pick instead
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.simulation
+	$(MAKE) package STAGE=production
 	$(BIN)/python -m benchmarks.coldstart
 
 unit: .venv/.dev .venv/.nltk ## the unit tests alone: seconds, no servers, no network
@@ -126,9 +128,29 @@ lock: .venv/.made ## write down the versions of everything that the pins bring a
 # --- AWS ---
 
 STAGE ?= staging
-.PHONY: package deploy destroy
-package: .venv/.dev $(PAGE) ## everything that a deploy of STAGE needs, checked, in build/STAGE
-	$(BIN)/python scripts/package.py $(STAGE)
+# Of the functions, the image and the packaging: the Dockerfile alone names it.
+RUNTIME := $(shell sed -n 's/^ARG PYTHON_VERSION=//p' Dockerfile)
+ifneq ($(filter test faults bench package deploy deploy-test container .venv-%,$(MAKECMDGOALS)),)
+RUNTIME_PYTHON ?= $(firstword $(foreach python,python$(RUNTIME) $(wildcard $(HOME)/.pyenv/versions/$(RUNTIME).*/bin/python) python3,\
+  $(shell $(python) -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(RUNTIME)")' 2>/dev/null && echo $(python))))
+endif
+# Packaging for AWS, where its Python is there; without it the tests of the package say so and are left out.
+PACKAGING := $(if $(RUNTIME_PYTHON),.venv-package/.made)
+
+.PHONY: package deploy destroy deploy-test
+.venv-package/.made .venv-emulator/.made:
+	@$(or $(RUNTIME_PYTHON),false) -c '' 2>/dev/null || { echo "Lambda runs Python $(RUNTIME), and packaging for it needs the same one:\
+	install it (apt install python$(RUNTIME), pyenv install $(RUNTIME), uv python install $(RUNTIME)), or name it: RUNTIME_PYTHON=/path/to/python$(RUNTIME)" >&2; exit 1; }
+	@scripts/step.sh /dev/null "Making an environment in $(@D) with $$($(RUNTIME_PYTHON) --version)" $(RUNTIME_PYTHON) -m venv $(@D)
+	@scripts/step.sh $@ "Installing $(WHAT): 60 MB to fetch" $(@D)/bin/python -m pip install --disable-pip-version-check --no-input \
+	  --progress-bar off $(foreach file,$^,$(if $(filter constraints%,$(file)),-c,-r) $(file))
+.venv-package/.made: WHAT := what packages the functions
+.venv-package/.made: requirements-package.txt constraints.txt requirements.txt
+.venv-emulator/.made: WHAT := an AWS on loopback and its command line
+.venv-emulator/.made: tests/deploy/requirements.txt
+
+package: .venv-package/.made $(PAGE) ## everything that a deploy of STAGE needs, checked, in build/STAGE
+	.venv-package/bin/python scripts/package.py $(STAGE)
 
 deploy: package ## package, push the worker's image, show the change set, apply it: make deploy STAGE=… [PARAMETERS="Name=value …"]
 	scripts/deploy.sh deploy $(STAGE) $(PARAMETERS)
@@ -136,7 +158,11 @@ deploy: package ## package, push the worker's image, show the change set, apply 
 destroy: ## delete STAGE's stack; its data is kept unless DATA=delete
 	scripts/deploy.sh destroy $(STAGE)
 
+deploy-test: .venv/.dev install .venv-emulator/.made ## deploy and use a whole stage on an emulator of AWS: minutes
+	$(MAKE) package STAGE=staging
+	$(BIN)/python -m pytest -rs tests/deploy $(ARGS)
+
 # --- tidy ---
 
 clean: ## remove what was built and installed; the data in DATA_DIR stays
-	rm -rf .venv node_modules chalicelib/web build dist .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-package .venv-emulator node_modules chalicelib/web build dist .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,19 +16,27 @@ from chalicelib.http import schemas
 
 HERE = Path(__file__).parent
 STAGES = ("staging", "production")
-PARTS = ("network.yaml", "data.yaml", "events.yaml", "workers.yaml")
+PARTS = ("network.yaml", "data.yaml", "events.yaml", "workers.yaml", "edge.yaml")
 API = "api_handler"  # Chalice's name of the function behind the routes; its resource is APIHandler
 OUTSIDE = ("ended",)  # needs no Redis and talks to EventBridge, so it stays out of the VPC
+UNRESERVED = 5  # readers of the queue, and long polls, where nothing is reserved: half of a new account's ten
 POOLS = {
     # A person waits: a task for each 20 jobs, one for each of its processes, always some running.
     "Interactive": {
-        "_PROCESSES_": "interactive:32,bulk:0",
+        "_PROCESSES_": {"Fn::Sub": "interactive:${TaskProcesses},bulk:0"},
         "_CAPACITY_": "FARGATE",
         "_MIN_": {"Ref": "InteractiveMin"},
         "_TARGET_": 20,
+        "_ALARM_": "OldestDueAlarm",
     },
     # Nobody waits: about ten minutes' work of a task, none running without work, on spare capacity.
-    "Bulk": {"_PROCESSES_": "interactive:0,bulk:32", "_CAPACITY_": "FARGATE_SPOT", "_MIN_": 0, "_TARGET_": 3000},
+    "Bulk": {
+        "_PROCESSES_": {"Fn::Sub": "interactive:0,bulk:${TaskProcesses}"},
+        "_CAPACITY_": "FARGATE_SPOT",
+        "_MIN_": 0,
+        "_TARGET_": 3000,
+        "_ALARM_": "BulkOldestDueAlarm",
+    },
 }
 
 
@@ -55,6 +63,7 @@ def template(
     _merge(merged, _alarms(functions))
     _merge(merged, _gateway(allow_origin))
     _merge(merged, {"Resources": _functions(functions, concurrency)})
+    merged["Resources"]["FirewallAssociation"]["DependsOn"] = f"RestAPI{stage}Stage"  # SAM's name of it
     for name, default in load("stages.yaml")[stage].items():
         merged["Parameters"][name]["Default"] = default
     merged["Parameters"]["Stage"] |= {"Default": stage, "AllowedValues": [stage]}
@@ -78,17 +87,57 @@ def resource(function: str) -> str:
 def _pool(name: str, values: Mapping[str, Any], variables: Mapping[str, str]) -> Any:
     pool = load("pool.yaml", {"_Pool_": name, "_pool_": name.lower(), **values})
     container = pool["Resources"][f"{name}Task"]["Properties"]["ContainerDefinitions"][0]
+    if values["_MIN_"] == 0:
+        # None at the first deploy, and after each that changes the service: a deploy would wait for Spot capacity,
+        # for hours where there is none. What waits wakes the pool again.
+        pool["Resources"][f"{name}Service"]["Properties"]["DesiredCount"] = 0
     container["Environment"] += [{"Name": key, "Value": value} for key, value in sorted(variables.items()) if value]
     return pool
 
 
 def _alarms(functions: Sequence[str]) -> Any:
+    """Alarms and the dashboard, from the short form in which alarms.yaml has them."""
     alarms = load("alarms.yaml")
-    alarms.pop("EachFunction")
-    for function in functions:
-        name = resource(function)
-        alarms["Resources"][f"{name}ErrorsAlarm"] = load("alarms.yaml", {"_Function_": name})["EachFunction"]
+    wanted, dashboard, _ = alarms.pop("Alarms"), alarms.pop("Dashboard"), alarms.pop("EachFunction")
+    for function in map(resource, functions):
+        each = load("alarms.yaml", {"_Function_": function})["EachFunction"]
+        wanted |= {f"{function}{name}": given for name, given in each.items()}
+    alarms["Resources"] |= {name: _alarm(given) for name, given in wanted.items()}
+    # The words in ${} are replaced by CloudFormation.
+    body = {"Fn::Sub": json.dumps({"widgets": [_widget(at, *one) for at, one in enumerate(dashboard.items())]})}
+    name = {"Fn::Sub": "wordcounts-${Stage}"}
+    properties = {"DashboardName": name, "DashboardBody": body}
+    alarms["Resources"]["Dashboard"] = {"Type": "AWS::CloudWatch::Dashboard", "Properties": properties}
     return alarms
+
+
+def _alarm(given: Mapping[str, Any]) -> dict[str, Any]:
+    namespace, metric, statistic = given["metric"]
+    topic = [{"Ref": "AlarmTopic"}]
+    properties = {
+        "AlarmDescription": given["says"],
+        "AlarmActions": topic,
+        "OKActions": topic,
+        "Namespace": namespace,
+        "MetricName": metric,
+        "ExtendedStatistic" if statistic.startswith("p") else "Statistic": statistic,
+        "Dimensions": [{"Name": name, "Value": value} for name, value in given["of"].items()],
+        "Period": given.get("period", 60),
+        "EvaluationPeriods": given.get("for", 1),
+        "Threshold": given.get("over", given.get("under")),
+        "ComparisonOperator": f"{'Greater' if 'over' in given else 'Less'}ThanThreshold",
+        "TreatMissingData": given.get("missing", "notBreaching"),
+    }
+    condition = {"Condition": given["if"]} if "if" in given else {}
+    return {"Type": "AWS::CloudWatch::Alarm", **condition, "Properties": properties}
+
+
+def _widget(at: int, title: str, lines: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """A graph, two in a row of 24 columns."""
+    metrics = [[*line[:2], *line[3:], {"stat": line[2]}] for line in lines]
+    place = {"x": 12 * (at % 2), "y": 6 * (at // 2), "width": 12, "height": 6}
+    shown = {"title": title, "region": "${AWS::Region}", "view": "timeSeries", "period": 60, "metrics": metrics}
+    return {"type": "metric", **place, "properties": shown}
 
 
 def _gateway(allow_origin: str) -> Any:
@@ -101,7 +150,7 @@ def _gateway(allow_origin: str) -> Any:
             headers["gatewayresponse.header.Access-Control-Allow-Origin"] = f"'{allow_origin}'"
             headers["gatewayresponse.header.Access-Control-Expose-Headers"] = "'Retry-After'"
             headers["gatewayresponse.header.Vary"] = "'Origin'"
-        if status in (429, 504):
+        if status in (429, 503, 504):
             headers["gatewayresponse.header.Retry-After"] = "'1'"
         if status == 401:
             headers["gatewayresponse.header.WWW-Authenticate"] = "'Bearer'"
@@ -111,7 +160,7 @@ def _gateway(allow_origin: str) -> Any:
         body = f'{json.dumps(problem)[:-1]}, "detail": {said}}}'
         responses[kind] = {"responseParameters": headers, "responseTemplates": {"application/json": body}}
         if status:
-            responses[kind]["statusCode"] = status
+            responses[kind]["statusCode"] = str(status)
     definition = {"x-amazon-apigateway-gateway-responses": responses}
     gateway["Resources"]["RestAPI"]["Properties"]["DefinitionBody"] = definition
     return gateway
@@ -121,10 +170,9 @@ def _functions(functions: Sequence[str], concurrency: Mapping[str, int]) -> dict
     """Properties and log groups of each function. Its log's name is ours, so that its role can be written before it."""
     resources: dict[str, Any] = {}
     for function in functions:
-        given = load(
-            "functions.yaml",
-            {"_CONCURRENCY_": concurrency[function], "_LONG_POLLS_": str(max(1, concurrency[function] // 2))},
-        )
+        reserved = concurrency.get(function)
+        polls = str(max(1, reserved // 2) if reserved else UNRESERVED)
+        given = load("functions.yaml", {"_CONCURRENCY_": reserved or UNRESERVED, "_LONG_POLLS_": polls})
         properties = given["Every"]
         if function in OUTSIDE:
             del properties["VpcConfig"]

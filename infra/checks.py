@@ -70,9 +70,15 @@ def _functions(template: Mapping[str, Any]) -> Iterator[str]:
         if role in roles:
             yield f"{name}: shares its role with {roles[role]}"
         roles[role] = name
-        allowed = {action for statement in statements(template, role) for action in as_list(statement["Action"])}
+        given = [each for each in statements(template, role) if each["Effect"] == "Allow"]
+        allowed = {action for statement in given for action in as_list(statement["Action"])}
         if "VpcConfig" in properties and not allowed >= INTERFACES:
             yield f"{name}: is in the VPC, but {role} may not {sorted(INTERFACES - allowed)}"
+        denied = {
+            action for each in statements(template, role) if each not in given for action in as_list(each["Action"])
+        }
+        if "VpcConfig" in properties and not denied >= INTERFACES:
+            yield f"{name}: its own code may make network interfaces, which Lambda alone should"
         if "LoggingConfig" not in properties:
             yield f"{name}: writes to a log group of Lambda's own naming, which its role does not allow"
         if properties.get("Architectures") != ["arm64"]:

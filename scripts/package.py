@@ -25,7 +25,8 @@ sys.path.insert(0, str(ROOT))
 from infra import build, checks  # noqa: E402 - the repository's folders are no installed packages
 
 MAX_ZIP = 5_000_000  # bytes
-WORKER_ONLY = ("counting", "extracting", "fetching", "pipeline", "worker")  # never imported by the Lambda
+# Never imported by the Lambda: modules and packages of chalicelib.
+WORKER_ONLY = ("counting", "extracting", "fetching", "pipeline", "worker", "fetch", "pool", "text")
 STRIPPED = re.compile(
     r"(^|/)(tests?|testing|bin|__pycache__)/|\.(pyi|pxd|c|h|so\.debug|pth)$|(^|/)py\.typed$"
     r"|\.dist-info/(RECORD|INSTALLER|WHEEL|REQUESTED|top_level\.txt|entry_points\.txt|direct_url\.json)$"
@@ -65,8 +66,10 @@ def main(arguments: list[str]) -> int:
 
 def stage_source(source: Path) -> Path:
     """A copy of what the Lambda needs, so that Chalice's caches stay out of the tree and its zip without the worker."""
-    ignore = shutil.ignore_patterns("__pycache__", *(f"{name}.py" for name in WORKER_ONLY))
-    shutil.copytree(ROOT / "chalicelib", source / "chalicelib", ignore=ignore)
+    shutil.copytree(ROOT / "chalicelib", source / "chalicelib", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in WORKER_ONLY:
+        (source / "chalicelib" / f"{name}.py").unlink(missing_ok=True)
+        shutil.rmtree(source / "chalicelib" / name, ignore_errors=True)
     shutil.copytree(ROOT / ".chalice", source / ".chalice", ignore=shutil.ignore_patterns("deployments", "deployed"))
     for name in ("app.py", "requirements.txt"):
         shutil.copy(ROOT / name, source / name)
@@ -98,7 +101,7 @@ def merge_template(stage: str) -> dict[str, Any]:
         functions=function_names(importlib.import_module("app").app),
         table=records.TABLE,
         ttl_attribute=records.TTL_ATTRIBUTE,
-        concurrency={name: given["reserved_concurrency"] for name, given in config["lambda_functions"].items()},
+        concurrency={name: given["reserved_concurrency"] for name, given in config.get("lambda_functions", {}).items()},
         allow_origin=variables.get("ALLOW_ORIGIN", ""),
         variables={name: value for name, value in variables.items() if name not in ("AUTH", "ALLOW_ORIGIN")},
     )
@@ -150,11 +153,18 @@ def lint(templates: Iterable[Path]) -> list[str]:
     return [line for line in (run.stdout + run.stderr).splitlines() if line.strip()]
 
 
+def runtime() -> str:
+    """The Python of functions and image, as ``3.13``: the Dockerfile alone names it."""
+    found = re.search(r"^ARG PYTHON_VERSION=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    return found[1] if found else ""
+
+
 def runtime_faults(sam: dict[str, Any]) -> list[str]:
-    """The bytecode must be of the minor version that Lambda runs."""
-    ours = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    """The bytecode and the functions must be of the Python that the Dockerfile names."""
+    ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
     functions = (each["Properties"] for each in sam["Resources"].values() if each["Type"].endswith("less::Function"))
-    return [f"the runtime is {each['Runtime']}, the bytecode {ours}'s" for each in functions if each["Runtime"] != ours]
+    found = {each["Runtime"] for each in functions} | {f"python{ours}"}
+    return [] if found == {f"python{runtime()}"} else [f"{sorted(found)} package, the Dockerfile has {runtime()}"]
 
 
 def size_faults(archive: Path) -> list[str]:
@@ -180,6 +190,9 @@ def describe(archive: Path, sam: dict[str, Any], *, page: bool) -> dict[str, Any
         "unpacked_bytes": unpacked,
         "parts": dict(sorted(parts.items(), key=lambda part: -part[1])),
         "resources": len(sam["Resources"]),
+        "reserved_concurrency": sum(
+            each.get("Properties", {}).get("ReservedConcurrentExecutions", 0) for each in sam["Resources"].values()
+        ),
         "template_bytes": len(json.dumps(sam)),
         "page": page,
     }

@@ -26,14 +26,14 @@ def template(stage: str = "production", **given: Any) -> dict[str, Any]:
 
 
 def reserved(stage: str) -> dict[str, int]:
-    functions = CONFIG["stages"][stage]["lambda_functions"]
+    functions = CONFIG["stages"][stage].get("lambda_functions", {})
     return {name: given["reserved_concurrency"] for name, given in functions.items()}
 
 
-def test_every_function_has_a_policy_a_size_and_a_concurrency_in_both_stages() -> None:
+def test_every_function_has_a_policy_and_a_size_and_reserves_concurrency_in_production_alone() -> None:
     assert set(CONFIG["lambda_functions"]) == set(FUNCTIONS)
-    for stage in build.STAGES:
-        assert set(CONFIG["stages"][stage]["lambda_functions"]) == set(FUNCTIONS)
+    assert set(reserved("production")) == set(FUNCTIONS)
+    assert reserved("staging") == {}, "a new account has ten to share"
     for name, settings in CONFIG["lambda_functions"].items():
         assert settings["iam_policy_file"] == f"policies/{name}.json"
     assert CONFIG["autogen_policy"] is False
@@ -65,8 +65,8 @@ def test_the_checks_see_what_is_wrong() -> None:
                 {
                     "PolicyDocument": {
                         "Statement": [
-                            {"Action": "s3:*", "Resource": "arn:aws:s3:::bucket"},
-                            {"Action": ["dynamodb:GetItem"], "Resource": ["*"]},
+                            {"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::bucket"},
+                            {"Effect": "Allow", "Action": ["dynamodb:GetItem"], "Resource": ["*"]},
                         ]
                     }
                 }
@@ -78,7 +78,18 @@ def test_the_checks_see_what_is_wrong() -> None:
         "Properties": {"Role": {"Fn::GetAtt": ["Role", "Arn"]}, "VpcConfig": {}, "Events": {"Typo": {}}},
     }
     found = checks.faults({"Resources": {"Role": role, "One": function, "Two": function, "Nowhere": {}}})
-    for part in ("managed", "wildcard", "every resource", "shares", "ec2:", "log group", "arm64", "Typo", "Nowhere"):
+    for part in (
+        "managed",
+        "wildcard",
+        "every resource",
+        "shares",
+        "ec2:",
+        "own code",
+        "log group",
+        "arm64",
+        "Typo",
+        "Nowhere",
+    ):
         assert any(part in fault for fault in found), (part, found)
 
 
@@ -86,14 +97,17 @@ def test_the_table_comes_from_the_records() -> None:
     properties = template()["Resources"]["Table"]["Properties"]
     assert {key: properties[key] for key in records.TABLE} == records.TABLE
     assert properties["TimeToLiveSpecification"] == {"AttributeName": records.TTL_ATTRIBUTE, "Enabled": True}
-    assert template()["Resources"]["Table"]["DeletionPolicy"] == "Retain"
+    for name in ("Table", "Documents"):
+        kept = template()["Resources"][name]
+        # Not what a failed first deploy has made: it holds nothing, and the next one could not be told from it.
+        assert (kept["DeletionPolicy"], kept["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 @pytest.mark.parametrize("stage", build.STAGES)
 def test_no_more_readers_of_the_queue_than_functions_that_may_run(stage: str) -> None:
     resources = template(stage)["Resources"]
     source = resources["Sqs"]["Properties"]["Events"]["SqsSqsEventSource"]["Properties"]
-    assert 2 <= source["ScalingConfig"]["MaximumConcurrency"] <= reserved(stage)["sqs"]
+    assert 2 <= source["ScalingConfig"]["MaximumConcurrency"] <= reserved(stage).get("sqs", build.UNRESERVED)
     queue = resources["Submissions"]["Properties"]
     assert queue["RedrivePolicy"]["maxReceiveCount"] >= 5
     assert queue["VisibilityTimeout"] >= 6 * CONFIG["lambda_functions"]["sqs"]["lambda_timeout"]
@@ -108,13 +122,15 @@ def test_no_image_and_no_package_expires_under_a_stage_that_runs_it() -> None:
 def test_each_pool_serves_one_queue() -> None:
     resources = template()["Resources"]
     processes = {
-        variable["Value"]
+        variable["Value"]["Fn::Sub"]
         for pool in build.POOLS
         for variable in resources[f"{pool}Task"]["Properties"]["ContainerDefinitions"][0]["Environment"]
         if variable["Name"] == "WORKER_PROCESSES"
     }
-    assert processes == {"interactive:32,bulk:0", "interactive:0,bulk:32"}
+    assert processes == {"interactive:${TaskProcesses},bulk:0", "interactive:0,bulk:${TaskProcesses}"}
     assert resources["BulkTarget"]["Properties"]["MinCapacity"] == 0
+    assert resources["BulkService"]["Properties"]["DesiredCount"] == 0, "a deploy must not wait for Spot capacity"
+    assert "DesiredCount" not in resources["InteractiveService"]["Properties"]
     for mark in ("_Pool_", "_pool_", "_Function_", *build.POOLS["Bulk"]):
         assert mark not in json.dumps(resources)
 
@@ -128,12 +144,15 @@ def test_what_the_gateway_says_by_itself_is_a_problem() -> None:
     api = template(allow_origin="https://example.com")["Resources"]["RestAPI"]["Properties"]
     responses = api["DefinitionBody"]["x-amazon-apigateway-gateway-responses"]
     statuses = {response.get("statusCode") for response in responses.values()}
-    assert {401, 403, 404, 413, 415, 429, 500, 502, 504} <= statuses
-    assert responses["MISSING_AUTHENTICATION_TOKEN"]["statusCode"] == 404
+    assert {"401", "403", "404", "413", "415", "429", "500", "503", "504"} <= statuses
+    assert responses["MISSING_AUTHENTICATION_TOKEN"]["statusCode"] == "404"
+    # What a throttled function is to the gateway.
+    assert responses["INTEGRATION_FAILURE"]["statusCode"] == "503"
+    assert responses["INTEGRATION_FAILURE"]["responseParameters"]["gatewayresponse.header.Retry-After"] == "'1'"
     for response in responses.values():
         [body] = response["responseTemplates"].values()
         problem = json.loads(body.replace("$context.error.messageString", '"why"'))
-        assert problem.get("status") == response.get("statusCode")
+        assert problem.get("status") == (int(response["statusCode"]) if "statusCode" in response else None)
         assert {"type", "title", "detail"} <= set(problem)
         assert problem["type"].removeprefix(schemas.URN) in errors.PROBLEMS
         headers = response["responseParameters"]
@@ -159,9 +178,31 @@ def test_two_files_that_name_one_resource_are_refused() -> None:
 
 def test_every_alarm_is_explained_to_the_operator() -> None:
     text = (ROOT / "docs" / "operations.md").read_text()
-    alarms = [name for name, each in template()["Resources"].items() if each.get("Type") == "AWS::CloudWatch::Alarm"]
-    functions = {f"{build.resource(function)}ErrorsAlarm" for function in FUNCTIONS}
-    assert [name for name in alarms if name not in functions and name not in text] == []
+    functions = {f"{build.resource(name)}{kind}Alarm" for name in FUNCTIONS for kind in ("Errors", "Throttles")}
+    assert functions <= alarms().keys()
+    assert [name for name in alarms() if name not in functions and name not in text] == []
+
+
+def alarms() -> dict[str, Any]:
+    resources = template()["Resources"]
+    return {name: each for name, each in resources.items() if each.get("Type") == "AWS::CloudWatch::Alarm"}
+
+
+def test_every_alarm_is_one_plain_metric_and_says_when_it_is_over() -> None:
+    for name, alarm in alarms().items():
+        properties = alarm["Properties"]
+        assert "Metrics" not in properties, f"{name} computes"
+        if name not in ("InteractiveAsleep", "BulkAsleep"):
+            assert properties["OKActions"] == properties["AlarmActions"] == [{"Ref": "AlarmTopic"}]
+
+
+def test_the_dashboard_shows_metrics_that_exist_under_the_names_that_the_code_gives() -> None:
+    body = template()["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    shown = {tuple(metric[:2]) for widget in json.loads(body)["widgets"] for metric in widget["properties"]["metrics"]}
+    code = (ROOT / "chalicelib" / "events" / "publisher.py").read_text() + (
+        ROOT / "chalicelib" / "pool" / "reporting.py"
+    ).read_text()
+    assert {name for namespace, name in shown if namespace == "Wordcounts" and f'"{name}"' not in code} == set()
 
 
 def test_each_stage_of_the_dockerfile_starts_from_the_plain_python_image() -> None:

@@ -1,4 +1,4 @@
-"""Podman without a registry: a stand-in for ``python:X.Y-slim`` made from this machine's Debian and this Python.
+"""Podman without a registry: a stand-in for ``python:X.Y-slim`` from this machine's Debian and packaging's Python.
 
 Everything is kept below ``.cache/container``, so that a second run builds only what has changed. Settings that
 containers need where there is no systemd and little privilege stand in files there too, not in the machine's own.
@@ -8,6 +8,7 @@ import configparser
 import functools
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CACHE = ROOT / ".cache" / "container"
-VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
+PYTHON = ROOT / ".venv-package" / "bin" / "python"
+VERSION = re.findall(r"^ARG PYTHON_VERSION=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)[0]
 BASE = f"localhost/python:{VERSION}-slim"  # the name that the Dockerfile's FROM finds where nothing may be pulled
 IMAGE = "localhost/wordcounts-worker"
 PROGRAMS = ("podman", "runc", "mmdebstrap")
@@ -43,6 +45,8 @@ def missing() -> list[str]:
     lacks = [program for program in PROGRAMS if shutil.which(program) is None]
     if not Path("/etc/debian_version").exists():
         lacks.append("Debian, whose packages the stand-in base is made of")
+    if not PYTHON.exists():
+        lacks.append(f"Python {VERSION}, which `make .venv-package/.made` looks for")
     if os.geteuid() != 0:
         lacks.append("root")
     return lacks
@@ -95,12 +99,14 @@ def _import_base() -> None:
     python = CACHE / "python"
     shutil.rmtree(python, ignore_errors=True)
     library = Path("lib") / f"python{VERSION}"
-    shutil.copytree(Path(sys.base_prefix) / library, python / library, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    asked = [str(PYTHON), "-c", "import sys; print(sys.base_prefix)"]
+    prefix = Path(subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip())
+    shutil.copytree(prefix / library, python / library, ignore=shutil.ignore_patterns(*LEFT_OUT))
     (python / library / "site-packages").mkdir()
-    for shared in (Path(sys.base_prefix) / "lib").glob("libpython*.so*"):
+    for shared in (prefix / "lib").glob("libpython*.so*"):
         shutil.copy2(shared, python / "lib", follow_symlinks=False)
     (python / "bin").mkdir()
-    shutil.copy2(Path(sys.base_prefix) / "bin" / f"python{VERSION}", python / "bin")
+    shutil.copy2(prefix / "bin" / f"python{VERSION}", python / "bin")
     for name in ("python", "python3"):
         (python / "bin" / name).symlink_to(f"python{VERSION}")
     if shutil.which("strip"):  # as the official image's is: debug information doubles it

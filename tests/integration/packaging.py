@@ -2,17 +2,22 @@
 
 import functools
 import subprocess
-import sys
 from pathlib import Path
 
+from tests.conftest import require
+
 ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+PYTHON = ROOT / ".venv-package" / "bin" / "python"  # of the minor version that Lambda runs
 
 
 @functools.cache
 def packaged(stage: str) -> Path:
     """The folder of a stage's package, freshly made; fails with what the packaging said."""
+    require(PYTHON.exists(), "packaging needs the Python that Lambda runs: `make .venv-package/.made` says which")
     run = subprocess.run(
-        [sys.executable, "scripts/package.py", stage], cwd=ROOT, capture_output=True, text=True, check=False
+        [str(PYTHON), "scripts/package.py", stage], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout + run.stderr
     return ROOT / "build" / stage

@@ -6,7 +6,6 @@ import os
 import platform
 import re
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from benchmarks import coldstart
 from chalicelib.store import records
 from infra import checks
 from tests.conftest import Table
-from tests.integration.packaging import ROOT, packaged
+from tests.integration.packaging import PYTHON, ROOT, packaged
 from tests.lambda_runtime import Function, Gateway
 
 pytestmark = pytest.mark.beside
@@ -40,7 +39,7 @@ def test_the_zip_has_checked_bytecode_of_everything_and_nothing_of_the_worker() 
         sources = [name for name in names if name.endswith(".py")]
         for source in sources:
             folder, _, name = source.rpartition("/")
-            compiled = f"{folder}/__pycache__/".lstrip("/") + f"{name[:-3]}.{sys.implementation.cache_tag}.pyc"
+            compiled = f"{folder}/__pycache__/".lstrip("/") + f"{name[:-3]}.cpython-313.pyc"
             assert compiled in names
             flags = int.from_bytes(archive.read(compiled)[4:8], "little")
             assert flags == 0b01, f"{compiled} is checked against its source at each import"
@@ -64,7 +63,7 @@ def test_packaging_again_in_another_folder_without_any_aws_gives_the_same_bytes(
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             (copy / name).write_bytes((ROOT / name).read_bytes())
     nobody = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    command = [sys.executable, "scripts/package.py", "production"]
+    command = [str(PYTHON), "scripts/package.py", "production"]
     run = subprocess.run(command, cwd=copy, env=nobody, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     assert json.loads((copy / "build" / "production" / "report.json").read_text())["zip_sha256"] == first
@@ -86,7 +85,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("handler", HANDLERS)
 def test_each_handler_of_the_zip_starts_under_the_runtime_client(unpacked: Path, handler: str) -> None:
-    with Function(f"app.{handler}", root=unpacked, env={"AUTH": "token"}) as function:
+    with Function(f"app.{handler}", root=unpacked, env={"AUTH": "token"}, python=str(PYTHON)) as function:
         assert function.init_cpu > 0
 
 
@@ -102,7 +101,7 @@ def test_the_zip_serves_a_job_through_the_gateway(unpacked: Path, redis_url: str
         "AWS_ENDPOINT_URL_DYNAMODB": dynalite_table.endpoint,
     }
     headers = {"Authorization": "Bearer secret", "Content-Type": "application/json"}
-    with Function("app.app", root=unpacked, env=environment) as function:
+    with Function("app.app", root=unpacked, env=environment, python=str(PYTHON)) as function:
         gateway = Gateway(function, app.app, stage="production")
         assert gateway.request("POST", "/jobs", {"Content-Type": "application/json"}, "{}").status == 401
         answer = gateway.request("POST", "/jobs", headers, json.dumps({"text": "to be"}))

@@ -1,0 +1,54 @@
+"""MiniStack on loopback, with what it lacks: ``python emulator.py PORT``, in the environment of requirements.txt here.
+
+It stands for one AWS account with IAM enforced. Functions run as processes of this Python, the schedule every minute.
+"""
+
+import asyncio
+import sys
+from typing import Any
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from ministack.app import app
+from ministack.services import apigateway_v1
+from ministack.services.cloudformation import provisioners
+
+# Types that MiniStack only records and refuses in a template: each needs no more than a name here.
+LACKING = (
+    "AWS::ApplicationAutoScaling::ScalableTarget",
+    "AWS::ApplicationAutoScaling::ScalingPolicy",
+    "AWS::EC2::EIP",
+    "AWS::EC2::NatGateway",
+    "AWS::EC2::SecurityGroupEgress",
+    "AWS::EC2::SecurityGroupIngress",
+    "AWS::Events::ApiDestination",
+    "AWS::Events::Connection",
+)
+
+
+def create(logical_id: str, _properties: dict[str, Any], stack: str) -> tuple[str, dict[str, str]]:
+    """A name, and attributes that are names too."""
+    name = f"{stack}-{logical_id}"
+    return name, {"Arn": f"arn:aws:none:us-east-1:000000000000:{name}", "AllocationId": name, "Id": name}
+
+
+imported = apigateway_v1._import_rest_api
+
+
+def import_with_binary_types(body: dict[str, Any], data: dict[str, Any]) -> str:
+    """An API's description with its binary media types, which MiniStack leaves out."""
+    return str(imported(body, data | {"binaryMediaTypes": body.get("x-amazon-apigateway-binary-media-types", [])}))
+
+
+def main() -> None:
+    apigateway_v1._import_rest_api = import_with_binary_types
+    for kind in LACKING:
+        provisioners._RESOURCE_HANDLERS.setdefault(kind, {"create": create, "delete": lambda *_: None})
+    config = Config()
+    config.bind = [f"127.0.0.1:{sys.argv[1]}"]
+    config.loglevel = "WARNING"
+    asyncio.run(serve(app, config))
+
+
+if __name__ == "__main__":
+    main()
