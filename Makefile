@@ -54,7 +54,7 @@ install: .venv/.local .venv/.nltk node_modules/.made $(PAGE) ## make all that `m
 
 # --- run ---
 
-.PHONY: help install run count token status servers test container faults fuzz unit docs screenshots check fix lock clean
+.PHONY: help install run count token status servers test container faults fuzz unit docs screenshots check fix lock audit clean
 run: install ## run everything on this machine: make run PORT=8000 DATA_DIR=.local
 	@exec $(BIN)/python -m scripts.run --parent $$PPID
 
@@ -104,7 +104,7 @@ docs: .venv/.dev ## docs/problems.md, from chalicelib/errors.py
 screenshots: .venv/.dev install ## the pictures of the README, into docs/screenshots
 	$(BIN)/python -m scripts.screenshots $(ARGS)
 
-check: .venv/.dev .venv/.nltk ## lint, format, types, who may import whom, and the page's pure parts
+check: .venv/.dev .venv/.nltk audit ## lint, format, types, who may import whom, and the page's pure parts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -116,7 +116,7 @@ fix: .venv/.dev ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: .venv/.made ## write down the versions of everything that the pins bring along
+lock: .venv/.made ## write down the versions of everything that the pins bring along, and of what is deployed the hashes
 	$(BIN)/python -m pip install --quiet uv==0.13.9
 	@echo '# What the pins in requirements*.txt bring along, at the versions that were tested. Made by `make lock`.' >.venv/lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11.5 --no-annotate --no-header \
@@ -124,6 +124,14 @@ lock: .venv/.made ## write down the versions of everything that the pins bring a
 	@# without the pins themselves: a version stands in one place
 	@awk -F '[[=; ]' '{ name = tolower($$1); gsub(/[._]/, "-", name) } FILENAME != "-" { pinned[name] = 1; next } !(name in pinned)' \
 	  requirements*.txt - <.venv/all >>.venv/lock && mv .venv/lock constraints.txt
+	for name in lambda:requirements.txt worker:requirements-worker.txt; do \
+	  $(BIN)/uv pip compile --quiet --no-header --no-annotate --generate-hashes --no-build --python-version $(RUNTIME) \
+	    --python-platform aarch64-manylinux_2_28 -c constraints.txt $${name#*:} -o locks/$${name%:*}.txt || exit 1; done
+
+audit: .venv/.dev ## look for known vulnerabilities in what is deployed, where the database can be reached
+	@if $(BIN)/python -c 'import socket; socket.create_connection(("api.osv.dev", 443), 3)' 2>/dev/null; then \
+	  $(BIN)/pip-audit --vulnerability-service osv --disable-pip --require-hashes --progress-spinner off -r locks/worker.txt; \
+	else echo "pip-audit is left out: api.osv.dev cannot be reached"; fi
 
 # --- AWS ---
 

@@ -2,7 +2,7 @@
 # Deploys, or destroys, one stage by the plain AWS command line:
 #   scripts/deploy.sh deploy staging [AlarmEmail=a@example.com ...]    template parameters; they stay set at later deploys
 #   scripts/deploy.sh destroy staging                                  DATA=delete: with its table and documents
-#   scripts/deploy.sh delete-data staging TABLE BUCKET                 what a destroyed stage has left
+#   scripts/deploy.sh delete-data staging TABLE BUCKET BUCKET           what a destroyed stage has left
 # The region and the account are the command line's own (AWS_REGION, AWS_PROFILE). YES=1 asks nothing.
 set -eu
 
@@ -67,7 +67,7 @@ push_image() { # prints the pushed image by digest
   repository=$(output "$bootstrap" Repository)
   tag="$repository:$stage"
   aws ecr get-login-password | "$engine" login --username AWS --password-stdin "${repository%%/*}" >&2
-  "$engine" build --platform linux/arm64 ${BASE:+--build-arg "BASE=$BASE"} --tag "$tag" . >&2
+  "$engine" build --platform linux/arm64 ${BASE_DIGEST:+--build-arg "BASE_DIGEST=@$BASE_DIGEST"} --tag "$tag" . >&2
   "$engine" push "$tag" >&2
   digest=$(aws ecr describe-images --repository-name wordcounts --image-ids imageTag="$stage" --output text \
     --query 'imageDetails[0].imageDigest')
@@ -161,39 +161,42 @@ deploy() { # Name=value ...: template parameters
 }
 
 destroy() {
-  table=$(output "$stack" TableName) bucket=$(output "$stack" DocumentsBucket)
+  table=$(output "$stack" TableName) bucket=$(output "$stack" DocumentsBucket) texts=$(output "$stack" TextsBucket)
   if [ "${DATA:-keep}" = delete ]; then
-    agree "Delete $stack AND its data: table $table, bucket $bucket?" || exit 1
+    agree "Delete $stack AND its data: table $table, buckets $bucket and $texts?" || exit 1
   else
-    agree "Delete $stack? Its table $table and bucket $bucket are kept." || exit 1
+    agree "Delete $stack? Its table $table and buckets $bucket and $texts are kept." || exit 1
   fi
   aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name "$stack" >/dev/null
   aws cloudformation delete-stack --stack-name "$stack"
   aws cloudformation wait stack-delete-complete --stack-name "$stack" || # an hour; the functions' network may take as long
     fail "Not deleted yet. Wait again: aws cloudformation wait stack-delete-complete --stack-name $stack
-The data is still there; to delete it afterwards: scripts/deploy.sh delete-data $stage $table $bucket"
-  [ "${DATA:-keep}" = delete ] || { echo "Kept: table $table, bucket $bucket."; exit 0; }
-  delete_data "$table" "$bucket"
+The data is still there; to delete it afterwards: scripts/deploy.sh delete-data $stage $table $bucket $texts"
+  [ "${DATA:-keep}" = delete ] || { echo "Kept: table $table, buckets $bucket and $texts."; exit 0; }
+  delete_data "$table" "$bucket" "$texts"
 }
 
-delete_data() { # table, bucket
+delete_data() { # table, buckets
   aws dynamodb update-table --table-name "$1" --no-deletion-protection-enabled >/dev/null
   aws dynamodb wait table-exists --table-name "$1"
   aws dynamodb delete-table --table-name "$1" >/dev/null
-  # A versioned bucket is empty when its versions and delete markers are: 500 at a time.
-  while :; do
-    versions=$(aws s3api list-object-versions --bucket "$2" --max-items 500 --output json \
-      --query '{Objects: [Versions, DeleteMarkers][] | [].{Key: Key, VersionId: VersionId}}')
-    case "$versions" in *'"Key"'*) ;; *) break ;; esac
-    # By standard input: long keys would be too much for an argument.
-    printf '%s' "$versions" | aws s3api delete-objects --bucket "$2" --delete file:///dev/stdin >/dev/null
+  shift
+  for bucket in "$@"; do
+    # A versioned bucket is empty when its versions and delete markers are: 500 at a time.
+    while :; do
+      versions=$(aws s3api list-object-versions --bucket "$bucket" --max-items 500 --output json \
+        --query '{Objects: [Versions, DeleteMarkers][] | [].{Key: Key, VersionId: VersionId}}')
+      case "$versions" in *'"Key"'*) ;; *) break ;; esac
+      # By standard input: long keys would be too much for an argument.
+      printf '%s' "$versions" | aws s3api delete-objects --bucket "$bucket" --delete file:///dev/stdin >/dev/null
+    done
+    aws s3api delete-bucket --bucket "$bucket"
   done
-  aws s3api delete-bucket --bucket "$2"
 }
 
 case "$action" in
   deploy) deploy "$@" ;;
   destroy) destroy ;;
-  delete-data) agree "Delete table ${1:?table} and bucket ${2:?bucket}?" && delete_data "$1" "$2" ;;
+  delete-data) agree "Delete table ${1:?table} and buckets ${2:?bucket} ${3:-}?" && delete_data "$@" ;;
   *) echo "unknown action: $action" >&2; exit 2 ;;
 esac

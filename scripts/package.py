@@ -51,7 +51,10 @@ def main(arguments: list[str]) -> int:
     source = stage_source(out / "source")
     sam = run_chalice(source, stage, out)
     archive = out / "package" / "deployment.zip"
+    install(out / "function")
     rebuild(archive, out / "function")
+    for name in ("lambda", "worker"):
+        list_parts(name, out / f"{name}.cdx.json")
     translated = translate(sam)
     write_json(out / "translated.json", translated)
     found = checks.faults(sam) + checks.faults(translated) + runtime_faults(sam) + size_faults(archive)
@@ -71,8 +74,8 @@ def stage_source(source: Path) -> Path:
         (source / "chalicelib" / f"{name}.py").unlink(missing_ok=True)
         shutil.rmtree(source / "chalicelib" / name, ignore_errors=True)
     shutil.copytree(ROOT / ".chalice", source / ".chalice", ignore=shutil.ignore_patterns("deployments", "deployed"))
-    for name in ("app.py", "requirements.txt"):
-        shutil.copy(ROOT / name, source / name)
+    shutil.copy(ROOT / "app.py", source / "app.py")
+    (source / "requirements.txt").touch()  # Chalice would take wheels without asking for their hashes
     return source
 
 
@@ -80,7 +83,7 @@ def run_chalice(source: Path, stage: str, out: Path) -> dict[str, Any]:
     """``chalice package`` with the merged template; returns the result and writes it, with sorted keys."""
     write_json(out / "merge.json", merge_template(stage))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    environment |= {"AWS_DEFAULT_REGION": "us-east-1", "PIP_CONSTRAINT": str(ROOT / "constraints.txt")}
+    environment |= {"AWS_DEFAULT_REGION": "us-east-1"}
     command = [sys.executable, "-c", "from chalice.cli import main; main()", "--project-dir", str(source)]
     command += ["package", "--stage", stage, "--merge-template", str(out / "merge.json"), str(out / "package")]
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
@@ -113,11 +116,30 @@ def function_names(app: Any) -> list[str]:
     return [build.API, *others]
 
 
+def install(folder: Path) -> None:
+    """What the functions need, for Graviton and Amazon Linux 2023: the very files that the lock names."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--require-hashes"]
+    command += ["--only-binary", ":all:", "--implementation", "cp", "--python-version", runtime()]
+    for glibc in ("2_34", "2_28", "2_17"):
+        command += ["--platform", f"manylinux_{glibc}_aarch64"]
+    command += ["--platform", "manylinux2014_aarch64", "--target", str(folder)]
+    subprocess.run([*command, "-r", str(ROOT / "locks" / "lambda.txt")], check=True)
+    for path in sorted(folder.rglob("*"), reverse=True):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and (STRIPPED.search(name) or UNUSED.search(name)):
+            path.unlink()
+
+
+def list_parts(name: str, out: Path) -> None:
+    """The bill of materials of a lock, in CycloneDX's form."""
+    command = [sys.executable, "-m", "cyclonedx_py", "requirements", "--output-reproducible", "-o", str(out)]
+    subprocess.run([*command, str(ROOT / "locks" / f"{name}.txt")], check=True, capture_output=True)
+
+
 def rebuild(archive: Path, folder: Path) -> None:
     """The zip again: stripped, with bytecode that is never checked, in fixed order with fixed dates."""
     with zipfile.ZipFile(archive) as made:
-        kept = [name for name in made.namelist() if not STRIPPED.search(name) and not UNUSED.search(name)]
-        made.extractall(folder, kept)
+        made.extractall(folder, [name for name in made.namelist() if not STRIPPED.search(name)])
     command = [sys.executable, "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash"]
     command += ["-s", str(folder), "-p", "/var/task", str(folder)]
     subprocess.run(command, check=True, env=os.environ | {"PYTHONHASHSEED": "0"})

@@ -208,9 +208,23 @@ def test_the_dashboard_shows_metrics_that_exist_under_the_names_that_the_code_gi
 def test_each_stage_of_the_dockerfile_starts_from_the_plain_python_image() -> None:
     lines = (ROOT / "Dockerfile").read_text().splitlines()
     froms = [line.split()[1] for line in lines if line.startswith("FROM ")]
-    assert froms == ["python:${PYTHON_VERSION}-slim"] * 2
+    assert froms == ["python:${PYTHON_VERSION}-slim${BASE_DIGEST}"] * 2
+    assert "ARG BASE_DIGEST=" in lines, "and nothing else unless asked"
     assert any(line.startswith('CMD ["python", "-m", "chalicelib.worker"]') for line in lines)
     assert any(re.fullmatch(r"USER \d+:\d+", line) for line in lines)
+
+
+@pytest.mark.parametrize(("lock", "files"), [("lambda", [""]), ("worker", ["", "-worker"])])
+def test_what_is_pinned_is_what_the_lock_names_by_hash(lock: str, files: list[str]) -> None:
+    locked = (ROOT / "locks" / f"{lock}.txt").read_text()
+    named = set(re.findall(r"^([\w.-]+==[^\s;]+)", locked, re.MULTILINE))
+    pinned = {
+        pin.lower().replace("_", "-")
+        for file in files
+        for pin in re.findall(r"^([\w.-]+==[^\s;]+)", (ROOT / f"requirements{file}.txt").read_text(), re.MULTILINE)
+    }
+    assert pinned - named == set(), "make lock"
+    assert locked.count("--hash=sha256:") >= len(named)
 
 
 def test_the_image_is_built_from_named_files_only() -> None:

@@ -86,6 +86,13 @@ class Cloud:
             return "" if stack["StackStatus"] == "DELETE_COMPLETE" else str(stack["StackStatus"])
         return ""
 
+    def log(self, function: str) -> str:
+        """What a function has written."""
+        group = f"/wordcounts/staging/{function}"
+        return "".join(
+            event["message"] for event in self.client("logs").filter_log_events(logGroupName=group)["events"]
+        )
+
     def parameters(self) -> dict[str, str]:
         [stack] = self.client("cloudformation").describe_stacks(StackName="wordcounts-staging")["Stacks"]
         return {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
@@ -105,7 +112,7 @@ def running(folder: Path) -> Iterator[Cloud]:
     """A new account, with nothing in it."""
     certify(folder)
     plain, secure, port = (servers.free_port() for _ in range(3))
-    child = servers.start_redis(folder, plain, os.environ, folder / "redis.log")
+    child, _ = servers.start_redis(folder / "redis", os.environ, folder / "redis.log", port=plain)
     access = build.load("data.yaml")["Resources"]["RedisUser"]["Properties"]["AccessString"]
     with redis.Redis(port=plain) as client:
         client.execute_command("ACL", "SETUSER", "wordcounts-staging", "nopass", "resetchannels", *access.split())

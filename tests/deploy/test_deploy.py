@@ -246,12 +246,10 @@ def sources(cloud: Cloud) -> list[dict[str, Any]]:
 @pytest.mark.usefixtures("worker")
 def test_the_schedule_sweeps_and_says_how_many_tasks_live(cloud: Cloud) -> None:
     def told() -> dict[str, Any] | None:
-        logs = cloud.client("logs")
-        for event in logs.filter_log_events(logGroupName="/wordcounts/staging/sweep", limit=1000)["events"]:
-            for line in event["message"].splitlines():
-                if '"Tasks"' in line and '"interactive"' in line and json.loads(line)["Tasks"] == [1.0]:
-                    found: dict[str, Any] = json.loads(line)
-                    return found
+        for line in cloud.log("sweep").splitlines():
+            if '"Tasks"' in line and '"interactive"' in line and json.loads(line)["Tasks"] == [1.0]:
+                found: dict[str, Any] = json.loads(line)
+                return found
         return None
 
     line = until(told, 150)
@@ -272,8 +270,7 @@ def test_nothing_was_given_up_and_no_function_raised(cloud: Cloud) -> None:
         answer = client.get_queue_attributes(QueueUrl=outputs[name], AttributeNames=["ApproximateNumberOfMessages"])
         assert answer["Attributes"]["ApproximateNumberOfMessages"] == "0", name
     for function in ("api_handler", "sqs", "s3", "requested", "sweep", "ended"):
-        events = cloud.client("logs").filter_log_events(logGroupName=f"/wordcounts/staging/{function}")["events"]
-        assert [each["message"] for each in events if "Traceback" in each["message"]] == []
+        assert "Traceback" not in cloud.log(function), cloud.log(function)
 
 
 # --- the end ---
