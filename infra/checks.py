@@ -16,6 +16,7 @@ NAMELESS = {
     "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
     "ecr:GetAuthorizationToken",
+    "logs:DescribeLogGroups",
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 }

@@ -216,13 +216,13 @@ def test_each_stage_of_the_dockerfile_starts_from_the_plain_python_image() -> No
 
 @pytest.mark.parametrize(("lock", "files"), [("lambda", [""]), ("worker", ["", "-worker"])])
 def test_what_is_pinned_is_what_the_lock_names_by_hash(lock: str, files: list[str]) -> None:
+    def pins(text: str) -> set[tuple[str, str]]:
+        found = re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE)
+        return {(re.sub(r"[._-]+", "-", name.lower()), version) for name, version in found}
+
     locked = (ROOT / "locks" / f"{lock}.txt").read_text()
-    named = set(re.findall(r"^([\w.-]+==[^\s;]+)", locked, re.MULTILINE))
-    pinned = {
-        pin.lower().replace("_", "-")
-        for file in files
-        for pin in re.findall(r"^([\w.-]+==[^\s;]+)", (ROOT / f"requirements{file}.txt").read_text(), re.MULTILINE)
-    }
+    named = pins(locked)
+    pinned = set().union(*(pins((ROOT / f"requirements{file}.txt").read_text()) for file in files))
     assert pinned - named == set(), "make lock"
     assert locked.count("--hash=sha256:") >= len(named)
 
