@@ -282,11 +282,14 @@ def test_destroying_keeps_the_data_and_names_it(cloud: Cloud) -> None:
     run = cloud.script("destroy")
     assert run.returncode == 0, run.stderr[-2000:]
     assert cloud.status() == ""
-    assert f"Kept: table {outputs['TableName']}, bucket {outputs['DocumentsBucket']}." in run.stdout
+    assert (
+        f"Kept: table {outputs['TableName']}, buckets {outputs['DocumentsBucket']} and {outputs['TextsBucket']}."
+        in run.stdout
+    )
     assert outputs["TableName"] in cloud.client("dynamodb").list_tables()["TableNames"]
     kept = cloud.client("s3").list_object_versions(Bucket=outputs["DocumentsBucket"])
     assert kept["Versions"]
-    run = cloud.script("delete-data", outputs["TableName"], outputs["DocumentsBucket"])
+    run = cloud.script("delete-data", *(outputs[name] for name in ("TableName", "DocumentsBucket", "TextsBucket")))
     assert run.returncode == 0, run.stderr[-2000:]
     assert outputs["TableName"] not in cloud.client("dynamodb").list_tables()["TableNames"]
 

@@ -19,6 +19,7 @@ ARNS = {
     "Table": f"arn:aws:dynamodb:{HERE}:table/wordcounts",
     "Table.StreamArn": f"arn:aws:dynamodb:{HERE}:table/wordcounts/stream/2026",
     "Documents": "arn:aws:s3:::documents",
+    "Texts": "arn:aws:s3:::texts",
     "Bus": f"arn:aws:events:{HERE}:event-bus/wordcounts",
     "Webhook": f"arn:aws:events:{HERE}:api-destination/webhook/1",
     "Submissions": f"arn:aws:sqs:{HERE}:submissions",
