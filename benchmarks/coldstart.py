@@ -126,6 +126,7 @@ def stores(folder: Path) -> dict[str, str]:
     from moto.server import ThreadedMotoServer
 
     from chalicelib.store import records
+    from tests.factories import records_by_boto3
 
     logging.getLogger("werkzeug").setLevel("ERROR")
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -135,7 +136,7 @@ def stores(folder: Path) -> dict[str, str]:
     client = boto3.client("dynamodb", endpoint_url=endpoint, **keys)
     records.create_table(client, "wordcounts")
     digest = hashlib.sha256(TOKEN.encode()).hexdigest()
-    records.Records(client, "wordcounts").put_token(digest, owner="bench", name="bench")
+    records_by_boto3(client, "wordcounts").put_token(digest, owner="bench", name="bench")
     port = servers.free_port()
     place = folder / "redis"
     place.mkdir()

@@ -21,6 +21,7 @@ from chalicelib import counting, extracting, jobs, queue, sweeping
 from chalicelib.analysis import words
 from chalicelib.store import records
 from chalicelib.store.records import Job
+from tests.factories import a_job
 
 PICTURE = report.DOCUMENT.parent / "growth.svg"
 
@@ -59,16 +60,7 @@ def batches_of(these: list[Job], size: int) -> list[list[Job]]:
 
 
 def job(stamp: int) -> Job:
-    return Job(
-        id=records.new_id(),
-        owner="bench",
-        kind="url",
-        queue="bulk",
-        url="https://example.com/",
-        request_hash="0",
-        submitted_at=stamp,
-        expires_at=stamp // 1000 + 864_000,
-    )
+    return a_job(owner="bench", queue="bulk", submitted_at=stamp, expires_at=stamp // 1000 + 864_000)
 
 
 def write(some: list[Job]) -> None:

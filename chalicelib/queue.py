@@ -5,9 +5,7 @@ missed. Every call has a time-out; none is repeated here.
 """
 
 import contextlib
-import functools
 import ipaddress
-import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,6 +15,7 @@ from typing import Any, NamedTuple
 from chalicelib import settings
 from chalicelib.aws import credentials, dynamodb
 from chalicelib.dispatch import fair, meters
+from chalicelib.forks import cached_in_process, clear_in_child
 
 INTERACTIVE, BULK = "interactive", "bulk"
 QUEUES = (INTERACTIVE, BULK)
@@ -89,7 +88,7 @@ def pools(queue: str, *, now: int) -> int:
 def _dispatch(operation: str, queue: str, now: int, *arguments: str | int, client: Any = None) -> Any:
     lease = (settings.load().lease_seconds + 5) * 1000
     with _redis_errors():
-        return _script(os.getpid(), fair.SCRIPT)(
+        return _script(fair.SCRIPT)(
             keys=[_prefix(queue), window(queue)],
             args=[operation, now, lease, *arguments],
             client=client or connection(),
@@ -285,9 +284,7 @@ def host_slot(host: str, address: str, owner: str, *, bulk: bool) -> tuple[bool,
     keys = [f"{prefix}:{name}" for name in names]
     limits = [1e6 / rate, max(1, round(rate)), MOST_WAIT * 1e6, meters.SLOT_SECONDS * 1e6, pending * 1e6]
     with _redis_errors():
-        taken, wait = _script(os.getpid(), meters.HOST)(
-            keys=keys, args=[f"{number:.0f}" for number in limits], client=connection()
-        )
+        taken, wait = _script(meters.HOST)(keys=keys, args=[f"{number:.0f}" for number in limits], client=connection())
     return bool(taken), int(wait) / 1e6
 
 
@@ -310,7 +307,7 @@ def begin_long_poll(owner: str, poll: str, seconds: float, *, most: int, most_of
     """Count a request that waits, if there is room for it among all and among its owner's; it is counted no longer."""
     with _redis_errors():
         limits = [int((seconds + 2) * 1_000_000), most, most_of_owner]
-        script = _script(os.getpid(), meters.LONG_POLL)
+        script = _script(meters.LONG_POLL)
         return bool(script(keys=_long_polls(owner), args=[poll, *limits], client=connection()))
 
 
@@ -331,7 +328,7 @@ def _long_polls(owner: str) -> list[str]:
 def _meter(key: str, a_minute: int, amount: str) -> tuple[bool, int, float]:
     """Take from a meter: whether it was there, how much is left, and seconds until more is."""
     with _redis_errors():
-        passed, wait, left = _script(os.getpid(), meters.METER)(
+        passed, wait, left = _script(meters.METER)(
             keys=[f"{settings.load().queue_name}:{key}"],
             args=[f"{60e6 / a_minute:.0f}", a_minute, MOST_WAIT * 1_000_000, amount],
             client=connection(),
@@ -339,8 +336,8 @@ def _meter(key: str, a_minute: int, amount: str) -> tuple[bool, int, float]:
     return bool(passed), int(left), int(wait) / 1e6
 
 
-@functools.cache  # made for the first client; each call names its own
-def _script(_pid: int, text: str) -> Any:
+@cached_in_process  # made for the first client; each call names its own
+def _script(text: str) -> Any:
     return connection().register_script(text)
 
 
@@ -350,12 +347,13 @@ def _script(_pid: int, text: str) -> Any:
 def connection() -> Any:
     """This process's Redis client, made on first use."""
     load = settings.load()
-    made_for = load.redis_url, load.redis_iam, os.getpid()  # a socket must not be shared over a fork
+    made_for = load.redis_url, load.redis_iam
     # The first of several threads wins. With a cache the last would, and redis-py closes what the others then use.
     return _clients.get(made_for) or _clients.setdefault(made_for, new_connection())
 
 
-_clients: dict[tuple[str, str, int], Any] = {}
+_clients: dict[tuple[str, str], Any] = {}
+clear_in_child(_clients.clear)
 
 
 def new_connection() -> Any:

@@ -146,7 +146,7 @@ def recover(job_id: str, worker: str) -> Swept:
     """A worker has died: if it had this job, make the job due at once instead of when its lease is over."""
     swept = Swept()
     store = jobs.table()
-    job = store.get(job_id, gone=False)
+    job = store.find(job_id)
     if job is None:
         return swept
     with contextlib.suppress(queue.QueueError):

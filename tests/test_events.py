@@ -15,6 +15,7 @@ from chalicelib.events import inbound
 from chalicelib.events.inbound import Entry
 from chalicelib.store import records
 from chalicelib.store.records import Gone, Job, KeyReused, Unavailable
+from tests.factories import a_job
 
 
 class Submitted:
@@ -35,15 +36,7 @@ class Submitted:
 
 
 def job(entry: Entry) -> Job:
-    return Job(
-        id=jobs.key_id("o", entry.key),
-        owner="o",
-        kind=entry.submission.kind,
-        queue="bulk",
-        request_hash="",
-        submitted_at=0,
-        expires_at=0,
-    )
+    return a_job(id=jobs.key_id("o", entry.key), kind=entry.submission.kind)
 
 
 def message(name: str, body: object) -> dict[str, Any]:

@@ -111,7 +111,7 @@ class Bus:
 @pytest.fixture
 def bus(monkeypatch: pytest.MonkeyPatch) -> Bus:
     made = Bus()
-    monkeypatch.setattr(publisher, "_bus", lambda _pid: made)
+    monkeypatch.setattr(publisher, "_bus", lambda: made)
     monkeypatch.setenv("EVENT_BUS", "wordcounts-test")
     return made
 

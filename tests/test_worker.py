@@ -1,13 +1,12 @@
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from chalicelib import pipeline
 from chalicelib.pool import limits
 from chalicelib.pool.parent import Parent
-from chalicelib.store.job import Job
+from tests.factories import a_job
 
 GB = 1_000_000_000
 
@@ -40,12 +39,6 @@ def test_a_pool_that_stops_sleeps_although_a_jobs_time_has_come() -> None:
     parent.stopping_since = began = time.monotonic()
     parent._sleep(0.1)
     assert time.monotonic() - began >= 0.1
-
-
-def a_job(**fields: Any) -> Job:
-    return Job(
-        id="0" * 32, owner="ann", kind="text", queue="bulk", request_hash="", submitted_at=0, expires_at=0, **fields
-    )
 
 
 def test_two_large_pages_a_core_are_counted_at_once_and_small_ones_always(

@@ -60,6 +60,9 @@ class Failed(Exception):
         self.transient = transient
 
 
+Send = Callable[[str, Mapping[str, Any]], dict[str, Any]]  # an operation (``put_item``) and its arguments; ``Failed``
+
+
 class Keys(msgspec.Struct, frozen=True):
     """AWS's credentials as they are at one moment."""
 
@@ -229,23 +232,6 @@ def _with_bytes(value: Any) -> Any:
     if isinstance(value, list):
         return [_with_bytes(inner) for inner in value]
     return value
-
-
-def by_boto3(client: Any, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``Client.call`` does, by a client of boto3."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        answer: dict[str, Any] = getattr(client, operation)(**arguments)
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
-        raise Failed(
-            code, error.response["Error"].get("Message", ""), transient=code in TRANSIENT or status >= 500
-        ) from error
-    except BotoCoreError as error:
-        raise Failed("NoAnswer", type(error).__name__, transient=True) from error
-    return answer
 
 
 def signed(host: str, region: str, target: str, body: bytes, keys: Keys, now: float) -> dict[str, str]:

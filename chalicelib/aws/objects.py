@@ -4,7 +4,6 @@ An object's address is ``s3://<bucket>/<key>`` with ``?versionId=…`` where it 
 """
 
 import contextlib
-import functools
 import io
 import os
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ import msgspec
 
 from chalicelib import settings
 from chalicelib.errors import AttemptFailed
+from chalicelib.forks import cached_in_process
 
 INBOX = "inbox"  # the bucket's name that the folder INBOX_DIR goes by
 CHUNK_BYTES = 1_048_576  # of a list, in one request: a slow reader holds no connection open
@@ -78,7 +78,7 @@ def read(address: str, *, limit: int) -> Object:
     version = parse_qs(parts.query).get("versionId")
     place = Place(parts.netloc, unquote(parts.path.removeprefix("/")), version[0] if version else "", bool(version))
     with _s3_errors():
-        answer = _s3(os.getpid()).get_object(**_named(place))
+        answer = _s3().get_object(**_named(place))
         if answer["ContentLength"] > limit:
             answer["Body"].close()
             raise _too_large(limit)
@@ -101,12 +101,12 @@ def find(place: Place) -> Place:
     plain = unquote_plus(place.key)
     with _s3_errors():
         try:
-            answer = _s3(os.getpid()).head_object(**_named(place))
-        except _s3(os.getpid()).exceptions.ClientError as error:
+            answer = _s3().head_object(**_named(place))
+        except _s3().exceptions.ClientError as error:
             if plain == place.key or error.response["ResponseMetadata"]["HTTPStatusCode"] not in (403, 404):
                 raise
             place = Place(place.bucket, plain, place.version, place.versioned)
-            answer = _s3(os.getpid()).head_object(**_named(place))
+            answer = _s3().head_object(**_named(place))
     if place.version:
         return place
     version = answer.get("VersionId")
@@ -133,7 +133,7 @@ def chunks(place: Place, *, start: int = 0) -> Iterator[bytes]:
 
 def _range(place: Place, start: int, same: Mapping[str, str]) -> bytes:
     with _s3_errors():
-        client = _s3(os.getpid())
+        client = _s3()
         try:
             answer = client.get_object(**_named(place), **same, Range=f"bytes={start}-{start + CHUNK_BYTES - 1}")
         except client.exceptions.ClientError as error:
@@ -150,7 +150,7 @@ def write(bucket: str, key: str, body: IO[bytes], content_type: str) -> None:
         _put_file(inbox / key, body)
         return
     with _s3_errors():
-        _s3(os.getpid()).put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+        _s3().put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
 
 
 # --- the object store: what the service itself keeps there ---
@@ -168,7 +168,7 @@ def put(name: str, data: bytes) -> None:
         _put_file(Path(store) / name, io.BytesIO(data))
         return
     with _s3_errors():
-        _s3(os.getpid()).put_object(**_stored(store, name), Body=data, ContentType="application/octet-stream")
+        _s3().put_object(**_stored(store, name), Body=data, ContentType="application/octet-stream")
 
 
 def get(name: str) -> bytes:
@@ -182,7 +182,7 @@ def get(name: str) -> bytes:
         except FileNotFoundError:
             raise ObjectError("http-status", "No such object is stored.", absent=True) from None
     with _s3_errors():
-        body: bytes = _s3(os.getpid()).get_object(**_stored(store, name))["Body"].read()
+        body: bytes = _s3().get_object(**_stored(store, name))["Body"].read()
     return body
 
 
@@ -202,7 +202,7 @@ def delete(name: str) -> None:
             path.parent.rmdir()
         return
     with _s3_errors():
-        _s3(os.getpid()).delete_object(**_stored(store, name))
+        _s3().delete_object(**_stored(store, name))
 
 
 def _stored(store: str, name: str) -> dict[str, str]:
@@ -240,8 +240,8 @@ def _file(path: str) -> Iterator[IO[bytes]]:
 # --- S3 ---
 
 
-@functools.cache
-def _s3(_pid: int) -> Any:
+@cached_in_process
+def _s3() -> Any:
     import boto3
     from botocore.config import Config
 

@@ -3,8 +3,6 @@
 An event is made from a job's record alone, by the stream of the table, so that no worker writes in two places.
 """
 
-import functools
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +10,7 @@ import msgspec
 from aws_lambda_powertools import Logger
 
 from chalicelib import settings
+from chalicelib.forks import cached_in_process
 from chalicelib.http import responses
 from chalicelib.store import records
 from chalicelib.store.records import Job
@@ -95,7 +94,7 @@ def _put(part: Sequence[_Leaving]) -> list[str]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        answers = _bus(os.getpid()).put_events(Entries=[entry for _, entry in part])["Entries"]
+        answers = _bus().put_events(Entries=[entry for _, entry in part])["Entries"]
     except (BotoCoreError, ClientError) as error:
         logger.warning("events could not leave", extra={"reason": type(error).__name__, "count": len(part)})
         return [number for number, _ in part]
@@ -109,8 +108,8 @@ def _put(part: Sequence[_Leaving]) -> list[str]:
     return [number for number, _ in failed]
 
 
-@functools.cache
-def _bus(_pid: int) -> Any:
+@cached_in_process
+def _bus() -> Any:
     import boto3
     from botocore.config import Config
 

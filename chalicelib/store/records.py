@@ -1,4 +1,4 @@
-"""The life of a job's record in DynamoDB, the source of truth about every job. Takes the client and the table's name.
+"""The life of a job's record in DynamoDB, the source of truth about every job.
 
 States: ``queued -> running -> succeeded | failed | canceled``; ``running -> queued`` only by a retry. Every write to
 a job's record is one conditional update, and ``version`` rises by one with each. A write whose condition does not hold
@@ -8,12 +8,12 @@ changes nothing and says so: ``claim`` returns None, the others False or an exce
 import atexit
 import contextlib
 import functools
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from chalicelib.aws import credentials, dynamodb
 from chalicelib.errors import Gone, KeyReused, NoTable, NotKept, RecordError, Unavailable
+from chalicelib.forks import cached_in_process
 from chalicelib.store.access_tokens import AccessTokens
 from chalicelib.store.artifacts import Packed, Pieces, packed
 from chalicelib.store.clock import Clock
@@ -74,6 +74,7 @@ __all__ = [
     "new_token",
     "open_records",
     "packed",
+    "records_of",
 ]
 
 TIMED = "timed"  # the lane of the due index for jobs that hold a lease or wait for their time
@@ -83,10 +84,7 @@ _HELD = ("lease_until", "worker", "claim")  # what a claim holds and a retry giv
 
 
 class Records(Pieces, AccessTokens, Corpora):
-    """The job records of one table. Methods raise ``Unavailable`` when DynamoDB cannot serve them now.
-
-    ``client`` is the module dynamodb's or boto3's.
-    """
+    """The job records of one table. Methods raise ``Unavailable`` when DynamoDB cannot serve them now."""
 
     # --- a job's life, in its order ---
 
@@ -168,19 +166,19 @@ class Records(Pieces, AccessTokens, Corpora):
             "due_at": now + lease_ms,
             "started_at": now,
         }
-        lapsed = "#state = :running AND #lease_until < :now AND #failures < :last"
-        for condition, given, failures in (
-            ("#state = :queued AND #not_before <= :soon", {":queued": QUEUED, ":soon": now + 500}, 0),
-            (lapsed, {":running": RUNNING, ":now": now, ":last": max_attempts - 1}, 1),
-        ):
-            try:
-                counts = {"attempt": 1, "failures": failures, "lost": failures}
-                return self._change(job_id, taken, condition, given, add=counts)
-            except ConditionFailed:
-                continue
-        # A try whose answer was lost may have been the one that did it.
-        seen = self.get(job_id, gone=False)
-        return seen if seen is not None and seen.state == RUNNING and seen.claim == token else None
+        waits = "#state = :queued AND #not_before <= :soon", {":queued": QUEUED, ":soon": now + 500}
+        with contextlib.suppress(ConditionFailed):
+            return self._change(job_id, taken, *waits, add={"attempt": 1, "failures": 0})
+        return self._transition(
+            job_id,
+            taken,
+            (
+                "#state = :running AND #lease_until < :now AND #failures < :last",
+                {":running": RUNNING, ":now": now, ":last": max_attempts - 1},
+            ),
+            is_mine=lambda seen: seen.state == RUNNING and seen.claim == token,
+            add={"attempt": 1, "failures": 1},
+        )
 
     def finish(
         self,
@@ -208,13 +206,16 @@ class Records(Pieces, AccessTokens, Corpora):
 
     def _end(self, job: Job, state: str, result: dict[str, Any], add: Mapping[str, int] | None = None) -> bool:
         changed = {"state": state, "finished_at": self.clock.now(), **result}
-        try:
-            self._change(job.id, changed, *_held(job), add=add, drop=_OPEN)
-        except ConditionFailed:
-            # A try whose answer was lost may have been the one that did it.
-            seen = self.get(job.id, gone=False)
-            if seen is None or seen.state != state or seen.claim != job.claim:
-                return False
+        ended = self._transition(
+            job.id,
+            changed,
+            _held(job),
+            is_mine=lambda seen: seen.state == state and seen.claim == job.claim,
+            add=add,
+            drop=_OPEN,
+        )
+        if ended is None:
+            return False
         self._delete_input(job, job.input_pieces)
         return True
 
@@ -228,12 +229,15 @@ class Records(Pieces, AccessTokens, Corpora):
             "slots": slots,
             "slot_at": slot_at,
         }
-        try:
-            self._change(job.id, again, *_held(job), add={"failures": int(failed)}, drop=_HELD)
-        except ConditionFailed:
-            seen = self.get(job.id, gone=False)
-            return seen is not None and seen.attempt == job.attempt and seen.state == QUEUED
-        return True
+        given_back = self._transition(
+            job.id,
+            again,
+            _held(job),
+            is_mine=lambda seen: seen.attempt == job.attempt and seen.state == QUEUED,
+            add={"failures": int(failed)},
+            drop=_HELD,
+        )
+        return given_back is not None
 
     def requeue(self, job: Job) -> bool:
         """Note that a waiting job is being put on the queue again; False when it has changed since it was read."""
@@ -277,18 +281,16 @@ class Records(Pieces, AccessTokens, Corpora):
     def cancel(self, job_id: str, owner: str) -> Job | None:
         """End a job that has not ended; the job, or None when it has ended, is unknown or is another's."""
         now, token = self.clock.now(), new_token()
-        try:
-            job: Job | None = self._change(
-                job_id,
-                {"state": CANCELED, "finished_at": now, "claim": token},
+        job = self._transition(
+            job_id,
+            {"state": CANCELED, "finished_at": now, "claim": token},
+            (
                 "#owner = :owner AND #state IN (:queued, :running) AND #expires_at > :now",
                 {":owner": owner, ":queued": QUEUED, ":running": RUNNING, ":now": now // 1000},
-                drop=_OPEN,
-            )
-        except ConditionFailed:
-            # A try whose answer was lost may have been the one that did it.
-            seen = self.get(job_id, gone=False)
-            job = seen if seen is not None and seen.claim == token else None
+            ),
+            is_mine=lambda seen: seen.claim == token,
+            drop=_OPEN,
+        )
         if job is not None:
             self._delete_input(job, job.input_pieces)
         return job
@@ -316,16 +318,14 @@ class Records(Pieces, AccessTokens, Corpora):
 
     # --- reading ---
 
-    def get(self, job_id: str, *, gone: bool = True) -> Job | None:
-        """The job as it is now, or None; ``Gone`` when it is expired or erased (None too with ``gone=False``)."""
+    def get(self, job_id: str) -> Job | None:
+        """The job as it is now, or None; ``Gone`` when it is expired or erased."""
         answer = self._call("get_item", Key=key(pk(job_id), "job"), ConsistentRead=True)
         item = answer.get("Item")
         if item is None:
             return None
         if self._is_gone(item):
-            if gone:
-                raise Gone
-            return None
+            raise Gone
         return job_of(item)
 
     def owner_of(self, job_id: str) -> str | None:
@@ -393,43 +393,32 @@ class Records(Pieces, AccessTokens, Corpora):
         return [(int(item["due_at"]["N"]), item["pk"]["S"].removeprefix("job#")) for item in answer["Items"]]
 
 
+@cached_in_process
 def open_records(table_name: str, aws: Any = None) -> Records:
     """This process's records of a table, made on first use.
 
     ``aws`` says where DynamoDB is (settings.AWS); None lets boto3 find it and its keys.
     """
-    return _open(table_name, aws, os.getpid())
-
-
-@functools.cache
-def _open(table_name: str, aws: Any, _pid: int) -> Records:
-    # By process, since a connection must not be shared over a fork; the session's models and the clock may.
     clock = _clock(table_name)
     if aws is None:
-        return Records(_boto3_client(), table_name, clock)
+        from chalicelib.aws import boto3_dynamodb
+
+        return Records(boto3_dynamodb.sender(boto3_dynamodb.client(), clock.observe), table_name, clock)
     keys = (lambda: dynamodb.Keys(*aws.keys)) if aws.keys else credentials.by_boto3
     client = dynamodb.Client(aws.url, aws.region, keys, aws.ca_bundle)
-    client.now = lambda: clock.now() / 1000
     atexit.register(client.close)
-    return Records(client, table_name, clock)
+    return records_of(client, table_name, clock)
 
 
-def _boto3_client() -> Any:
-    from botocore.config import Config
-
-    # A job's reader waits for this: three tries of at most three seconds, and an error that says so.
-    config = Config(
-        connect_timeout=1,
-        read_timeout=3,
-        retries={"mode": "standard", "total_max_attempts": 3},
-        tcp_keepalive=True,
-        max_pool_connections=50,  # the local server answers many at once; ten would be opened anew each time
-        parameter_validation=False,  # what is sent is typed here already; checking it again costs a tenth of a call
-    )
-    return credentials.session().client("dynamodb", config=config)
+def records_of(client: dynamodb.Client, table_name: str, clock: Clock | None = None) -> Records:
+    """The records of a table through a client, whose answers set the clock and which signs by it."""
+    clock = clock or Clock()
+    client.on_date = clock.observe
+    client.now = lambda: clock.now() / 1000
+    return Records(client.call, table_name, clock, client.put_many)
 
 
-@functools.cache
+@functools.cache  # what is known of DynamoDB's time holds in a forked child too
 def _clock(_table_name: str) -> Clock:
     return Clock()
 

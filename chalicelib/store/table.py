@@ -1,9 +1,8 @@
 """One DynamoDB table: its form, and calls that say ``Unavailable`` where DynamoDB cannot serve now."""
 
-import functools
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from chalicelib.aws import dynamodb
@@ -49,27 +48,26 @@ TABLE: dict[str, Any] = {
 TTL_ATTRIBUTE = "expires_at"
 
 
+PutMany = Callable[[Sequence[Mapping[str, Any]]], list[bool | None]]
+
+
 class ConditionFailed(Exception):
     """The condition of a write does not hold."""
 
 
 class Table:
-    """A table through a client: the module dynamodb's or boto3's."""
+    """A table through ``send(operation, arguments)``, which raises ``dynamodb.Failed``.
 
-    def __init__(self, client: Any, table_name: str, clock: Clock | None = None) -> None:
-        self.client = client
+    ``put_many`` sends many puts at once, where a client can; of each: written, refused, or None for not known.
+    """
+
+    def __init__(
+        self, send: dynamodb.Send, table_name: str, clock: Clock | None = None, put_many: PutMany | None = None
+    ) -> None:
+        self._send = send
         self.table_name = table_name
         self.clock = clock or Clock()
-        if isinstance(client, dynamodb.Client):
-            client.on_date = self.clock.observe
-            self._send, self._put_many = client.call, client.put_many
-        else:
-            client.meta.events.register("after-call.dynamodb", self._observe)
-            self._send = functools.partial(dynamodb.by_boto3, client)
-            self._put_many = lambda puts: [None for _ in puts]
-
-    def _observe(self, http_response: Any, **_: object) -> None:
-        self.clock.observe(http_response.headers.get("date"))
+        self._put_many = put_many or (lambda puts: [None for _ in puts])
 
     def now(self) -> int:
         """DynamoDB's time in milliseconds; asks once where no answer has been seen yet."""
@@ -115,6 +113,32 @@ class Table:
             ReturnValues="ALL_NEW",
         )
         return job_of(answer["Attributes"])
+
+    def _transition(
+        self,
+        job_id: str,
+        changes: dict[str, Any],
+        condition: tuple[str, dict[str, Any]],
+        *,
+        is_mine: Callable[[Job], bool],
+        add: Mapping[str, int] | None = None,
+        drop: Iterable[str] = (),
+    ) -> Job | None:
+        """A change of state; the job after it, or None where the condition (text, values) does not hold.
+
+        A try whose answer was lost may have been the one that did it: the next try then finds its own work in the
+        way. So a condition that fails is followed by a look at the record, and ``is_mine`` says whose work it shows.
+        """
+        try:
+            return self._change(job_id, changes, *condition, add=add, drop=drop)
+        except ConditionFailed:
+            seen = self.find(job_id)
+            return seen if seen is not None and is_mine(seen) else None
+
+    def find(self, job_id: str) -> Job | None:
+        """The job as it is now; None where it is not there, expired or erased."""
+        item = self._call("get_item", Key=key(pk(job_id), "job"), ConsistentRead=True).get("Item")
+        return None if item is None or self._is_gone(item) else job_of(item)
 
     def _batch(self, operation: str, request: dict[str, Any], left: str) -> Iterator[Any]:
         """A batch call, repeated for what DynamoDB left out: at most five times."""

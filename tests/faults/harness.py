@@ -22,7 +22,7 @@ from pathlib import Path
 
 import redis
 
-from chalicelib import jobs, queue, submissions
+from chalicelib import forks, jobs, queue, submissions
 from chalicelib.analysis import words
 from chalicelib.store import records
 from scripts import node, servers
@@ -207,9 +207,7 @@ class Stack:
             proxy.close()
         for name in self.env:
             os.environ.pop(name, None)
-        queue._clients.clear()
-        for made in (queue._script, records._open):
-            made.cache_clear()
+        forks.clear()
 
     # --- what a test does ---
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.store import records
 from chalicelib.store.job import key, pk, values
 from chalicelib.store.records import Gone, Job, NotKept, Packed, Records, Unavailable
+from tests.factories import a_job, records_by_boto3
 
 RESULT = {"page": {"language": "en"}, "totals": {"words": 3}, "top": []}
 MADE = {"words": Packed([b"one", b"two"]), "text": Packed([b"t" * 900_000], large=True), "tokens": Packed([b"3"])}
@@ -15,7 +15,7 @@ MADE = {"words": Packed([b"one", b"two"]), "text": Packed([b"t" * 900_000], larg
 
 @pytest.fixture
 def store(table) -> Records:
-    return Records(table.client, table.name)
+    return records_by_boto3(table.client, table.name)
 
 
 @pytest.fixture
@@ -26,15 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def claimed(store: Records) -> Job:
     now = store.now()
-    job = Job(
-        id=records.new_id(),
-        owner="anna",
-        kind="text",
-        queue="interactive",
-        request_hash="h",
-        submitted_at=now,
-        expires_at=now // 1000 + 3600,
-    )
+    job = a_job(kind="text", submitted_at=now, expires_at=now // 1000 + 3600)
     store.submit(job)
     mine = store.claim(job.id, "w", lease_ms=60_000, max_attempts=3)
     assert mine is not None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import jobs, pipeline, submissions
+from chalicelib import forks, jobs, pipeline, submissions
 from chalicelib.store import records
 from tests.integration.http_doors import local_door
 
@@ -19,7 +19,7 @@ NAMES = b"{" + b",".join(b'"%x":0' % n for n in range(110_000)) + b',"z":0,"z":0
 
 @pytest.fixture(autouse=True)
 def _servers(redis_url: str, dynalite_table: Any) -> None:
-    records._open.cache_clear()
+    forks.clear()
 
 
 def _asked(connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None = None) -> int:

@@ -374,8 +374,7 @@ def test_a_wrong_clock_costs_a_try_and_no_more() -> None:
         return WRITTEN if b"x-amz-date: 20261123T2300" in request else dated
 
     with server(answer) as (client, seen):
-        store = records.Records(client, "table")
-        client.now = lambda: store.clock.now() / 1000
+        store = records.records_of(client, "table")
         store.ping()
     assert len(seen) == 2
 

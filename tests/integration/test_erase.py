@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import jobs, pipeline, queue, submissions, sweeping
+from chalicelib import forks, jobs, pipeline, queue, submissions, sweeping
 from chalicelib.store import records
 from tests.conftest import Table
 
@@ -18,9 +18,9 @@ PAGE = f"<p>{TEXT}</p>"
 @pytest.fixture(autouse=True)
 def _servers(table: Table, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("QUEUE_NAME", f"erase-{uuid.uuid4().hex[:8]}")
-    records._open.cache_clear()
+    forks.clear()
     yield
-    records._open.cache_clear()
+    forks.clear()
 
 
 def request(key: str | None, **fields: str) -> jobs.Request:
@@ -70,8 +70,8 @@ def test_of_two_requests_at_once_under_one_key_the_refused_one_leaves_nothing(
     both_have_looked, get = threading.Barrier(2, timeout=30), records.Records.get
     looked = threading.local()
 
-    def look(self: records.Records, job_id: str, *, gone: bool = True) -> Any:
-        found = get(self, job_id, gone=gone)
+    def look(self: records.Records, job_id: str) -> Any:
+        found = get(self, job_id)
         if not hasattr(looked, "once"):
             looked.once = both_have_looked.wait()
         return found

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib import jobs, queue, submissions
+from chalicelib import forks, jobs, queue, submissions
 from chalicelib.aws import dynamodb
-from chalicelib.store import records
 from chalicelib.store.records import Gone, KeyReused
 from tests.conftest import Table
 
@@ -89,7 +88,7 @@ def test_a_put_whose_answer_was_lost_still_reaches_the_queue(
         return [said for _ in puts]
 
     monkeypatch.setattr(dynamodb.Client, "put_many", forgetful)
-    records._open.cache_clear()
+    forks.clear()
     made = jobs.submit_many([ask(f"k{n}", url="a.de") for n in range(20)])
     assert all(isinstance(one, jobs.Job) for one in made)
     assert queue.depth("bulk") == 20
@@ -113,7 +112,7 @@ def test_a_document_whose_job_was_put_twice_still_reaches_the_queue(
 
 def test_with_the_quick_road_closed_the_ordinary_one_serves(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dynamodb.Client, "put_many", lambda _, puts: [None for _ in puts])
-    records._open.cache_clear()
+    forks.clear()
     made = jobs.submit_many([ask(f"k{n}", url="a.de") for n in range(20)])
     assert all(isinstance(one, jobs.Job) for one in made)
     assert queue.depth("bulk") == 20

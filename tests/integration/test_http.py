@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib import jobs, pipeline, queue
+from chalicelib import forks, jobs, pipeline, queue
 from chalicelib.store import records
 from tests import conftest
+from tests.factories import a_job
 from tests.integration.http_doors import DOORS, ClientDoor, Door, Got, lambda_door, local_door
 
 JSON = {"Content-Type": "application/json"}
@@ -407,14 +408,9 @@ def test_the_list_can_be_of_one_state(door: Door) -> None:
 def test_a_list_of_one_state_reads_a_bounded_number_of_records_and_goes_on(
     dynalite_table: Any, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    records._open.cache_clear()
+    forks.clear()
     store, read = jobs.table(), []
-    new = [
-        records.Job(
-            id=f"{n:032x}", owner="o", kind="url", queue="bulk", request_hash="", submitted_at=n, expires_at=2**40
-        )
-        for n in range(450)
-    ]
+    new = [a_job(id=f"{n:032x}", owner="o", submitted_at=n, expires_at=2**40) for n in range(450)]
     store.submit_many(new)
     store.cancel(new[0].id, "o")
     many = records.Records.get_many

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import coldstart
-from chalicelib.store import records
 from infra import checks
 from tests.conftest import KEYS, Table
+from tests.factories import records_by_boto3
 from tests.integration.packaging import PYTHON, ROOT, packaged
 from tests.lambda_runtime import Function, Gateway
 
@@ -93,7 +93,7 @@ def test_the_zip_serves_a_job_through_the_gateway(unpacked: Path, redis_url: str
     import app
 
     digest = hashlib.sha256(b"secret").hexdigest()
-    records.Records(dynalite_table.client, dynalite_table.name).put_token(digest, owner="alice", name="test")
+    records_by_boto3(dynalite_table.client, dynalite_table.name).put_token(digest, owner="alice", name="test")
     environment = {
         "AUTH": "token",
         "REDIS_URL": redis_url,

@@ -30,6 +30,7 @@ from chalicelib.store.records import Packed
 from infra import build, checks
 from scripts import servers
 from tests.conftest import ROOT, make_table
+from tests.factories import a_job, records_by_boto3
 from tests.lambda_runtime import Function, Gateway
 
 pytestmark = pytest.mark.beside
@@ -60,7 +61,8 @@ class Cloud:
         self.s3.create_bucket(Bucket=TEXTS)
         self.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         session.client("events", endpoint_url=endpoint).create_event_bus(Name="bus")
-        self.records = records.Records(session.client("dynamodb", endpoint_url=endpoint), table)
+        self.dynamodb = session.client("dynamodb", endpoint_url=endpoint)
+        self.records = records_by_boto3(self.dynamodb, table)
 
     def environment(self) -> dict[str, str]:
         return {
@@ -251,16 +253,7 @@ def test_the_bus_s_function_may_do_what_it_does(cloud: Cloud) -> None:
 
 
 def test_the_sweep_may_do_what_it_does(cloud: Cloud) -> None:
-    lost = records.Job(
-        id=records.new_id(),
-        owner="alice",
-        kind="url",
-        queue="interactive",
-        request_hash="0",
-        submitted_at=1_000,
-        expires_at=int(time.time()) + 1000,
-        url="https://example.com/",
-    )
+    lost = a_job(owner="alice", submitted_at=1_000)
     cloud.records.submit(lost)
     given_up = {"state": records.RUNNING, "failures": 2, "kind": "text", "input_pieces": 1}
     cloud.records.submit(msgspec.structs.replace(lost, id=records.new_id(), **given_up), [b"text"])
@@ -269,18 +262,7 @@ def test_the_sweep_may_do_what_it_does(cloud: Cloud) -> None:
 
 
 def test_the_stream_s_function_may_do_what_it_does(cloud: Cloud) -> None:
-    job = records.Job(
-        id=records.new_id(),
-        owner="alice",
-        kind="url",
-        queue="interactive",
-        request_hash="0",
-        submitted_at=1_000,
-        finished_at=2_000,
-        expires_at=int(time.time()) + 1000,
-        url="https://example.com/",
-        state=records.CANCELED,
-    )
+    job = a_job(owner="alice", submitted_at=1_000, finished_at=2_000, state=records.CANCELED)
     image = {**key(f"job#{job.id}", "job"), **item_of(job)}
     stream = {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": "1", "NewImage": image}}
     used = cloud.calls_during(invoke(cloud, "ended", {"Records": [stream]}))
@@ -317,5 +299,5 @@ def test_a_worker_may_do_what_it_does(cloud: Cloud) -> None:
 
 
 def _states(cloud: Cloud) -> list[str]:
-    items = cloud.records.client.scan(TableName=cloud.table)["Items"]
+    items = cloud.dynamodb.scan(TableName=cloud.table)["Items"]
     return [item["state"]["S"] for item in items if item["sk"]["S"] == "job"]

@@ -7,6 +7,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from chalicelib.store import records
 from chalicelib.store.records import Job, Packed, Records
+from tests.factories import records_by_boto3
 
 from .test_records import LEASE, RESULT, SetClock, a_job
 
@@ -100,7 +101,7 @@ class Life(RuleBasedStateMachine):
 @pytest.mark.usefixtures("table")
 def test_no_order_of_events_breaks_a_jobs_life(table):
     class LifeHere(Life):
-        store = Records(table.client, table.name, SetClock())
+        store = records_by_boto3(table.client, table.name, SetClock())
 
     run_state_machine_as_test(
         LifeHere,

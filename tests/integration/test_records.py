@@ -8,7 +8,8 @@ import pytest
 
 from chalicelib.aws import dynamodb
 from chalicelib.store import records
-from chalicelib.store.records import Clock, Gone, Job, KeyReused, Packed, Records, Unavailable
+from chalicelib.store.records import Clock, Gone, Job, KeyReused, Packed, Records, Unavailable, records_of
+from tests import factories
 
 LEASE = 1000
 
@@ -35,25 +36,16 @@ class SetClock(Clock):
 def store(table, request) -> Iterator[Records]:
     """The records by either client, on either store."""
     if request.param == "boto3":
-        yield Records(table.client, table.name, SetClock())
+        yield factories.records_by_boto3(table.client, table.name, SetClock())
         return
     client = dynamodb.Client(table.endpoint, "us-east-1", lambda: dynamodb.Keys("local", "local"))
-    yield Records(client, table.name, SetClock())
+    yield records_of(client, table.name, SetClock())
     client.close()
 
 
 def a_job(store: Records, **changes: object) -> Job:
-    job = Job(
-        id=records.new_id(),
-        owner="anna",
-        kind="url",
-        queue="interactive",
-        url="https://example.com/",
-        request_hash="abc",
-        submitted_at=store.now(),
-        expires_at=store.now() // 1000 + 86_400,
-    )
-    return msgspec.structs.replace(job, **changes)
+    new = {"submitted_at": store.now(), "expires_at": store.now() // 1000 + 86_400}
+    return factories.a_job(**new | changes)
 
 
 def submitted(store: Records, **changes: object) -> Job:
@@ -100,7 +92,7 @@ def test_an_expired_job_makes_room_for_its_id(store):
     store.clock.ms += 20_000
     with pytest.raises(Gone):
         store.get(job.id)
-    assert store.get(job.id, gone=False) is None
+    assert store.find(job.id) is None
     assert store.submit(msgspec.structs.replace(job, expires_at=job.expires_at + 1000))[1]
 
 
@@ -325,7 +317,7 @@ def test_a_store_that_is_away_says_so(table):
         config=Config(connect_timeout=0.2, retries={"total_max_attempts": 1}),
     )
     with pytest.raises(Unavailable):
-        Records(away, table.name).ping()
+        factories.records_by_boto3(away, table.name).ping()
 
 
 def test_the_clock_is_the_stores_when_ours_is_wrong():

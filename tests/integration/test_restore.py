@@ -8,6 +8,7 @@ from chalicelib.store import records
 from chalicelib.store.records import Packed, Records
 from scripts import restore
 from tests.conftest import Table, make_table
+from tests.factories import a_job, records_by_boto3
 
 NOW = 1_800_000_000_000
 
@@ -20,10 +21,7 @@ def other(dynalite: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
 
 def finished(store: Records) -> records.Job:
     expires = store.now() // 1000 + 86_400
-    job = records.Job(
-        id=records.new_id(), owner="anna", kind="text", queue="interactive", request_hash="abc", input_pieces=1,
-        submitted_at=NOW, expires_at=expires,
-    )  # fmt: skip
+    job = a_job(kind="text", input_pieces=1, submitted_at=NOW, expires_at=expires)
     store.submit(job, [b"document"])
     claimed = store.claim(job.id, "w", lease_ms=60_000, max_attempts=3)
     assert claimed is not None
@@ -36,8 +34,8 @@ def finished(store: Records) -> records.Job:
 def test_a_restore_brings_back_what_was_lost_and_nothing_that_was_taken_away(
     dynalite_table: Table, other: Table
 ) -> None:
-    live = Records(dynalite_table.client, dynalite_table.name)
-    old = Records(other.client, other.name)
+    live = records_by_boto3(dynalite_table.client, dynalite_table.name)
+    old = records_by_boto3(other.client, other.name)
     lost, erased = finished(old), finished(old)
     old.put_token("0" * 64, owner="anna", name="revoked")
     # The live table has lost one job, the other was erased since, the token was revoked, and a job has come.
