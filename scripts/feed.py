@@ -127,7 +127,7 @@ def write_endings(path: Path) -> None:
         try:
             drop_erased(path)
             for job_id in queue.endings():
-                job = jobs.table().get(job_id, gone=False)
+                job = jobs.table().find(job_id)
                 if job is None:
                     drop(path, {job_id})
                 elif job.finished_at is not None:
