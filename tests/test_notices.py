@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 
+from chalicelib import metrics
 from chalicelib.events import publisher
 from chalicelib.store.job import item_of
 from chalicelib.store.records import Job
@@ -185,15 +186,15 @@ def test_the_backlog_leaves_as_embedded_metrics_one_for_each_queue(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "wordcounts-test")
-    publisher.tell_backlog({"interactive": (0, 0.0, 2), "bulk": (20_000, 61.5, None)})
+    metrics.tell_backlog({"interactive": (0, 0.0, 2), "bulk": (20_000, 61.5, None)})
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(line["queue"], line["Backlog"], line["OldestDueSeconds"]) for line in found] == [
         ("interactive", [0.0], [0.0]),
         ("bulk", [20_000.0], [61.5]),
     ]
-    [metrics] = found[1]["_aws"]["CloudWatchMetrics"]
-    assert metrics["Namespace"] == "Wordcounts"
-    assert sorted(metrics["Dimensions"][0]) == ["queue", "service"]
+    [told] = found[1]["_aws"]["CloudWatchMetrics"]
+    assert told["Namespace"] == "Wordcounts"
+    assert sorted(told["Dimensions"][0]) == ["queue", "service"]
     assert found[1]["service"] == "wordcounts-test"
 
 
@@ -201,9 +202,9 @@ def test_what_was_submitted_and_swept_leaves_as_embedded_metrics(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "wordcounts-test")
-    publisher.tell_submitted("interactive", 0)  # a replay is no submission
-    publisher.tell_submitted("bulk", 3)
-    publisher.tell_swept(2, 1)
+    metrics.tell_submitted("interactive", 0)  # a replay is no submission
+    metrics.tell_submitted("bulk", 3)
+    metrics.tell_swept(2, 1)
     submitted, swept = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert (submitted["queue"], submitted["Submitted"]) == ("bulk", [3.0])
     assert (swept["Requeued"], swept["GivenUp"]) == ([2.0], [1.0])

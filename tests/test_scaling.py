@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.events import publisher
+from chalicelib import metrics
 from infra import build
 
 Metrics = dict[str, float]
@@ -24,8 +24,8 @@ LATE = 2  # minutes until a metric of the log can be seen
 START = 2  # minutes until a task that was asked for notes itself
 
 
-def metrics(capsys: pytest.CaptureFixture[str], waiting: int, tasks: int | None) -> Metrics:
-    publisher.tell_backlog({"bulk": (waiting, 0.0, tasks)})
+def written(capsys: pytest.CaptureFixture[str], waiting: int, tasks: int | None) -> Metrics:
+    metrics.tell_backlog({"bulk": (waiting, 0.0, tasks)})
     line = json.loads(capsys.readouterr().out)
     return {name: line[name][0] for name in ("Backlog", "Tasks", "BacklogPerTask", "Asleep") if name in line}
 
@@ -44,7 +44,7 @@ def metrics(capsys: pytest.CaptureFixture[str], waiting: int, tasks: int | None)
 def test_the_sweep_says_what_the_policies_follow(
     capsys: pytest.CaptureFixture[str], waiting: int, tasks: int | None, wanted: Metrics
 ) -> None:
-    assert metrics(capsys, waiting, tasks) == wanted
+    assert written(capsys, waiting, tasks) == wanted
 
 
 @dataclass
@@ -67,7 +67,7 @@ class Scaling:
 
     def minute(self, waiting: int, *, told: bool = True) -> None:
         tasks = self.running()
-        self.seen.append(metrics(self.capsys, waiting, tasks if told else None))
+        self.seen.append(written(self.capsys, waiting, tasks if told else None))
         self.waits = {name: left - 1 for name, left in self.waits.items() if left > 1}
         self.asked.append(self.desired)
         known = self.seen[:-LATE]

@@ -1,14 +1,12 @@
-"""What a pool says of its work: one log line and one metrics line a job, and what a sweep did."""
+"""What a pool says of its work: one log line a job, and what a sweep did."""
 
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 
-from chalicelib import pipeline, sweeping
+from chalicelib import metrics, pipeline, sweeping
 
 logger = Logger(service="wordcounts-worker")
-metrics = Metrics(namespace="Wordcounts")
 
 
 def report(job_id: str, outcome: pipeline.Outcome) -> None:
@@ -26,23 +24,12 @@ def report(job_id: str, outcome: pipeline.Outcome) -> None:
         logger.error("job", exc_info=(type(fault), fault, fault.__traceback__), **said)
     else:
         logger.info("job", **said)
-    if outcome.error is not None:  # a dimension of this one alone: each combination of values is paid for
-        metrics.add_dimension(name="error", value=str(outcome.error["type"]))
-        metrics.add_dimension(name="state", value=outcome.state)
-        metrics.add_metric(name="Jobs", unit=MetricUnit.Count, value=1)
-        metrics.flush_metrics()
-    metrics.add_dimension(name="state", value=outcome.state)
-    metrics.add_metric(name="Jobs", unit=MetricUnit.Count, value=1)
-    metrics.add_metric(name="Bytes", unit=MetricUnit.Bytes, value=outcome.bytes)
-    for part, seconds in outcome.seconds.items():
-        metrics.add_metric(name=f"{part.capitalize()}Seconds", unit=MetricUnit.Seconds, value=seconds)
-    metrics.flush_metrics()
+    error = None if outcome.error is None else str(outcome.error["type"])
+    metrics.tell_job(outcome.state, outcome.bytes, outcome.seconds, error)
 
 
 def report_swept(swept: sweeping.Swept) -> None:
     """Say what a sweep has put on the queue again and what it gave up; nothing of one that found nothing."""
     if swept.requeued or swept.failed:
         logger.info("swept", requeued=len(swept.requeued), failed=len(swept.failed), complete=swept.complete)
-        metrics.add_metric(name="Requeued", unit=MetricUnit.Count, value=len(swept.requeued))
-        metrics.add_metric(name="GivenUp", unit=MetricUnit.Count, value=len(swept.failed))
-        metrics.flush_metrics()
+        metrics.tell_swept(len(swept.requeued), len(swept.failed))

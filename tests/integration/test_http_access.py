@@ -178,16 +178,16 @@ def test_nothing_is_limited_while_redis_is_away(start: Start) -> None:
 def test_a_table_that_is_not_there_is_named_in_the_health_answer_and_once_in_the_log(
     redis_url: str, dynalite: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import app
+    from chalicelib.http import page_routes
 
     monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", dynalite)
     monkeypatch.setenv("TABLE_NAME", "not-there")
-    app._name_fault.cache_clear()
+    page_routes._name_fault.cache_clear()
     said: list[str] = []
-    monkeypatch.setattr(app.logger, "error", said.append)
+    monkeypatch.setattr(page_routes.logger, "error", said.append)
     door = ClientDoor()
     for _ in range(2):
-        monkeypatch.setattr(app, "_health", None)
+        monkeypatch.setattr(page_routes, "_health", None)
         got = door("GET", "/health")
         assert (got.status, got.json()["checks"]) == (503, {"records": "no-table", "queue": "ok"})
     assert said == ["There is no table not-there: is TABLE_NAME right?"]

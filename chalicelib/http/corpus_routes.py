@@ -1,0 +1,135 @@
+"""The routes of corpora: each reads the call, asks ``corpora``, and answers; nothing is decided here."""
+
+from typing import Any
+
+from chalicelib import corpora, errors, jobs
+from chalicelib.errors import Refused
+from chalicelib.http import corpora as corpus_http
+from chalicelib.http import negotiation, responses
+from chalicelib.http.gateway import Call
+from chalicelib.http.responses import Answer
+from chalicelib.http.schemas import NoQuery
+
+QUESTION_SECONDS = 2.0  # that a question about a corpus waits for its answer
+
+
+def make_corpus(call: Call) -> Answer:
+    """Make a corpus."""
+    call.json_only()
+    responses.check_content(call.headers, responses.JSON)
+    key = negotiation.idempotency_key(call.headers.get("idempotency-key"))
+    asked = corpus_http.new_corpus(call.body())
+    made, created = corpora.create(
+        call.caller, name=asked.name, options=asked.options, metadata=asked.metadata, key=key
+    )
+    more = {"Location": f"{call.prefix}/corpora/{made.id}", "Cache-Control": "no-store"}
+    return responses.answer(201 if created else 200, corpus_http.corpus(made), more)
+
+
+def list_corpora(call: Call) -> Answer:
+    """Some of the caller's corpora."""
+    call.accept(responses.JSON)
+    asked = call.asked(corpus_http.CursorQuery)
+    found, after = corpora.owned(call.caller, limit=asked.limit, after=responses.read_cursor(asked.cursor))
+    return corpus_http.corpora_answer(found, after, asked, f"{call.prefix}/corpora")
+
+
+def read_corpus(call: Call, corpus_id: str) -> Answer:
+    """One corpus."""
+    call.json_only()
+    return responses.answer(200, corpus_http.corpus(_corpus(call, corpus_id)), {"Cache-Control": "no-store"})
+
+
+def erase_corpus(call: Call, corpus_id: str) -> Answer:
+    """Erase a corpus with its documents: begun when this answers."""
+    call.asked(NoQuery)
+    corpora.erase(_corpus(call, corpus_id).id, call.caller)
+    return Answer(204)
+
+
+def add_documents(call: Call, corpus_id: str) -> Answer:
+    """Take documents into a corpus."""
+    call.json_only()
+    media_type = negotiation.media_type(call.headers.get("content-type"))
+    if media_type != corpus_http.NDJSON:
+        responses.check_content(call.headers, responses.JSON)
+    corpus = _corpus(call, corpus_id)
+    given, refused = corpus_http.documents(call.body(), media_type, corpus)
+    corpora.add(corpus.id, call.caller, given, request_id=call.request_id)
+    body = responses.encoded({"accepted": len(given), "refused": refused})
+    return Answer(202, body, {"Content-Type": responses.JSON, "Cache-Control": "no-store"})
+
+
+def list_documents(call: Call, corpus_id: str) -> Answer:
+    """A corpus' documents, with their states and errors."""
+    call.accept(responses.JSON)
+    asked = call.asked(corpus_http.DocumentsQuery)
+    corpus = _corpus(call, corpus_id)
+    found, after = corpora.documents(
+        corpus.id,
+        call.caller,
+        limit=asked.limit,
+        after=corpus_http.read_cursor(asked.cursor),
+        state=asked.state or None,
+    )
+    return corpus_http.documents_answer(found, after, asked, f"{call.prefix}/corpora/{corpus.id}/documents")
+
+
+def remove_document(call: Call, corpus_id: str) -> Answer:
+    """Take a document out of a corpus and erase it."""
+    asked = call.asked(corpus_http.KeyQuery)
+    corpora.remove(_corpus(call, corpus_id).id, call.caller, asked.key)
+    return Answer(204)
+
+
+def read_corpus_words(call: Call, corpus_id: str) -> Answer:
+    """The words of a corpus."""
+    media_type = call.accept(responses.JSON, responses.CSV)
+    asked, corpus = call.asked(corpus_http.WordsQuery), _corpus(call, corpus_id)
+    path = f"{call.prefix}/corpora/{corpus.id}/words"
+    return corpus_http.words_answer(corpus, corpora.table(corpus), asked, path, media_type)
+
+
+def read_corpus_keywords(call: Call, corpus_id: str) -> Answer:
+    """Words that a corpus has relatively more or less often than a job or another corpus."""
+    media_type = call.accept(responses.JSON, responses.CSV)
+    asked, corpus = call.asked(corpus_http.KeywordsQuery), _corpus(call, corpus_id)
+    tables = corpora.compared(corpus, asked.against, call.caller)
+    return corpus_http.keywords_answer(corpus, tables, asked, f"{call.prefix}/corpora/{corpus.id}/keywords", media_type)
+
+
+def read_corpus_contexts(call: Call, corpus_id: str) -> Answer:
+    """Where a word or a phrase of a corpus occurs."""
+    return _question(call, corpus_id, "contexts", corpus_http.ContextsQuery)
+
+
+def read_corpus_phrases(call: Call, corpus_id: str) -> Answer:
+    """Words of a corpus that follow each other again and again."""
+    return _question(call, corpus_id, "phrases", corpus_http.PhrasesQuery)
+
+
+def read_corpus_collocates(call: Call, corpus_id: str) -> Answer:
+    """Words of a corpus that stand near a word."""
+    return _question(call, corpus_id, "collocates", corpus_http.CollocatesQuery)
+
+
+def _corpus(call: Call, corpus_id: str) -> corpora.Corpus:
+    if not responses.JOB_ID.fullmatch(corpus_id):
+        raise errors.NoCorpus(corpus_id)
+    return corpora.get(corpus_id, call.caller)
+
+
+def _question(call: Call, corpus_id: str, name: str, kind: Any) -> Answer:
+    """The answer to a question that a worker has to look for: 202 while it does, for more than two seconds."""
+    media_type = call.accept(responses.JSON, responses.CSV)
+    asked, corpus = call.asked(kind), _corpus(call, corpus_id)
+    path = f"{call.prefix}/corpora/{corpus.id}/{name}"
+    job = corpora.ask(corpus, name, asked.asked(), request_id=call.request_id)
+    wanted = negotiation.wait_preference(call.headers.get("prefer"))
+    job = jobs.wait(job, QUESTION_SECONDS if wanted is None else min(wanted, jobs.MAX_WAIT))
+    if job.state == "succeeded":
+        return corpus_http.found_answer(corpus, name, corpora.answer(job), asked, path, media_type)
+    if job.state in responses.ENDED:
+        raise Refused(*corpora.why(job))
+    more = {"Location": corpus_http.again(path, asked), "Retry-After": "1", "Cache-Control": "no-store"}
+    return responses.answer(202, corpus_http.corpus(corpus), more)

@@ -1,0 +1,134 @@
+"""The routes of jobs: each reads the call, asks ``jobs``, and answers; nothing is decided here."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from chalicelib import jobs, metrics, submissions
+from chalicelib.http import evidence, negotiation, responses
+from chalicelib.http.gateway import Call
+from chalicelib.http.responses import Answer
+from chalicelib.http.schemas import ListQuery, NoQuery, WordsQuery
+
+REVALIDATE = "private, no-cache"  # a job that has ended does not change, but it may be erased
+
+
+def _checked(job_id: str) -> str:
+    """The id; what cannot be one costs no look at the records."""
+    if not responses.JOB_ID.fullmatch(job_id):
+        raise jobs.NotFound(job_id)
+    return job_id
+
+
+def read_record(call: Call, job_id: str) -> jobs.Job:
+    """The caller's job."""
+    return jobs.get(_checked(job_id), call.caller)
+
+
+def submit_job(call: Call) -> Answer:
+    """Accept a submission."""
+    call.json_only()
+    responses.check_content(call.headers, responses.JSON)
+    key = negotiation.idempotency_key(call.headers.get("idempotency-key"))
+    submission = submissions.read(responses.body(call.body()))
+    asked = jobs.Request(submission, call.caller, key=key, request_id=call.request_id)
+    job, created = jobs.submit(asked)
+    call.job_id = job.id
+    metrics.tell_submitted(job.queue, int(created))
+    job, waited = call.wait(job)
+    replayed = {} if created else {"Idempotency-Replayed": "true"}
+    return responses.accepted(job, prefix=call.prefix, now=jobs.now(), more={**waited, **replayed})
+
+
+def list_jobs(call: Call) -> Answer:
+    """Some of the caller's jobs."""
+    call.accept(responses.JSON)
+    asked = call.asked(ListQuery)
+    found, after = jobs.owned(
+        call.caller, limit=asked.limit, after=responses.read_cursor(asked.cursor), state=asked.state or None
+    )
+    return responses.jobs_answer(found, after, asked, call.prefix)
+
+
+def read_job(call: Call, job_id: str) -> Answer:
+    """One job, at once or when it has ended."""
+    call.json_only()
+    job, waited = call.wait(read_record(call, job_id))
+    return responses.job_answer(job, call.headers.get("if-none-match"), now=jobs.now(), more=waited)
+
+
+def erase_job(call: Call, job_id: str) -> Answer:
+    """Delete a job that does not run, with its words."""
+    call.asked(NoQuery)
+    jobs.erase(_checked(job_id), call.caller)
+    return Answer(204)
+
+
+def cancel_job(call: Call, job_id: str) -> Answer:
+    """End a job that waits or runs."""
+    call.json_only()
+    return responses.answer(
+        200, responses.job(jobs.cancel(_checked(job_id), call.caller)), {"Cache-Control": "no-store"}
+    )
+
+
+def read_words(call: Call, job_id: str) -> Answer:
+    """The words of a job, as JSON or CSV."""
+
+    def answer(record: jobs.Job, asked: WordsQuery, place: responses.Place) -> Answer:
+        table = jobs.word_table(record, fold=asked.case == "fold")
+        return responses.words_answer((responses.job(record), table), asked, place)
+
+    return _result(call, job_id, WordsQuery, lambda record: record, answer)
+
+
+def read_text(call: Call, job_id: str) -> Answer:
+    """The text of a job, as it was counted."""
+    return _result(call, job_id, evidence.TextQuery, jobs.evidence_of, evidence.text_answer, offered=(evidence.TEXT,))
+
+
+def read_contexts(call: Call, job_id: str) -> Answer:
+    """Where a word or a phrase of a job occurs."""
+    return _result(call, job_id, evidence.ContextsQuery, jobs.evidence_of, evidence.contexts_answer)
+
+
+def read_phrases(call: Call, job_id: str) -> Answer:
+    """Words of a job that follow each other again and again."""
+    return _result(call, job_id, evidence.PhrasesQuery, jobs.evidence_of, evidence.phrases_answer)
+
+
+def read_keywords(call: Call, job_id: str) -> Answer:
+    """Words that a job has relatively more or less often than another."""
+
+    def answer(record: jobs.Job, asked: evidence.KeywordsQuery, place: responses.Place) -> Answer:
+        other = read_record(call, asked.against)
+        if other.state != "succeeded":
+            raise responses.no_result(other)
+        return evidence.keywords_answer(jobs.word_tables(record, other), asked, place)
+
+    return _result(call, job_id, evidence.KeywordsQuery, lambda record: record, answer)
+
+
+def _result(
+    call: Call,
+    job_id: str,
+    kind: Any,
+    read: Callable[[jobs.Job], Any],
+    answer: Callable[..., Answer],
+    *,
+    offered: Sequence[str] = (responses.JSON, responses.CSV),
+) -> Answer:
+    """What was read of a succeeded job, as an answer; 202 while it has not ended, 304 where the client has it."""
+    media_type = call.accept(*offered)
+    asked = call.asked(kind)
+    record = read_record(call, job_id)
+    if record.state not in responses.ENDED:
+        return responses.accepted(record, prefix=call.prefix, now=jobs.now())
+    if record.state != "succeeded":
+        raise responses.no_result(record)
+    about = {"ETag": responses.words_etag(record, media_type), "Cache-Control": REVALIDATE, "Vary": "Accept"}
+    if negotiation.matches(call.headers.get("if-none-match"), about["ETag"]):
+        return Answer(304, headers=about)
+    path = f"{call.prefix}/jobs/{record.id}/{call.route.rpartition('/')[2]}"
+    made = answer(read(record), asked, responses.Place(record.id, path, media_type))
+    made.headers |= about
+    return made

@@ -1,0 +1,120 @@
+"""The routes of the page and of the service itself: health and the OpenAPI document."""
+
+import functools
+import threading
+import time
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from chalicelib import errors, jobs, metrics, submissions
+from chalicelib.errors import Refused
+from chalicelib.http import negotiation, openapi, page, responses
+from chalicelib.http.gateway import Call, problem_of
+from chalicelib.http.job_routes import read_record
+from chalicelib.http.responses import Answer
+from chalicelib.http.schemas import Health, WordsQuery
+
+logger = Logger(service="wordcounts", child=True)
+
+
+def describe(call: Call) -> Answer:
+    """The OpenAPI document."""
+    call.json_only()
+    return Answer(
+        200,
+        openapi.document(call.prefix or "/", auth=call.auth),
+        {"Content-Type": responses.JSON, "Cache-Control": "public, max-age=300"},
+    )
+
+
+_health_lock = threading.Lock()
+_health: tuple[float, Health] | None = None
+
+
+def health(call: Call) -> Answer:
+    """What was checked within the last second, and whether the service serves."""
+    global _health
+    call.json_only()
+    with _health_lock:
+        if _health is None or time.monotonic() - _health[0] > 1:
+            found = jobs.health()
+            _name_fault(found["fault"])
+            _health = time.monotonic(), Health(status=found["status"], checks=found["checks"])
+    status = 503 if _health[1].status == "unavailable" else 200
+    return responses.answer(status, _health[1], {"Cache-Control": "no-store"})
+
+
+@functools.cache
+def _name_fault(fault: str | None) -> None:
+    """Log once what no waiting will mend."""
+    if fault is not None:
+        logger.error(fault)
+
+
+def show_page(call: Call) -> Answer:
+    """The page; with ``?job=`` a plain view of that job for those without JavaScript."""
+    found: dict[str, Any] = {}
+    job_id = call.query.get("job", [""])[-1]
+    if job_id and call.auth == "none":
+        try:
+            found = _plain_view(read_record(call, job_id))
+        except (jobs.NotFound, jobs.Gone, jobs.Unavailable) as error:
+            refused = problem_of(error)
+            return _page(call, refused.status, problem=responses.plain(refused))
+    return _page(call, 200, **found)
+
+
+def _plain_view(record: jobs.Job) -> dict[str, Any]:
+    job = responses.job(record)
+    if job.state != "succeeded":
+        return {"job": responses.plain(job)}
+    place = responses.Place(record.id, "", responses.JSON)
+    answer = responses.words_answer((job, jobs.word_table(record)), WordsQuery(), place)
+    return {"job": responses.plain(job), "words": responses.plain(answer)["words"]}
+
+
+def submit_form(call: Call) -> Answer:
+    """The page's form, for those without JavaScript: submit and go to the job's plain view."""
+    if call.auth != "none":
+        raise Refused(
+            "forbidden", "Forms are not taken here: the page's script or the API sends the token that is needed."
+        )
+    fields: dict[str, str] = {}
+    try:
+        fields, key = _form(call)
+        asked = jobs.Request(submissions.read(fields), call.caller, key=negotiation.idempotency_key(key))
+        job, created = jobs.submit(asked)
+    except errors.WordcountsError as error:
+        refused = problem_of(error)
+        return _page(call, refused.status, problem=responses.plain(refused), form=fields)
+    metrics.tell_submitted(job.queue, int(created))
+    return Answer(303, headers={"Location": f"{call.prefix}/?job={job.id}", "Cache-Control": "no-store"})
+
+
+def _form(call: Call) -> tuple[dict[str, str], str | None]:
+    responses.check_content(call.headers, responses.FORM)
+    responses.check_form(call.body())
+    try:
+        return page.read_form(call.body())
+    except ValueError as error:
+        raise Refused("invalid-request", "The form cannot be read.") from error
+
+
+def _page(call: Call, status: int, **content: Any) -> Answer:
+    try:
+        html = page.render(prefix=f"{call.prefix}/", plain=call.auth == "none", **content)
+    except FileNotFoundError:
+        return responses.problem(
+            Refused("unavailable", "The page was not built: the build puts it into chalicelib/web.")
+        )
+    return Answer(status, html.encode(), dict(page.HEADERS))
+
+
+def show_asset(_call: Call, name: str) -> Answer:
+    """A built file of the page; its name has a hash of its content, so it may be kept for ever."""
+    asset = page.asset(name)
+    if asset is None:
+        raise Refused("not-found", "There is no such file.")
+    cache = "public, max-age=31536000, immutable"
+    return Answer(200, asset.body.encode(), {"Content-Type": asset.content_type, "Cache-Control": cache})
