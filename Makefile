@@ -110,7 +110,7 @@ check: .venv/.dev .venv/.nltk audit ## lint, format, types, who may import whom,
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m scripts.node node --test --test-reporter=dot "web/tests/*.test.js"
-	$(BIN)/python -m pytest tests/test_lean_imports.py
+	$(BIN)/python -m pytest tests/test_lean_imports.py tests/test_sizes.py
 
 fix: .venv/.dev ## let ruff mend what it can
 	$(BIN)/ruff check --fix .

@@ -53,10 +53,7 @@ def extract(
     ``content_type`` and ``content_language`` are the HTTP headers; without a type the page is HTML. Raises BadSelector,
     BadEncoding and NotText; never fails on markup.
     """
-    media_type, charset = kinds.read_content_type(content_type or "")
-    kind = kinds.kind_of(media_type)
-    if kind is None:
-        raise NotText(kinds.refusal(media_type))
+    kind, charset = _kind(content_type or "")
     text, encoding = decode(body, charset, kind)
     if kind == "plain":
         return Page(text.replace("\0", ""), None, _language(content_language), encoding)
@@ -80,6 +77,15 @@ def extract(
         if found := main_text(text, page.text):
             return replace(page, text=found[0], content={"mode": "main", "words_left_out": found[1]})
     return page
+
+
+def _kind(content_type: str) -> tuple[str, str]:
+    """What kind of document this is, and the charset that its header names."""
+    media_type, charset = kinds.read_content_type(content_type)
+    kind = kinds.kind_of(media_type)
+    if kind is None:
+        raise NotText(kinds.refusal(media_type))
+    return kind, charset
 
 
 _RUN = 256  # signs in a row that are no words: the parser takes 50 bytes for each

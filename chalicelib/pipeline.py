@@ -97,31 +97,41 @@ def count_page(
     # What is left of it: the claim's answer may have been late.
     lease = max(0.1, ((job.lease_until or 0) - store.now()) / 1000)
     lease_over = time.monotonic() + lease * 0.95
+    result = _attempt(store, job, outcome, gate or _no_gate, lease * 0.8)
+    match result:
+        case NotYet(seconds=seconds, slots=slots, slot_at=slot_at):
+            due = store.now() + int(seconds * 1000)
+            kept = _insist(
+                lambda: store.retry(job, not_before=due, failed=False, slots=slots, slot_at=slot_at), lease_over
+            )
+            outcome.state, outcome.due_at = ("deferred", due) if kept else ("refused", None)
+        case AttemptFailed():
+            _give_up(store, job, result, outcome, lease_over)
+        case dict():
+            with _clocked(outcome, "store"):
+                kept = _insist(lambda: store.finish(job, **result), lease_over)
+            outcome.state = records.SUCCEEDED if kept else "refused"
+    return outcome
+
+
+def _attempt(
+    store: Records, job: Job, outcome: Outcome, gate: Gate, seconds: float
+) -> dict[str, Any] | NotYet | AttemptFailed | None:
+    """What came of one attempt: what ``records.finish`` takes, a delay, a failure, or None where the job was erased."""
     try:
-        with _time_limit(lease * 0.8, _OutOfTime):
-            result = _result(store, job, outcome, gate or _no_gate)
-    except NotYet as early:
-        due, slots, slot_at = store.now() + int(early.seconds * 1000), early.slots, early.slot_at
-        kept = _insist(lambda: store.retry(job, not_before=due, failed=False, slots=slots, slot_at=slot_at), lease_over)
-        outcome.state, outcome.due_at = ("deferred", due) if kept else ("refused", None)
+        with _time_limit(seconds, _OutOfTime):
+            return _result(store, job, outcome, gate)
+    except (NotYet, AttemptFailed) as ended:
+        return ended
     except _OutOfTime:
-        late = AttemptFailed(ErrorKind.TIMEOUT, f"The job did not finish within {lease * 0.8:.0f} seconds.")
-        _give_up(store, job, late, outcome, lease_over)
+        return AttemptFailed(ErrorKind.TIMEOUT, f"The job did not finish within {seconds:.0f} seconds.")
     except MemoryError:
         raise  # the process is not to be trusted any more: it ends, and the job counts a failure
-    except AttemptFailed as failure:
-        _give_up(store, job, failure, outcome, lease_over)
     except Gone:
-        outcome.state = "refused"  # erased while its document was read
+        return None
     except Exception as fault:  # noqa: BLE001 - a page that breaks our code ends with a reason; the log has the trace
         outcome.fault = fault
-        broken = AttemptFailed(ErrorKind.INTERNAL, "The service failed at this page; this has been logged.")
-        _give_up(store, job, broken, outcome, lease_over)
-    else:
-        with _clocked(outcome, "store"):
-            kept = _insist(lambda: store.finish(job, **result), lease_over)
-        outcome.state = records.SUCCEEDED if kept else "refused"
-    return outcome
+        return AttemptFailed(ErrorKind.INTERNAL, "The service failed at this page; this has been logged.")
 
 
 def _claimed(store: Records, job_id: str, worker: str, load: settings.Settings) -> Job | None:

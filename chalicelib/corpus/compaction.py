@@ -66,9 +66,14 @@ def compact(store: Records, corpus: Corpus, *, seconds: float) -> bool | None:
     changed = _without_stale(changed, now)
     if store.put_manifest(corpus, changed):
         return complete
-    for name in set(files.of_manifest(corpus.id, changed)) - set(files.of_manifest(corpus.id, manifest)):
-        objects.delete(name)
+    _delete_new(corpus, changed)
     return None
+
+
+def _delete_new(corpus: Corpus, changed: Manifest) -> None:
+    """Delete the files of a run whose manifest was not taken."""
+    for name in set(files.of_manifest(corpus.id, changed)) - set(files.of_manifest(corpus.id, corpus.manifest)):
+        objects.delete(name)
 
 
 def _rows(manifest: Manifest) -> list[tuple[str, list[int]]]:

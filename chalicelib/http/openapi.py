@@ -93,38 +93,28 @@ def _schemas() -> dict[str, Any]:
     return found
 
 
-def _paths(private: tuple[int, ...]) -> dict[str, Any]:
-    job_links = {
+def _submit(*known: int) -> dict[str, Any]:
+    links = {
         name: {"operationId": name, "parameters": {"job_id": "$response.body#/id"}}
         for name in ("readJob", "readWords", "readText", "readPhrases", "cancelJob", "eraseJob")
     }
-    usual, known = (*ALWAYS, *private), (*ALWAYS, 410, *private)
-    submit = operation(
+    headers = ("Location", "Preference-Applied", "Idempotency-Replayed")
+    ended = "The job has ended, within the time that the client waited."
+    return operation(
         "submitJob",
         "Submit a page, a text or a document",
         {
-            "202": answer(
-                "Accepted.",
-                Job,
-                "Location",
-                "Retry-After",
-                "Preference-Applied",
-                "Idempotency-Replayed",
-                links=job_links,
-            ),
-            "200": answer(
-                "The job has ended, within the time that the client waited.",
-                Job,
-                "Location",
-                "Preference-Applied",
-                "Idempotency-Replayed",
-                links=job_links,
-            ),
-            **problems(*usual, 410, 415, 422),
+            "202": answer("Accepted.", Job, *headers, "Retry-After", links=links),
+            "200": answer(ended, Job, *headers, links=links),
+            **problems(*known, 410, 415, 422),
         },
         parameters=[_PREFER, _KEY],
         requestBody=_submission(),
     )
+
+
+def _paths(private: tuple[int, ...]) -> dict[str, Any]:
+    usual, known = (*ALWAYS, *private), (*ALWAYS, 410, *private)
     listed = operation(
         "listJobs",
         "The caller's jobs, newest first",
@@ -141,20 +131,12 @@ def _paths(private: tuple[int, ...]) -> dict[str, Any]:
         },
         parameters=[_JOB_ID, _PREFER, _IF_NONE_MATCH],
     )
-    erase = operation(
-        "eraseJob",
-        "Erase a job and its words",
-        {"204": {"description": "Erased."}, **problems(*known, 409)},
-        parameters=[_JOB_ID],
-    )
-    cancel = operation(
-        "cancelJob",
-        "Cancel a job that has not ended",
-        {"200": answer("The job, canceled.", Job), **problems(*known, 409)},
-        parameters=[_JOB_ID],
-    )
+    erased = {"204": {"description": "Erased."}, **problems(*known, 409)}
+    erase = operation("eraseJob", "Erase a job and its words", erased, parameters=[_JOB_ID])
+    canceled = {"200": answer("The job, canceled.", Job), **problems(*known, 409)}
+    cancel = operation("cancelJob", "Cancel a job that has not ended", canceled, parameters=[_JOB_ID])
     return {
-        "/jobs": {"post": submit, "get": listed},
+        "/jobs": {"post": _submit(*usual), "get": listed},
         "/jobs/{job_id}": {"get": read, "delete": erase},
         "/jobs/{job_id}/cancel": {"post": cancel},
         **{f"/jobs/{{job_id}}/{name}": {"get": made} for name, made in _results(known).items()},

@@ -61,21 +61,15 @@ def paths(private: tuple[int, ...]) -> dict[str, Any]:
     read = operation("readCorpus", "A corpus", {"200": one, **problems(*known)}, parameters=[_ID])
     gone = {"204": {"description": "Begun."}, **problems(*known)}
     erase = operation("eraseCorpus", "Erase a corpus with its documents", gone, parameters=[_ID])
+    words = _rows("readCorpusWords", "The words of a corpus", corpora.WordsQuery, known)
+    compared = "Words that a corpus has relatively more or less often than a job or another corpus"
+    keywords = _rows("readCorpusKeywords", compared, corpora.KeywordsQuery, (*known, 409))
     return {
         "/corpora": {"post": make, "get": listed},
         "/corpora/{corpus_id}": {"get": read, "delete": erase},
         "/corpora/{corpus_id}/documents": _documents(known),
-        "/corpora/{corpus_id}/words": {
-            "get": _rows("readCorpusWords", "The words of a corpus", corpora.WordsQuery, known)
-        },
-        "/corpora/{corpus_id}/keywords": {
-            "get": _rows(
-                "readCorpusKeywords",
-                "Words that a corpus has relatively more or less often than a job or another corpus",
-                corpora.KeywordsQuery,
-                (*known, 409),
-            )
-        },
+        "/corpora/{corpus_id}/words": {"get": words},
+        "/corpora/{corpus_id}/keywords": {"get": keywords},
         **{
             f"/corpora/{{corpus_id}}/{name}": {"get": _question(name, summary, query, known)}
             for name, (summary, query) in _QUESTIONS.items()
