@@ -19,6 +19,7 @@ from chalicelib.analysis.corpus_words import CorpusTable
 from chalicelib.analysis.words import Table
 from chalicelib.aws import objects
 from chalicelib.errors import (
+    CorpusFull,
     Gone,
     HasEnded,
     KeyReused,
@@ -30,7 +31,15 @@ from chalicelib.errors import (
     Unavailable,
 )
 from chalicelib.store import records
-from chalicelib.store.corpora import BATCH_MOST, Corpus, Document, Place
+from chalicelib.store.corpora import (
+    BATCH_MOST,
+    BATCHES_MOST,
+    Corpus,
+    Document,
+    Place,
+    compaction_key,
+    fitting,
+)
 from chalicelib.store.records import Job, Records
 from chalicelib.submissions import Submission
 
@@ -59,7 +68,7 @@ def create(
     now = store.now()
     asked = _digest(json.dumps([name, options, metadata], sort_keys=True, ensure_ascii=False))
     corpus = Corpus(
-        id=records.new_id() if key is None else jobs.key_id(owner, f"corpus:{key}"),
+        id=records.new_id() if key is None else records.key_id(owner, f"corpus:{key}"),
         owner=owner,
         created_at=now,
         expires_at=now // 1000 + settings.load().result_days * 86_400,
@@ -113,6 +122,8 @@ def add(corpus_id: str, owner: str, given: Sequence[Given], *, request_id: str |
     for at, (one, answer) in enumerate(zip(given, answers, strict=True)):
         if last[one.name] == at and isinstance(answer, Job):
             wanted[one.name] = Document(one.name, answer.id, one.submission.url, one.metadata)
+    if wanted and corpus.batches >= BATCHES_MOST:
+        raise CorpusFull
     for _ in range(TRIES):
         known = store.places(corpus.id, list(wanted))
         written = {
@@ -122,7 +133,9 @@ def add(corpus_id: str, owner: str, given: Sequence[Given], *, request_id: str |
         wanted = {name: document for name, document in wanted.items() if name not in there}
         if not wanted:
             break
-        wanted = _put(store, corpus, list(wanted.values()), known)
+        wanted = {
+            key: one for some in fitting(list(wanted.values())) for key, one in _put(store, corpus, some, known).items()
+        }
     else:
         raise Unavailable("other requests write the same keys")
     compact(get(corpus_id, owner))
@@ -149,18 +162,21 @@ def _submitted(corpus: Corpus, given: Sequence[Given], request_id: str | None) -
 
 
 def _put(
-    store: Records, corpus: Corpus, documents: list[Document], known: Mapping[str, tuple[Place, str]]
+    store: Records, corpus: Corpus, documents: Sequence[Document], known: Mapping[str, tuple[Place, str]]
 ) -> dict[str, Document]:
-    """Write a batch; returns the documents whose key somebody else wrote meanwhile, which are to be tried again.
+    """Write a batch; returns the documents that are to be tried again: somebody else wrote their keys meanwhile, or a
+    compaction closed the batch, since nobody had written it for long.
 
     The order keeps the counts right wherever it breaks off: first what is replaced stops counting, then each key names
     its new place, then the batch is there. A key that names a batch that was never written is written anew.
     """
-    number = store.begin_batch(corpus.id, len(documents)).batches - 1
-    store.remove(corpus, [known[one.key][0] for one in documents if one.key in known])
+    replaced = [known[one.key][0] for one in documents if one.key in known]
+    number = store.begin_batch(corpus.id, len(documents), len(replaced)).batches - 1
+    store.remove(corpus, replaced)
     lost = store.put_places(corpus, number, documents, {key: place for key, (place, _) in known.items()})
     store.remove(corpus, [Place(number, index) for index in lost])
-    store.put_batch(corpus, number, documents)
+    if not store.put_batch(corpus, number, documents):
+        return {one.key: one for one in documents}
     return {documents[index].key: documents[index] for index in lost}
 
 
@@ -173,7 +189,7 @@ def remove(corpus_id: str, owner: str, key: str) -> None:
     place, job_id = found
     store.remove(corpus, [place])
     corpus = store.note_change(corpus.id, removed=1)
-    store.drop_key(corpus.id, key)
+    store.drop_key(corpus.id, key, place)
     with contextlib.suppress(NotFound, HasEnded, Gone):
         jobs.cancel(job_id, owner)
     with contextlib.suppress(NotFound, StillRuns, Gone):
@@ -229,9 +245,10 @@ def state(corpus: Corpus) -> dict[str, Any]:
     for part in corpus.manifest.parts:
         for name, number in part.states.items():
             states[name] += number
-    total = max(corpus.added - corpus.removed, sum(states.values()))
-    waiting = total - states["running"] - states["succeeded"] - states["failed"]
     complete = is_complete(corpus)
+    looked_at = sum(states.values())
+    total = looked_at if complete else max(corpus.added - corpus.removed, looked_at)
+    waiting = total - states["running"] - states["succeeded"] - states["failed"]
     name = "erasing" if corpus.erasing else "empty" if not total else "ready" if complete else "counting"
     counts = {name: states[name] for name in ("running", "succeeded", "failed")}
     return {"state": name, "documents": {"total": total, "waiting": waiting, **counts}, "complete": complete}
@@ -243,10 +260,20 @@ def is_complete(corpus: Corpus) -> bool:
 
 
 def compact(corpus: Corpus) -> None:
-    """Have a corpus' changes taken in: one job for each change, of which all but the newest end at once."""
+    """Have a corpus' changes taken in: one job for each change, of which all but the newest end at once.
+
+    Where that job has failed, because its worker was killed again and again, the next one tries anew.
+    """
+    if _compaction(corpus).state == records.FAILED and not is_complete(corpus):
+        with contextlib.suppress(Gone):  # which it is being erased
+            corpus = jobs.table().note_change(corpus.id)
+        _compaction(corpus)
+
+
+def _compaction(corpus: Corpus) -> Job:
     options = {"corpus": corpus.id, "changes": corpus.changes}
-    key = f"compaction:{corpus.id}:{corpus.changes}"
-    jobs.submit(jobs.Request(Submission("compaction", options=options), corpus.owner, key, jobs.BULK))
+    key = compaction_key(corpus.id, corpus.changes)
+    return jobs.submit(jobs.Request(Submission("compaction", options=options), corpus.owner, key, jobs.BULK))[0]
 
 
 def table(corpus: Corpus) -> CorpusTable:
@@ -275,7 +302,10 @@ def ask(corpus: Corpus, question: str, asked: Mapping[str, Any], *, request_id: 
     options = {"corpus": corpus.id, "version": corpus.version, "question": question, "asked": dict(asked)}
     key = f"query:{_digest(json.dumps(options, sort_keys=True))}"
     request = jobs.Request(Submission("query", options=options), corpus.owner, key, queue.INTERACTIVE, request_id)
-    return jobs.submit(request)[0]
+    job = jobs.submit(request)[0]
+    if job.state in (records.FAILED, records.CANCELED):  # one that failed is asked anew, once a minute
+        job = jobs.submit(msgspec.structs.replace(request, key=f"{key}:{jobs.now() // 60_000}"))[0]
+    return job
 
 
 def answer(job: Job) -> dict[str, Any]:

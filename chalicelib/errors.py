@@ -164,6 +164,12 @@ PROBLEMS = {
         "A compaction took documents in while the question was asked, so its pages would not fit together. Ask again "
         "from the first page.",
     ),
+    "corpus-full": ProblemKind(
+        409,
+        "The corpus is full",
+        "A corpus takes documents in 1,000 batches, about one for each request that adds some. Send up to 1,000 "
+        "documents in a request.",
+    ),
     "gone": ProblemKind(
         410,
         "The job is gone",
@@ -276,6 +282,13 @@ class NoCorpus(ServiceError, LookupError):
     """No such corpus or document, or another owner's."""
 
     problem, sentence = "not-found", "There is no such corpus or document, or it is not yours."
+
+
+class CorpusFull(ServiceError):
+    """The corpus has as many batches as its manifest can name."""
+
+    problem = "corpus-full"
+    sentence = "The corpus has taken documents in 1,000 times. Make another one, and send more documents at once."
 
 
 class NoObjectStore(ServiceError):

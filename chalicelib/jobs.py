@@ -124,7 +124,7 @@ def _new_job(request: Request, *, now: int, expires_at: int) -> tuple[Job, list[
     )
     pieces = [] if submission.document is None else records.packed(submission.document)
     job = Job(
-        id=records.new_id() if request.key is None else key_id(request.owner, request.key),
+        id=records.new_id() if request.key is None else records.key_id(request.owner, request.key),
         owner=request.owner,
         kind=submission.kind,
         queue=request.queue,
@@ -143,11 +143,6 @@ def _defaults() -> dict[str, Any]:
     """The options that this service's settings choose otherwise than the product: workers read them in the record."""
     load, usual = settings.load(), settings.Settings()
     return {name: value for name in ("words", "keep_text") if (value := getattr(load, name)) != getattr(usual, name)}
-
-
-def key_id(owner: str, key: str) -> str:
-    """The id of the job that an owner makes under an idempotency key."""
-    return hashlib.sha256(f"{len(owner)}:{owner}{key}".encode()).hexdigest()[:32]
 
 
 def enqueue(new: Sequence[Job], *, now: int) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import errors, jobs
+from chalicelib import errors
 from chalicelib.aws import objects
 from chalicelib.events import inbound
 from chalicelib.events.inbound import Entry
@@ -36,7 +36,7 @@ class Submitted:
 
 
 def job(entry: Entry) -> Job:
-    return a_job(id=jobs.key_id("o", entry.key), kind=entry.submission.kind)
+    return a_job(id=records.key_id("o", entry.key), kind=entry.submission.kind)
 
 
 def message(name: str, body: object) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def test_what_may_pass_later_goes_back_and_what_was_erased_does_not() -> None:
 def test_an_event_asks_for_a_job_and_its_id_is_the_key() -> None:
     submit = Submitted()
     made = inbound.request({"id": "e1", "detail": {"url": "a.de"}}, submit)
-    assert made == jobs.key_id("o", "e1")
+    assert made == records.key_id("o", "e1")
     inbound.request({"id": "e2", "detail": cloud_event({"html": "<p>x"})}, submit)
     assert submit["e2"].kind == "html"
 
@@ -190,7 +190,7 @@ def test_a_list_is_a_job_a_line_and_leaves_a_report(inbox: Path) -> None:
     assert done == {"jobs": 2, "refused": 1}
     assert [entry.key for entry in submit.entries] == ["s3://inbox/x/a.urls?v1#1", "s3://inbox/x/a.urls?v1#4"]
     first, bad, last = report(inbox, "x/a.urls")
-    assert first == {"line": 1, "job_id": jobs.key_id("o", submit.entries[0].key)}
+    assert first == {"line": 1, "job_id": records.key_id("o", submit.entries[0].key)}
     assert (bad["line"], bad["error"]["type"]) == (3, "invalid-submission")
     assert bad["error"]["errors"] == [
         {"pointer": "/url", "detail": "This does not look like a web address: its host is not a host name."}

@@ -205,6 +205,18 @@ def delete(name: str) -> None:
         _s3().delete_object(**_stored(store, name))
 
 
+def names(folder: str) -> list[str]:
+    """The names below a folder of the object store, which ends in a slash; ``ObjectError`` where it cannot be read."""
+    store = settings.load().object_store
+    if not store.startswith("s3://"):
+        return [path.relative_to(store).as_posix() for path in (Path(store) / folder).rglob("*") if path.is_file()]
+    place = _stored(store, folder)
+    prefix = len(place["Key"]) - len(folder)
+    with _s3_errors():
+        pages = _s3().get_paginator("list_objects_v2").paginate(Bucket=place["Bucket"], Prefix=place["Key"])
+        return [entry["Key"][prefix:] for page in pages for entry in page.get("Contents", ())]
+
+
 def _stored(store: str, name: str) -> dict[str, str]:
     bucket, _, prefix = store.removeprefix("s3://").partition("/")
     return {"Bucket": bucket, "Key": f"{prefix.rstrip('/')}/{name}" if prefix else name}

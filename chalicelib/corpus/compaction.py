@@ -8,7 +8,7 @@ leaves files that nobody reads: they bear a token of their own and are deleted b
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,13 +19,14 @@ from chalicelib.corpus import files, parts, queries
 from chalicelib.corpus.engine import opened
 from chalicelib.errors import Gone, NotKept
 from chalicelib.store import records
-from chalicelib.store.corpora import BATCH_MOST, Corpus, Document, Manifest, Part
+from chalicelib.store.corpora import BATCH_MOST, Corpus, Document, Manifest, Part, marked
 from chalicelib.store.records import Job, Records
 
 UNFINISHED_MOST = 10  # batches whose jobs one run looks at
 FILE_WORDS = 2_000_000  # of a file of rows: what is sorted in memory at once
 STALE_MS = 3_600_000  # a query may still read files that were replaced so long ago
-UNWRITTEN_MS = 60_000  # a batch that was begun and not written within this time never will be
+STALE_MOST = 2_000  # files that wait for their deletion; more would not fit into the manifest's item
+UNWRITTEN_MS = 30_000  # a batch that nobody has written so long after the last change is closed
 
 
 def compact(store: Records, corpus: Corpus, *, seconds: float) -> bool | None:
@@ -35,27 +36,7 @@ def compact(store: Records, corpus: Corpus, *, seconds: float) -> bool | None:
     """
     until = time.monotonic() + seconds
     token, manifest = records.new_token(), corpus.manifest
-    known = {part.batch: part for part in manifest.parts}
-    removed = store.removed(corpus.id)
-    complete, unfinished = True, 0
-    rules = [manifest.rules] if manifest.rules else []
-    for number in range(corpus.batches):
-        part = known.get(number, Part(batch=number))
-        gone = removed.get(number, set())
-        if part.ended and gone == {doc % BATCH_MOST for doc in part.removed}:
-            continue
-        unfinished += 1
-        if unfinished > UNFINISHED_MOST or time.monotonic() > until:
-            complete = False
-            break
-        known[number] = _part(store, corpus, part, gone, token, rules)
-        complete &= known[number].ended
-    changed = msgspec.structs.replace(
-        manifest,
-        parts=[known[number] for number in sorted(known)],
-        rules=rules[0] if rules else "",
-        seen=corpus.changes if complete else manifest.seen,
-    )
+    changed, complete = _looked_at(store, corpus, token, until)
     if changed == manifest:
         return complete
     if _rows(changed) != _rows(manifest):
@@ -70,25 +51,80 @@ def compact(store: Records, corpus: Corpus, *, seconds: float) -> bool | None:
     return None
 
 
+def _looked_at(store: Records, corpus: Corpus, token: str, until: float) -> tuple[Manifest, bool]:
+    """The manifest with new parts for what has changed; and whether all that there is has been taken in."""
+    manifest = corpus.manifest
+    known = {part.batch: part for part in manifest.parts}
+    rules = [manifest.rules] if manifest.rules else []
+    # What a batch replaces was marked before it was written, so the marks are read after the batches: read before, the
+    # old and the new document could both count.
+    batches, complete = _unfinished(store, corpus, known)
+    removed = store.removed(corpus.id)
+    for number in range(corpus.batches):
+        part, gone = known.get(number, Part(batch=number)), removed.get(number, set())
+        if number not in batches and (not part.ended or part.gone == marked(gone)):
+            continue
+        if time.monotonic() > until:
+            complete = False
+            break
+        documents = batches[number] if number in batches else store.batch(corpus.id, number)
+        known[number] = _part(store, corpus, part, documents, gone, token, rules)
+        complete &= known[number].ended
+    changed = msgspec.structs.replace(
+        manifest,
+        parts=[known[number] for number in sorted(known)],
+        rules=rules[0] if rules else "",
+        seen=corpus.changes if complete else manifest.seen,
+    )
+    return changed, complete
+
+
 def _delete_new(corpus: Corpus, changed: Manifest) -> None:
     """Delete the files of a run whose manifest was not taken."""
     for name in set(files.of_manifest(corpus.id, changed)) - set(files.of_manifest(corpus.id, corpus.manifest)):
         objects.delete(name)
 
 
-def _rows(manifest: Manifest) -> list[tuple[str, list[int]]]:
+def _unfinished(
+    store: Records, corpus: Corpus, known: Mapping[int, Part]
+) -> tuple[dict[int, Sequence[Document]], bool]:
+    """Batches that have not ended, ``UNFINISHED_MOST`` that have documents at most; and whether these are all."""
+    found: dict[int, Sequence[Document]] = {}
+    complete = True
+    for number in range(corpus.batches):
+        if number in known and known[number].ended:
+            continue
+        if sum(map(bool, found.values())) >= UNFINISHED_MOST:
+            return found, False
+        documents = store.written(corpus.id, number)
+        if documents is None and store.now() - corpus.changed_at > UNWRITTEN_MS:
+            store.close_batch(corpus, number)
+            documents = store.written(corpus.id, number)
+        if documents is None:
+            complete = False
+        else:
+            found[number] = documents
+    return found, complete
+
+
+def _rows(manifest: Manifest) -> list[tuple[str, bytes]]:
     """What the word table depends on."""
-    return [(part.token, part.removed) for part in manifest.parts if part.token]
+    return [(part.token, part.gone) for part in manifest.parts if part.token]
 
 
-def erase(store: Records, corpus: Corpus) -> None:
-    """Delete a corpus' documents with their jobs, its files and its items."""
+def erase(store: Records, corpus: Corpus, *, seconds: float) -> bool:
+    """Delete a corpus' documents with their jobs, its files and its items; whether that is all done by now."""
+    until = time.monotonic() + seconds
     for number in range(corpus.batches):
         for document in store.batch(corpus.id, number):
+            if time.monotonic() > until:
+                return False
             _erase_job(store, document.job, corpus.owner)
-    for name in files.of_manifest(corpus.id, corpus.manifest):
+        store.drop_batch(corpus, number)
+    for name in objects.names(files.folder(corpus.id)):
         objects.delete(name)
     store.erase_corpus(corpus)
+    return True
 
 
 def _erase_job(store: Records, job_id: str, owner: str) -> None:
@@ -98,33 +134,36 @@ def _erase_job(store: Records, job_id: str, owner: str) -> None:
 
 
 def _without_stale(manifest: Manifest, now: int) -> Manifest:
-    for name, at in manifest.stale:
-        if at < now - STALE_MS:
-            objects.delete(name)
-    return msgspec.structs.replace(manifest, stale=[entry for entry in manifest.stale if entry[1] >= now - STALE_MS])
+    kept = [entry for entry in manifest.stale[-STALE_MOST:] if entry[1] >= now - STALE_MS]
+    for name, _ in manifest.stale[: len(manifest.stale) - len(kept)]:
+        objects.delete(name)
+    return msgspec.structs.replace(manifest, stale=kept)
 
 
-def _part(store: Records, corpus: Corpus, part: Part, gone: set[int], token: str, rules: list[str]) -> Part:
+def _part(
+    store: Records,
+    corpus: Corpus,
+    part: Part,
+    documents: Sequence[Document],
+    gone: set[int],
+    token: str,
+    rules: list[str],
+) -> Part:
     """A batch's part as it should be now, with new files where they have to change."""
-    documents = store.batch(corpus.id, part.batch)
-    if not documents:
-        unwritten = part.batch < corpus.batches - 1 or store.now() - corpus.changed_at > UNWRITTEN_MS
-        return msgspec.structs.replace(part, ended=unwritten)
     jobs = store.get_many([document.job for document in documents])
     live = [(at, document, jobs.get(document.job)) for at, document in enumerate(documents) if at not in gone]
     states = Counter(_state(job, rules) for _, _, job in live)
-    removed = sorted(number + part.batch * BATCH_MOST for number in gone)
     was_ended, ended = part.ended, states.keys() <= records.TERMINAL
     part = msgspec.structs.replace(part, states=dict(states), ended=ended)
     if was_ended and part.token:  # only what was removed has changed: the rows stay, their summaries do not
-        return _summarised(corpus, msgspec.structs.replace(part, removed=removed), token)
+        return _summarised(corpus, msgspec.structs.replace(part, gone=marked(gone)), token)
     ready = [(at, document, job) for at, document, job in live if job and _state(job, rules) == records.SUCCEEDED]
     # Files are written anew when they would hold twice as many documents: each document is written twice on average.
     if not ended and len(ready) < max(1, 2 * part.documents):
         return part
     if not ready:
-        return msgspec.structs.replace(part, token="", files=0, documents=0, removed=removed, words=0)
-    return _written(store, corpus, msgspec.structs.replace(part, removed=removed), ready, token)
+        return msgspec.structs.replace(part, token="", files=0, documents=0, gone=marked(gone), words=0)
+    return _written(store, corpus, msgspec.structs.replace(part, gone=marked(gone)), ready, token)
 
 
 def _state(job: Job | None, rules: list[str]) -> str:

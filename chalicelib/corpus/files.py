@@ -25,6 +25,11 @@ def table_name(corpus_id: str, token: str) -> str:
     return f"corpora/{corpus_id}/table-{token}"
 
 
+def folder(corpus_id: str) -> str:
+    """What the names of all files of a corpus begin with."""
+    return f"corpora/{corpus_id}/"
+
+
 def of_part(corpus_id: str, part: Part) -> list[str]:
     """All files of a part."""
     if not part.token:

@@ -7,13 +7,14 @@ import msgspec
 
 from chalicelib.aws import objects
 from chalicelib.corpus import answers, compaction
-from chalicelib.errors import AttemptFailed, ErrorKind, Gone
-from chalicelib.store.corpora import Corpus
+from chalicelib.errors import AttemptFailed, ErrorKind, Gone, Unavailable
+from chalicelib.store import records
+from chalicelib.store.corpora import Corpus, compaction_key
 from chalicelib.store.records import Job, Packed, Records
 
 COMPACTION, QUERY = KINDS = "compaction", "query"
 RUN_SECONDS = 20.0  # of a compaction, which then begins again behind others' jobs
-PAUSES = (0.3, 5.0)  # seconds between two looks at documents that have not ended: at first, and at most
+PAUSES = (0.3, 15.0)  # seconds between two looks at documents that have not ended: at first, and at most
 
 
 class Later(NamedTuple):
@@ -31,17 +32,22 @@ def run(store: Records, job: Job) -> dict[str, Packed] | Later:
         return _answer(corpus, job) if job.kind == QUERY else _compact(store, corpus, job)
     except Gone:
         raise AttemptFailed(ErrorKind.CORPUS_GONE, "The corpus was erased or has expired.") from None
+    except Unavailable:
+        return Later(PAUSES[1])  # that is no failure of the job
     except objects.ObjectError as error:
+        if job.kind == COMPACTION and error.transient:
+            return Later(PAUSES[1])
+        if job.kind == QUERY and error.absent:
+            raise _changed() from None
         detail = f"The corpus' files cannot be read or written: {error}"
         raise AttemptFailed(error.kind, detail, transient=error.transient) from None
 
 
 def _compact(store: Records, corpus: Corpus, job: Job) -> dict[str, Packed] | Later:
     if corpus.erasing:
-        compaction.erase(store, corpus)
+        return {} if compaction.erase(store, corpus, seconds=RUN_SECONDS) else Later(PAUSES[0])
+    if job.options["changes"] < corpus.changes and _newer(store, corpus):
         return {}
-    if job.options["changes"] < corpus.changes:
-        return {}  # a newer job does all that there is
     complete = compaction.compact(store, corpus, seconds=RUN_SECONDS)
     if complete:
         return {}
@@ -51,9 +57,22 @@ def _compact(store: Records, corpus: Corpus, job: Job) -> dict[str, Packed] | La
     return Later(min(max(waited / 10, PAUSES[0]), PAUSES[1]))
 
 
+def _newer(store: Records, corpus: Corpus) -> bool:
+    """Whether the job of the last change is there, which does all that there is.
+
+    It is not where a handler died between the change and its job; what was accepted before is then this job's to do.
+    """
+    job_id = records.key_id(corpus.owner, compaction_key(corpus.id, corpus.changes))
+    job = store.get_many([job_id]).get(job_id)
+    return job is not None and job.state not in (records.FAILED, records.CANCELED)
+
+
+def _changed() -> AttemptFailed:
+    return AttemptFailed(ErrorKind.CORPUS_CHANGED, "The corpus has changed since the question was asked. Ask again.")
+
+
 def _answer(corpus: Corpus, job: Job) -> dict[str, Packed]:
     if corpus.version != job.options["version"]:
-        detail = "The corpus has changed since the question was asked. Ask again."
-        raise AttemptFailed(ErrorKind.CORPUS_CHANGED, detail)
+        raise _changed()
     found: dict[str, Any] = answers.answer(corpus, job.options["question"], job.options["asked"])
     return {"answer": Packed([zlib.compress(msgspec.json.encode(found), 1)], large=True)}

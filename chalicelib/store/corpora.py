@@ -10,9 +10,10 @@ A corpus' partition (``corpus#<id>``) holds
 A document's state is its job's. The items expire with the corpus.
 """
 
+import contextlib
 import hashlib
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,6 +23,8 @@ from chalicelib.store.job import key, values
 from chalicelib.store.table import ConditionFailed, Table, under
 
 BATCH_MOST = 1_000  # documents of one request, and of one part
+BATCHES_MOST = 1_000  # of a corpus: its manifest, one item of DynamoDB, names a part for each
+_ITEM_MOST = 380_000  # bytes of a batch; DynamoDB takes 400 KB
 _json = msgspec.json.Encoder().encode
 
 
@@ -32,10 +35,22 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     token: str = ""  # empty: no document has succeeded yet
     files: int = 0  # of words and of documents each: more than one where the documents are large
     documents: int = 0  # in the files
-    removed: list[int] = msgspec.field(default_factory=list)  # numbers in the corpus of those that do not count
+    gone: bytes = b""  # a bit for each document of the batch that does not count: small however many there are
     words: int = 0  # of those that count
     states: dict[str, int] = msgspec.field(default_factory=dict)
     ended: bool = False  # all documents have ended and are in the files, or failed
+
+    @property
+    def removed(self) -> list[int]:
+        """The numbers in the corpus of the documents that do not count."""
+        bits = int.from_bytes(self.gone, "little")
+        return [self.batch * BATCH_MOST + at for at in range(BATCH_MOST) if bits >> at & 1]
+
+
+def marked(places: Iterable[int]) -> bytes:
+    """``Part.gone`` of documents' numbers in their batch."""
+    bits = sum(1 << at for at in set(places))
+    return bits.to_bytes((bits.bit_length() + 7) // 8, "little")
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,9 +153,9 @@ class Corpora(Table):
         cursor = (int(last["submitted_at"]["N"]), last["pk"]["S"].removeprefix("corpus#")) if last else None
         return [item["pk"]["S"].removeprefix("corpus#") for item in answer["Items"]], cursor
 
-    def begin_batch(self, corpus_id: str, documents: int) -> Corpus:
+    def begin_batch(self, corpus_id: str, documents: int, replaced: int = 0) -> Corpus:
         """The corpus with the number of a new batch taken: ``batches`` - 1. ``Gone`` where it is being erased."""
-        return self._count(corpus_id, {"batches": 1, "added": documents, "changes": 1})
+        return self._count(corpus_id, {"batches": 1, "added": documents, "removed": replaced, "changes": 1})
 
     def note_change(self, corpus_id: str, removed: int = 0) -> Corpus:
         """The corpus, noted as changed: a later compaction must look again."""
@@ -163,16 +178,34 @@ class Corpora(Table):
             raise Gone from None
         return _corpus(answer["Attributes"])
 
-    def put_batch(self, corpus: Corpus, number: int, documents: Sequence[Document]) -> None:
-        """Write the documents of a batch; they count from the next compaction on."""
-        given = values({"data": zlib.compress(_json(documents), 6), "expires_at": corpus.expires_at})
-        self._call("put_item", Item={**_key(corpus.id, f"batch#{number:06}"), **given})
+    def put_batch(self, corpus: Corpus, number: int, documents: Sequence[Document]) -> bool:
+        """Write the documents of a batch, which count from the next compaction on; False where it was closed."""
+        given = values({"data": _batch(documents), "expires_at": corpus.expires_at})
+        item = {**_key(corpus.id, f"batch#{number:06}"), **given}
+        try:
+            self._call("put_item", Item=item, ConditionExpression="attribute_not_exists(pk)")
+        except ConditionFailed:
+            # A try whose answer was lost may have been the one that did it.
+            return self.batch(corpus.id, number) == list(documents)
+        return True
+
+    def close_batch(self, corpus: Corpus, number: int) -> None:
+        """Let nobody write a batch that was begun long ago, so that it need not be looked for any more."""
+        self.put_batch(corpus, number, [])
+
+    def drop_batch(self, corpus: Corpus, number: int) -> None:
+        """Forget the documents of a batch, which are erased."""
+        self._call("delete_item", Key=_key(corpus.id, f"batch#{number:06}"))
 
     def batch(self, corpus_id: str, number: int) -> list[Document]:
         """The documents of a batch; none where it was begun and never written."""
+        return self.written(corpus_id, number) or []
+
+    def written(self, corpus_id: str, number: int) -> list[Document] | None:
+        """The same, and None where it may still be written."""
         item = self._call("get_item", Key=_key(corpus_id, f"batch#{number:06}"), ConsistentRead=True).get("Item")
         if item is None:
-            return []
+            return None
         return msgspec.json.decode(zlib.decompress(item["data"]["B"]), type=list[Document])
 
     def places(self, corpus_id: str, keys: Sequence[str]) -> dict[str, tuple[Place, str]]:
@@ -227,9 +260,16 @@ class Corpora(Table):
             return (int(seen["batch"]["N"]), int(seen["index"]["N"])) == place
         return True
 
-    def drop_key(self, corpus_id: str, name: str) -> None:
-        """Forget where the document of a key is."""
-        self._call("delete_item", Key=_key(corpus_id, f"key#{_hash(name)}"))
+    def drop_key(self, corpus_id: str, name: str, place: Place) -> None:
+        """Forget where the document of a key is, unless another has taken its place meanwhile."""
+        with contextlib.suppress(ConditionFailed):
+            self._call(
+                "delete_item",
+                Key=_key(corpus_id, f"key#{_hash(name)}"),
+                ConditionExpression="#batch = :batch AND #index = :index",
+                ExpressionAttributeNames={"#batch": "batch", "#index": "index"},
+                ExpressionAttributeValues=values({":batch": place.batch, ":index": place.at}),
+            )
 
     def remove(self, corpus: Corpus, places: Sequence[Place]) -> None:
         """Note that documents do not count any more. Noted twice is noted once."""
@@ -325,6 +365,25 @@ def _corpus(item: Mapping[str, Any]) -> Corpus:
     given |= {"owner": given["owner"].partition(":")[2], "created_at": int(item["submitted_at"]["N"])}
     given["manifest"] = msgspec.json.decode(zlib.decompress(given["manifest"]), type=Manifest)
     return Corpus(**given)
+
+
+def compaction_key(corpus_id: str, changes: int) -> str:
+    """The idempotency key of the job that takes in a corpus' changes."""
+    return f"compaction:{corpus_id}:{changes}"
+
+
+def fitting(documents: Sequence[Document]) -> Iterator[Sequence[Document]]:
+    """The documents in batches that an item can hold."""
+    if len(documents) == 1 or len(_batch(documents)) <= _ITEM_MOST:
+        yield documents
+        return
+    half = len(documents) // 2
+    yield from fitting(documents[:half])
+    yield from fitting(documents[half:])
+
+
+def _batch(documents: Sequence[Document]) -> bytes:
+    return zlib.compress(_json(documents), 6)
 
 
 def _packed(manifest: Manifest) -> bytes:

@@ -3,6 +3,7 @@
 All times are in milliseconds since 1970, ``expires_at`` in seconds, as DynamoDB's TTL wants it.
 """
 
+import hashlib
 import json
 import secrets
 from collections.abc import Mapping
@@ -62,6 +63,11 @@ _FIELDS = Job.__struct_fields__
 def new_id() -> str:
     """128 random bits as 32 hexadecimal digits."""
     return secrets.token_hex(16)
+
+
+def key_id(owner: str, key: str) -> str:
+    """The id of the job that an owner makes under an idempotency key."""
+    return hashlib.sha256(f"{len(owner)}:{owner}{key}".encode()).hexdigest()[:32]
 
 
 def new_token() -> str:

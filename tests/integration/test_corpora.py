@@ -2,88 +2,21 @@
 
 import itertools
 import math
-import random
 from collections import Counter
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from chalicelib import corpora, errors, jobs, pipeline
+from chalicelib import corpora, errors, jobs
 from chalicelib.analysis import corpus_words, words
-from chalicelib.corpora import Given
-from chalicelib.submissions import Submission
+from chalicelib.corpus import compaction
 from tests.conftest import Table
-
-Run = Callable[[], None]
+from tests.integration.corpora import Run, counts, expected, new, some_text, text, worked_off
 
 
 @pytest.fixture
-def run(table: Table, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """``run()`` works off all jobs that were submitted, compaction again and again until it is complete."""
-    monkeypatch.setenv("OBJECT_STORE", str(tmp_path))
-    waiting: list[str] = []
-    monkeypatch.setattr(jobs, "enqueue", lambda new, *, now: waiting.extend(job.id for job in new) or True)
-
-    def work() -> None:
-        for _ in range(100):
-            if not waiting:
-                return
-            job_id = waiting.pop(0)
-            outcome = pipeline.count_page(job_id)
-            assert outcome.fault is None, outcome.fault
-            if outcome.state == "deferred":
-                store = jobs.table()
-                job = store.get(job_id)
-                assert job is not None
-                store._change(job_id, {"not_before": 0}, "#version = :read", {":read": job.version})
-                waiting.append(job_id)
-        raise AssertionError("there is always more to do")
-
-    return work
-
-
-def text(given: str, key: str | None = None) -> Given:
-    return Given(Submission("text", document=given, options={}), key)
-
-
-def new(**given: object) -> str:
-    defaults = {"name": "", "options": {"language": "en"}, "metadata": [], "key": None}
-    return corpora.create("ann", **{**defaults, **given})[0].id  # type: ignore[arg-type]
-
-
-def counts(corpus_id: str) -> dict[str, tuple[int, int]]:
-    """By folded word its count and the number of documents with it."""
-    table = corpora.table(corpora.get(corpus_id, "ann")).folds
-    return {
-        word: (count, documents)
-        for word, count, documents in zip(table.words, table.counts, table.documents, strict=True)
-    }
-
-
-def expected(texts: Sequence[str]) -> dict[str, tuple[int, int]]:
-    every = [Counter(words.fold(word) for word in one.replace(".", " ").split()) for one in texts]
-    total = sum(every, Counter[str]())
-    return {word: (count, sum(word in one for one in every)) for word, count in total.items()}
-
-
-def some_text(seed: int, size: int = 60) -> str:
-    chosen = random.Random(seed)
-    vocabulary = [
-        "the",
-        "of",
-        "Berlin",
-        "berlin",
-        "house",
-        "price",
-        "market",
-        "green",
-        "old",
-        "tree",
-        "Straße",
-        "river",
-    ]
-    return " ".join(chosen.choices(vocabulary, k=size)) + "."
+def run(dynalite_table: Table, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    return worked_off(tmp_path, monkeypatch)
 
 
 def test_a_corpus_counts_what_its_documents_hold(run: Run) -> None:
@@ -101,7 +34,10 @@ def test_a_corpus_counts_what_its_documents_hold(run: Run) -> None:
     }
 
 
-def test_a_key_again_replaces_and_a_removed_document_was_never_there(run: Run) -> None:
+def test_a_key_again_replaces_and_a_removed_document_was_never_there(
+    table: Table, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = worked_off(tmp_path, monkeypatch)
     corpus = new()
     texts = {f"k{at}": some_text(at) for at in range(12)}
     corpora.add(corpus, "ann", [text(one, key) for key, one in texts.items()])
@@ -113,6 +49,13 @@ def test_a_key_again_replaces_and_a_removed_document_was_never_there(run: Run) -
     texts |= again
     del texts["k5"]
     assert counts(corpus) == expected(list(texts.values()))
+    assert corpora.state(corpora.get(corpus, "ann"))["documents"] == {
+        "total": 11,
+        "waiting": 0,
+        "running": 0,
+        "succeeded": 11,
+        "failed": 0,
+    }
     with pytest.raises(errors.NoCorpus):
         corpora.remove(corpus, "ann", "k5")
     corpora.add(corpus, "ann", [text(texts["k7"], "k5")])  # the same words as another document's, under the old key
@@ -135,6 +78,7 @@ def test_the_same_request_again_changes_nothing(run: Run) -> None:
 
 @pytest.mark.parametrize("step", ["remove", "put_places", "put_batch"])
 def test_an_addition_that_broke_off_can_be_repeated(run: Run, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "UNWRITTEN_MS", -1)
     corpus = new()
     old, now = {f"k{at}": some_text(at) for at in range(6)}, {f"k{at}": some_text(100 + at) for at in range(6)}
     corpora.add(corpus, "ann", [text(one, key) for key, one in old.items()])
@@ -221,7 +165,7 @@ def test_phrases_and_collocates_are_those_of_a_plain_count(run: Run) -> None:
     assert {words.fold(row["word"]): row["count"] for row in found} == near
 
 
-def test_what_is_erased_leaves_nothing(run: Run, tmp_path: Path, table: Table) -> None:
+def test_what_is_erased_leaves_nothing(run: Run, tmp_path: Path) -> None:
     corpus = new()
     corpora.add(corpus, "ann", [text("a secret word")])
     run()

@@ -12,6 +12,7 @@ from chalice.test import Client
 
 from chalicelib import errors, jobs, pipeline, queue
 from chalicelib.events import inbound
+from chalicelib.store import records
 from tests import websites
 from tests.conftest import Table
 
@@ -126,7 +127,7 @@ def by_sqs(client: Client, asked: Sequence[dict[str, Any]], patch: pytest.Monkey
         batch = {f"sqs-{start + at}": fields for at, fields in enumerate(asked[start : start + 10])}
         failed = deliver(client, {name: json.dumps(fields) for name, fields in batch.items()})
         for name in batch:
-            told.append({"error": reasons[name]} if name in failed else {"job_id": jobs.key_id("anonymous", name)})
+            told.append({"error": reasons[name]} if name in failed else {"job_id": records.key_id("anonymous", name)})
     return told
 
 

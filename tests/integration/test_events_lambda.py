@@ -54,7 +54,7 @@ def test_messages_come_in(aws: dict[str, str]) -> None:
             assert answer == {"batchItemFailures": [{"itemIdentifier": "m1"}, {"itemIdentifier": "m3"}]}
         log = function.log()
     assert queue.depth("bulk") == 2
-    job = jobs.table().get(jobs.key_id("events", "m2"))
+    job = jobs.table().get(records.key_id("events", "m2"))
     assert job is not None
     assert job.request_id  # of the invocation: it travels into logs and events
     assert '"message_id":"m1"' in log

@@ -7,6 +7,7 @@ import pytest
 
 from chalicelib import forks, jobs, queue, submissions
 from chalicelib.aws import dynamodb
+from chalicelib.store import records
 from chalicelib.store.records import Gone, KeyReused
 from tests.conftest import Table
 
@@ -53,7 +54,7 @@ def test_a_replay_finds_its_jobs_as_they_are_now_and_queues_nothing(table: Table
 
 def test_each_gets_its_own_refusal(table: Table) -> None:
     jobs.submit_many([ask("used", url="a.de"), ask("erased", url="a.de"), ask("doc", text="x")])
-    jobs.erase(jobs.key_id("o", "erased"), "o")
+    jobs.erase(records.key_id("o", "erased"), "o")
     found = jobs.submit_many(
         [ask("used", url="b.de"), ask("erased", url="a.de"), ask("doc", text="y"), ask("n", url="a.de")]
     )
