@@ -96,7 +96,7 @@ def _submitter(context: Any) -> Callable[[Sequence[inbound.Entry]], Sequence[job
     def submit(entries: Sequence[inbound.Entry]) -> Sequence[jobs.Job | Exception]:
         asked = [jobs.Request(entry.submission, owner, entry.key, jobs.BULK, request_id) for entry in entries]
         answers = jobs.submit_many(asked)
-        metrics.tell_submitted(jobs.BULK, sum(not isinstance(answer, Exception) for answer in answers))
+        metrics.emit_submitted(jobs.BULK, sum(not isinstance(answer, Exception) for answer in answers))
         return answers
 
     return submit
@@ -129,12 +129,12 @@ def requested(event: CloudWatchEvent) -> Any:
 def sweep(_event: CloudWatchEvent) -> Any:
     """Every minute: what was lost goes on the queue again, and the autoscaler learns how much waits."""
     swept = sweeping.sweep(seconds=40)
-    metrics.tell_swept(len(swept.requeued), len(swept.failed))
-    metrics.tell_backlog(jobs.backlog())
+    metrics.emit_swept(len(swept.requeued), len(swept.failed))
+    metrics.emit_backlog(jobs.backlog())
     return {"requeued": len(swept.requeued), "failed": len(swept.failed), "complete": swept.complete}
 
 
 @app.on_dynamodb_record("stream", batch_size=100, starting_position="TRIM_HORIZON")
 def ended(event: DynamoDBEvent) -> Any:
     """Records of jobs that have ended, from the table's stream."""
-    return publisher.leave(event.to_dict()["Records"])
+    return publisher.publish_job_events(event.to_dict()["Records"])

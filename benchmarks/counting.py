@@ -2,7 +2,7 @@
 
 usage: python -m benchmarks.counting [rounds]
 
-The systems take turns on each page; figures are CPU time, the least of the rounds for each page, summed over the pages.
+The systems alternate on each page; figures are CPU time, the least of the rounds for each page, summed over the pages.
 Writes its part of docs/benchmarks.md.
 """
 
@@ -24,7 +24,7 @@ from benchmarks import report
 from chalicelib import counting, extracting
 
 PAGES = report.DOCUMENT.parent.parent.parent / "shared" / "pages"
-USUAL, COLD, WARM, FLOOR = "usual", "ours, cold", "ours, warm", "our walk, then split and Counter"
+USUAL, COLD, WARM, LEAST = "usual", "ours, cold", "ours, warm", "our walk, then split and Counter"
 PACKAGES = ("beautifulsoup4", "nltk", "icu4py", "scikit-learn", "selectolax")
 
 
@@ -59,7 +59,7 @@ def ours(page: Sample) -> object:
     return counting.count(found.text, counting.languages_of(found.text, found.language).language)
 
 
-def floor(page: Sample) -> object:
+def least_work(page: Sample) -> object:
     return Counter(extracting.extract(page.body, f"text/html; charset={page.charset}").text.split())
 
 
@@ -78,7 +78,7 @@ SYSTEMS: dict[str, tuple[Callable[[Sample], object], bool]] = {  # what runs, an
     USUAL: (usual, False),
     COLD: (ours, True),
     WARM: (ours, False),
-    FLOOR: (floor, False),
+    LEAST: (least_work, False),
     "our walk, then scikit-learn's analyzer and Counter": (vectorizer, False),
     "selectolax (Lexbor), split and Counter": (lexbor, False),
 }

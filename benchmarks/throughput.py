@@ -2,7 +2,7 @@
 
 usage: python -m benchmarks.throughput [--quick] [--only PART,PART]
 
-One run, one Redis, one DynamoDB stand-in, one page server, all on this machine; the systems take turns. CPU is that of
+One run, one Redis, one DynamoDB stand-in, one page server, all on this machine; the systems alternate. CPU is that of
 the worker processes with all their children, from /proc; memory is PSS. Writes its part of docs/benchmarks.md.
 """
 

@@ -1,7 +1,7 @@
-"""What happens to a job, whatever door it came through: records and queue together.
+"""The services of a job: submit, read, wait, list, cancel, erase; whichever entry point asks.
 
-DynamoDB is the truth and Redis a hint: a job is accepted when its record is written, whether or not the queue could be
-told; ``sweep`` puts on the queue whatever should be there and is not.
+DynamoDB is the source of truth and Redis a dispatch channel: a job is accepted when its record is written, whether or
+not Redis could be told. The sweep (sweeping.py) enqueues what should be on the queue and is not.
 """
 
 import contextlib
@@ -319,7 +319,7 @@ def tell_ended(job_id: str) -> None:
         return  # who waits reads the record again by itself
 
 
-# --- what the doors need besides ---
+# --- what entry points need besides ---
 
 
 class Waiting(NamedTuple):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 
-def tell_backlog(backlog: Mapping[str, tuple[int, float, int | None]]) -> None:
+def emit_backlog(backlog: Mapping[str, tuple[int, float, int | None]]) -> None:
     """Write what the scaling and the alarms follow as CloudWatch metrics, into the log.
 
     Of each queue: jobs that wait, seconds since the oldest was due, and living tasks, or None where nobody can tell:
@@ -15,29 +15,29 @@ def tell_backlog(backlog: Mapping[str, tuple[int, float, int | None]]) -> None:
             values["Tasks"] = ("Count", tasks)
             values["BacklogPerTask"] = ("Count", waiting / max(1, tasks))
             values["Asleep"] = ("Count", int(waiting > 0 and tasks == 0))
-        _tell({"queue": queue}, values)
+        _emit({"queue": queue}, values)
 
 
-def tell_submitted(queue: str, count: int) -> None:
+def emit_submitted(queue: str, count: int) -> None:
     """Write how many jobs were accepted for a queue as a metric."""
     if count:
-        _tell({"queue": queue}, {"Submitted": ("Count", count)})
+        _emit({"queue": queue}, {"Submitted": ("Count", count)})
 
 
-def tell_swept(requeued: int, failed: int) -> None:
+def emit_swept(requeued: int, failed: int) -> None:
     """Write what a sweep has put on the queue again, and what it gave up, as metrics."""
-    _tell({}, {"Requeued": ("Count", requeued), "GivenUp": ("Count", failed)})
+    _emit({}, {"Requeued": ("Count", requeued), "GivenUp": ("Count", failed)})
 
 
-def tell_job(state: str, size: int, seconds: Mapping[str, float], error: str | None) -> None:
+def emit_job(state: str, size: int, seconds: Mapping[str, float], error: str | None) -> None:
     """Write how an attempt at a job ended, its page's bytes, and what each of its parts took."""
     if error is not None:  # a dimension of this one alone: each combination of values is paid for
-        _tell({"error": error, "state": state}, {"Jobs": ("Count", 1)})
+        _emit({"error": error, "state": state}, {"Jobs": ("Count", 1)})
     took = {f"{part.capitalize()}Seconds": ("Seconds", passed) for part, passed in seconds.items()}
-    _tell({"state": state}, {"Jobs": ("Count", 1), "Bytes": ("Bytes", size), **took})
+    _emit({"state": state}, {"Jobs": ("Count", 1), "Bytes": ("Bytes", size), **took})
 
 
-def _tell(dimensions: Mapping[str, str], values: Mapping[str, tuple[str, float]]) -> None:
+def _emit(dimensions: Mapping[str, str], values: Mapping[str, tuple[str, float]]) -> None:
     from aws_lambda_powertools.metrics import EphemeralMetrics
 
     metrics = EphemeralMetrics(namespace="Wordcounts")

@@ -58,7 +58,7 @@ class _OutOfTime(BaseException):
     """The job's time is over. Not an Exception, so that no library's handler swallows it."""
 
 
-class NotYet(Exception):
+class Defer(Exception):
     """The job goes back without a failure; ``slots`` and ``slot_at`` are the record's."""
 
     def __init__(self, seconds: float, slots: int = 0, slot_at: str = "") -> None:
@@ -99,7 +99,7 @@ def count_page(
     lease_over = time.monotonic() + lease * 0.95
     result = _attempt(store, job, outcome, gate or _no_gate, lease * 0.8)
     match result:
-        case NotYet(seconds=seconds, slots=slots, slot_at=slot_at):
+        case Defer(seconds=seconds, slots=slots, slot_at=slot_at):
             due = store.now() + int(seconds * 1000)
             kept = _insist(
                 lambda: store.retry(job, not_before=due, failed=False, slots=slots, slot_at=slot_at), lease_over
@@ -116,12 +116,12 @@ def count_page(
 
 def _attempt(
     store: Records, job: Job, outcome: Outcome, gate: Gate, seconds: float
-) -> dict[str, Any] | NotYet | AttemptFailed | None:
+) -> dict[str, Any] | Defer | AttemptFailed | None:
     """What came of one attempt: what ``records.finish`` takes, a delay, a failure, or None where the job was erased."""
     try:
         with _time_limit(seconds, _OutOfTime):
             return _result(store, job, outcome, gate)
-    except (NotYet, AttemptFailed) as ended:
+    except (Defer, AttemptFailed) as ended:
         return ended
     except _OutOfTime:
         return AttemptFailed(ErrorKind.TIMEOUT, f"The job did not finish within {seconds:.0f} seconds.")
@@ -206,7 +206,7 @@ def _corpus_result(store: Records, job: Job) -> dict[str, Any]:
 
     done = work.run(store, job)
     if isinstance(done, work.Later):
-        raise NotYet(done.seconds)
+        raise Defer(done.seconds)
     return {"artifacts": done, "page": {}, "totals": {}, "top": []}
 
 
@@ -277,7 +277,7 @@ def _source(store: Records, job: Job) -> _Source:
     try:
         return _Source(store.document(job), content_type)
     except Unavailable:
-        raise NotYet(_pause(1, None)) from None  # that is no failure of the job
+        raise Defer(_pause(1, None)) from None  # that is no failure of the job
 
 
 def _fetched(job: Job) -> _Source:
@@ -307,9 +307,9 @@ def _take_slot(job: Job, request: int, host: str, address: str) -> None:
     except queue.QueueError:
         return
     if not taken:
-        raise NotYet(wait + random.uniform(0, min(wait / 4, 1.0)), slots - 1)  # noqa: S311
+        raise Defer(wait + random.uniform(0, min(wait / 4, 1.0)), slots - 1)  # noqa: S311
     if request == 1 and wait > HOST_PATIENCE:
-        raise NotYet(wait, slots, host)
+        raise Defer(wait, slots, host)
     time.sleep(wait)
 
 

@@ -1,7 +1,7 @@
 """Redis and RQ: put jobs on a queue, see how deep it is, tell that a job has ended, and meter who calls too often.
 
-Redis is a hint and nothing here is the truth: a caller that meets ``QueueError`` goes on, and the sweep mends what was
-missed. Every call has a time-out; none is repeated here.
+Redis is a dispatch channel that may lose everything: a caller that meets ``QueueError`` goes on, and the sweep enqueues
+what was missed. Every call has a time-out; none is repeated here.
 """
 
 import contextlib
@@ -357,7 +357,7 @@ clear_in_child(_clients.clear)
 
 
 def new_connection() -> Any:
-    """A Redis client of its own, without retries: nobody should hang on a hint."""
+    """A Redis client of its own, without retries: a caller goes on without Redis."""
     import redis
     from redis.backoff import NoBackoff
     from redis.maint_notifications import MaintNotificationsConfig

@@ -1,7 +1,7 @@
-"""What may be submitted, by any door: one struct and one validation. Pure.
+"""What may be submitted, through any entry point: one struct and one validation. Pure.
 
-``read`` takes what a door has decoded (a JSON object, a form's fields, a line of a list) and returns a ``Submission``,
-or raises ``InvalidSubmission`` with every fault it found, each with a JSON pointer.
+``read`` takes what an entry point has decoded (a JSON object, a form's fields, a line of a list) and returns a
+``Submission``, or raises ``InvalidSubmission`` with every fault it found, each with a JSON pointer.
 """
 
 import json
@@ -196,7 +196,7 @@ def _check_shape(raw: bytes) -> None:
 def check_sizes(fields: object) -> None:
     """``Unreadable`` where decoded fields are larger than a submission may be.
 
-    Measured is their shortest JSON: how it was escaped and spaced is known to some doors only.
+    Measured is their shortest JSON: how it was escaped and spaced is known to some entry points only.
     """
     documents = [fields.get(kind) for kind in ("text", "html")] if isinstance(fields, Mapping) else []
     if not any(isinstance(document, str) for document in documents) and _size(fields) > MAX_OPTIONS_BYTES:

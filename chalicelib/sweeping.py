@@ -97,7 +97,7 @@ def _mend_all(store: Records, job_ids: Sequence[str], until: float, swept: Swept
         if time.monotonic() > until:
             swept.complete = False
             return
-        _mend(store, job_ids[start : start + 100], swept)
+        _requeue_or_fail(store, job_ids[start : start + 100], swept)
 
 
 def requeue(job_ids: Sequence[str]) -> Swept:
@@ -105,17 +105,19 @@ def requeue(job_ids: Sequence[str]) -> Swept:
     swept = Swept()
     store = jobs.table()
     for start in range(0, len(job_ids), 100):
-        _mend(store, job_ids[start : start + 100], swept)
+        _requeue_or_fail(store, job_ids[start : start + 100], swept)
     return swept
 
 
-def _mend(store: Records, job_ids: Sequence[str], swept: Swept) -> None:
+def _requeue_or_fail(store: Records, job_ids: Sequence[str], swept: Swept) -> None:
     now = store.now()
     again: list[Job] = []
     try:
         found = store.get_many(job_ids)
         for job_id in set(job_ids) - found.keys():
-            store.pass_over(job_id)  # a thousand that nothing takes away would hide those behind them
+            store.remove_expired_from_due_index(
+                job_id
+            )  # a thousand that nothing takes away would hide those behind them
         for job in found.values():
             # The index may lag behind the record, so the record itself says whether it is due.
             if job.state in records.TERMINAL or job.due_at is None or job.due_at > now + 500:
@@ -123,17 +125,17 @@ def _mend(store: Records, job_ids: Sequence[str], swept: Swept) -> None:
             if job.state == records.QUEUED and store.requeue(job):
                 again.append(job)
             elif job.state == records.RUNNING:
-                _take_back(store, job, again, swept)
+                _release_lost_job(store, job, again, swept)
     finally:  # where the store fails in the middle too: those that it noted would wait for a later sweep
         if again:
             jobs.enqueue(again, now=now)
             swept.requeued += [job.id for job in again]
 
 
-def _take_back(store: Records, job: Job, again: list[Job], swept: Swept) -> None:
+def _release_lost_job(store: Records, job: Job, again: list[Job], swept: Swept) -> None:
     # A job that has lost a worker is tried once more, alone and with a tenth of the time; two are enough.
     attempts = job.failures + 1 if job.lost else settings.load().max_attempts
-    if not store.take_back(job, max_attempts=attempts, error=WORKER_LOST):
+    if not store.release_lost_job(job, max_attempts=attempts, error=WORKER_LOST):
         return
     if job.failures + 1 >= attempts:
         swept.failed.append(job.id)
@@ -153,7 +155,7 @@ def recover(job_id: str, worker: str) -> Swept:
         queue.release(job.queue, [(job.id, job.owner)], now=store.now())
     again: list[Job] = []
     if job.state == records.RUNNING and job.worker == worker:
-        _take_back(store, job, again, swept)
+        _release_lost_job(store, job, again, swept)
     elif job.state == records.QUEUED and job.not_before <= store.now() and store.requeue(job):
         again.append(job)
     if again:

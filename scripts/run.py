@@ -109,7 +109,7 @@ def _await(stack: Stack, ready: Callable[[], bool], what: str) -> bool:
 
 
 def _start_workers(stack: Stack) -> None:
-    # Before the door opens: who comes first should not wait for what the workers load.
+    # Before requests are accepted: the first caller should not wait for what the workers load.
     alive = Path(stack.environment["TMPDIR"]) / settings.load().alive_file
     alive.unlink(missing_ok=True)
     _start_front(stack, "worker", "chalicelib.worker")

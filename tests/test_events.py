@@ -1,4 +1,4 @@
-"""The doors without their servers: what becomes of a message, an event, an object, with a ``submit`` that remembers."""
+"""Event handlers without their servers: what becomes of a message, an event, an object; ``submit`` remembers."""
 
 import base64
 import json
@@ -250,15 +250,15 @@ def test_a_list_whose_records_stay_away_is_an_error_so_that_it_is_delivered_agai
 @pytest.mark.slow
 def test_a_long_list_is_handed_on_in_legs_that_meet(inbox: Path) -> None:
     data = b"url,note\n" + b"".join(b"a%d.de,x\n" % number for number in range(1234))
-    whole, legs = Submitted(), Submitted()
+    whole, parts = Submitted(), Submitted()
     inbound.stored(drop(inbox, "a.csv", data), whole, forever)
     whole_report = report(inbox, "a.csv")
-    inbound.stored(drop(inbox, "a.csv", data), legs, lambda: 1.0)  # there is time for one batch only
+    inbound.stored(drop(inbox, "a.csv", data), parts, lambda: 1.0)  # there is time for one batch only
     for line in (501, 1001, 1235):
         note = inbox / f"progress/a.csv.{line}.json"
-        assert len(legs.entries) == line - 1
-        inbound.stored(drop(inbox, f"progress/{note.name}", note.read_bytes()), legs, lambda: 1.0)
-    assert legs.entries == whole.entries
+        assert len(parts.entries) == line - 1
+        inbound.stored(drop(inbox, f"progress/{note.name}", note.read_bytes()), parts, lambda: 1.0)
+    assert parts.entries == whole.entries
     assert [line for part in ("", ".502", ".1002") for line in report(inbox, f"a.csv{part}")] == whole_report
 
 

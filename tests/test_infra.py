@@ -199,7 +199,7 @@ def test_every_alarm_is_one_plain_metric_and_says_when_it_is_over() -> None:
 def test_the_dashboard_shows_metrics_that_exist_under_the_names_that_the_code_gives() -> None:
     body = template()["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     shown = {tuple(metric[:2]) for widget in json.loads(body)["widgets"] for metric in widget["properties"]["metrics"]}
-    # tell_job makes the names of its parts' seconds; the pipeline names the parts.
+    # emit_job makes the names of its parts' seconds; the pipeline names the parts.
     code = (ROOT / "chalicelib" / "metrics.py").read_text() + "".join(
         f'"{part.capitalize()}Seconds"' for part in ("waited", "fetch", "extract", "count", "store")
     )

@@ -127,7 +127,7 @@ def several(count: int, **fields: Any) -> list[dict[str, Any]]:
 
 
 def test_ended_jobs_leave_in_batches_of_ten(bus: Bus) -> None:
-    assert publisher.leave(several(25)) == {"batchItemFailures": []}
+    assert publisher.publish_job_events(several(25)) == {"batchItemFailures": []}
     assert [len(call) for call in bus.calls] == [10, 10, 5]
     entry = bus.calls[0][0]
     assert (entry["EventBusName"], entry["DetailType"], entry["Source"]) == (
@@ -140,7 +140,7 @@ def test_ended_jobs_leave_in_batches_of_ten(bus: Bus) -> None:
 
 def test_large_events_leave_in_smaller_batches(bus: Bus) -> None:
     top = [{"word": "\U0001f600" * 500, "count": 1}] * 10
-    publisher.leave(
+    publisher.publish_job_events(
         several(20, top=top, url="https://a.de/" + "x" * 8000, page={**(DONE.page or {}), "title": "t" * 90_000})
     )
     assert all(sum(len(entry["Detail"].encode()) for entry in call) < 256_000 for call in bus.calls)
@@ -159,13 +159,15 @@ def test_what_is_no_ended_job_stays(bus: Bus) -> None:
             }
         },
     ]
-    assert publisher.leave(others) == {"batchItemFailures": []}
+    assert publisher.publish_job_events(others) == {"batchItemFailures": []}
     assert bus.calls == []
 
 
 def test_only_what_the_bus_refused_is_delivered_again(bus: Bus) -> None:
     bus.refuse = {f"{number:032x}" for number in (3, 17)}
-    assert publisher.leave(several(20)) == {"batchItemFailures": [{"itemIdentifier": "3"}, {"itemIdentifier": "17"}]}
+    assert publisher.publish_job_events(several(20)) == {
+        "batchItemFailures": [{"itemIdentifier": "3"}, {"itemIdentifier": "17"}]
+    }
 
 
 @pytest.mark.parametrize("image", [{"owner": {"N": "x"}}, {"page": {"S": "{"}}, {"pk": {}}, {"top": {"S": "1"}}])
@@ -173,20 +175,22 @@ def test_a_record_that_cannot_be_read_fails_alone(bus: Bus, image: dict[str, Any
     stream = several(12)
     stream[5]["dynamodb"]["NewImage"] |= image
     del stream[7]["dynamodb"]["NewImage"]["submitted_at"]
-    assert publisher.leave(stream) == {"batchItemFailures": [{"itemIdentifier": "5"}, {"itemIdentifier": "7"}]}
+    assert publisher.publish_job_events(stream) == {
+        "batchItemFailures": [{"itemIdentifier": "5"}, {"itemIdentifier": "7"}]
+    }
     assert sum(map(len, bus.calls)) == 10
 
 
 def test_a_bus_that_is_away_refuses_all(bus: Bus) -> None:
     bus.away = True
-    assert len(publisher.leave(several(20))["batchItemFailures"]) == 20
+    assert len(publisher.publish_job_events(several(20))["batchItemFailures"]) == 20
 
 
 def test_the_backlog_leaves_as_embedded_metrics_one_for_each_queue(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "wordcounts-test")
-    metrics.tell_backlog({"interactive": (0, 0.0, 2), "bulk": (20_000, 61.5, None)})
+    metrics.emit_backlog({"interactive": (0, 0.0, 2), "bulk": (20_000, 61.5, None)})
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(line["queue"], line["Backlog"], line["OldestDueSeconds"]) for line in found] == [
         ("interactive", [0.0], [0.0]),
@@ -202,9 +206,9 @@ def test_what_was_submitted_and_swept_leaves_as_embedded_metrics(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "wordcounts-test")
-    metrics.tell_submitted("interactive", 0)  # a replay is no submission
-    metrics.tell_submitted("bulk", 3)
-    metrics.tell_swept(2, 1)
+    metrics.emit_submitted("interactive", 0)  # a replay is no submission
+    metrics.emit_submitted("bulk", 3)
+    metrics.emit_swept(2, 1)
     submitted, swept = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert (submitted["queue"], submitted["Submitted"]) == ("bulk", [3.0])
     assert (swept["Requeued"], swept["GivenUp"]) == ([2.0], [1.0])

@@ -25,7 +25,7 @@ START = 2  # minutes until a task that was asked for notes itself
 
 
 def written(capsys: pytest.CaptureFixture[str], waiting: int, tasks: int | None) -> Metrics:
-    metrics.tell_backlog({"bulk": (waiting, 0.0, tasks)})
+    metrics.emit_backlog({"bulk": (waiting, 0.0, tasks)})
     line = json.loads(capsys.readouterr().out)
     return {name: line[name][0] for name in ("Backlog", "Tasks", "BacklogPerTask", "Asleep") if name in line}
 

@@ -49,13 +49,13 @@ def test_two_large_pages_a_core_are_counted_at_once_and_small_ones_always(
     monkeypatch.setattr(limits, "GATE_SECONDS", 0.05)
     with limits.gate(a_job(), 10**6):
         with limits.gate(a_job(), 10**6):
-            with pytest.raises(pipeline.NotYet), limits.gate(a_job(), 10**6):
+            with pytest.raises(pipeline.Defer), limits.gate(a_job(), 10**6):
                 pass
             with limits.gate(a_job(), 1000):
                 pass
-        with pytest.raises(pipeline.NotYet), limits.gate(a_job(lost=1), 10):
+        with pytest.raises(pipeline.Defer), limits.gate(a_job(lost=1), 10):
             pass
-    with limits.gate(a_job(lost=1), 10), pytest.raises(pipeline.NotYet), limits.gate(a_job(), 10**6):
+    with limits.gate(a_job(lost=1), 10), pytest.raises(pipeline.Defer), limits.gate(a_job(), 10**6):
         pass
 
 

@@ -1,4 +1,4 @@
-"""The doors that are not HTTP: SQS, S3 and EventBridge. Knows no chalice; the way out is in notices.py.
+"""Messages from SQS, S3 and EventBridge become submissions. What is published is in publisher.py.
 
 What comes in becomes ``Entry``s, each with the key that makes a redelivery harmless, and goes to the ``submit`` that
 the caller gives.
@@ -28,7 +28,7 @@ REQUESTED = "Word Count Requested"
 REPORTS, PROGRESS = "reports/", "progress/"  # prefixes of our own objects beside those that were dropped
 LISTS = {".urls": "urls", ".csv": "csv", ".jsonl": "jsonl"}
 BATCH_LINES, BATCH_BYTES = 500, 4_000_000  # of a list, submitted together
-RESERVE_SECONDS = 15.0  # before a function ends a list is handed on: a batch and the report fit in
+RESERVE_SECONDS = 15.0  # before its function ends, a list is continued by another call: a batch and the report fit in
 PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # while the records cannot be reached
 
 logger = Logger(service="wordcounts", child=True)
@@ -122,18 +122,18 @@ def problem(error: Exception) -> dict[str, Any]:
 # --- S3 ---
 
 
-class Leg(msgspec.Struct, frozen=True):
-    """A list and from where on it is to be read."""
+class ListCheckpoint(msgspec.Struct, frozen=True):
+    """A checkpoint in a list: where the list is, and from where on it is to be read."""
 
     place: Place
     position: Position = lists.START
 
 
 def stored(event: Mapping[str, Any], submit: Submit, remaining: Callable[[], float]) -> dict[str, int]:
-    """Take an object that was created: a document, a list, or the note of a list that is to be read on.
+    """Take an object that was created: a document, a list, or a checkpoint of a list.
 
     Returns how many jobs it made or found, and how many lines it refused. ``remaining`` says how many seconds there
-    are; a list that is longer is handed on by a note in ``progress/``, whose creation is the next event.
+    are; a list that takes longer is continued from a checkpoint in ``progress/``, whose creation is the next event.
     """
     detail = event["detail"]
     given = detail["object"]
@@ -151,9 +151,9 @@ def stored(event: Mapping[str, Any], submit: Submit, remaining: Callable[[], flo
     try:
         place = objects.find(place)
         if place.key.startswith(PROGRESS):
-            return _list(_noted(place), submit, remaining)
+            return _list(_read_checkpoint(place), submit, remaining)
         if kind in LISTS:
-            return _list(Leg(place), submit, remaining)
+            return _list(ListCheckpoint(place), submit, remaining)
     except ObjectError as error:
         if not error.absent:
             raise
@@ -163,21 +163,21 @@ def stored(event: Mapping[str, Any], submit: Submit, remaining: Callable[[], flo
     return {"jobs": int(made is not None)}
 
 
-def _list(leg: Leg, submit: Submit, remaining: Callable[[], float]) -> dict[str, int]:
+def _list(checkpoint: ListCheckpoint, submit: Submit, remaining: Callable[[], float]) -> dict[str, int]:
     """Submit the lines of a list, as far as the time goes, and leave a report of them."""
-    place, position = leg.place, leg.position
+    place, position = checkpoint.place, checkpoint.position
     done = {"jobs": 0, "refused": 0}
     first = position.line + 1
-    handed_on = False
-    import tempfile  # takes its time, and only this door needs it
+    continued = False
+    import tempfile  # slow to import, and only lists need it
 
     with tempfile.TemporaryFile() as report:
         try:
-            for batch, after in _batches(leg):
+            for batch, after in _batches(checkpoint):
                 _report(report, batch, _submitted(batch, place, submit, remaining), done)
                 position = after
                 if remaining() < RESERVE_SECONDS:
-                    handed_on = True
+                    continued = True
                     break
         except InvalidList as error:
             report.write(_json({"line": position.line + 1, "error": problem(error)}))
@@ -185,20 +185,20 @@ def _list(leg: Leg, submit: Submit, remaining: Callable[[], float]) -> dict[str,
         report.seek(0)
         part = "" if first == 1 else f".{first}"
         objects.write(place.bucket, f"{REPORTS}{place.key}{part}.report.jsonl", report, "application/jsonl")
-    if handed_on:
-        _hand_on(Leg(place, position))
-    logger.info("list", extra={"key": place.key, "lines": [first, position.line], "handed_on": handed_on, **done})
+    if continued:
+        _write_checkpoint(ListCheckpoint(place, position))
+    logger.info("list", extra={"key": place.key, "lines": [first, position.line], "continued": continued, **done})
     return done
 
 
-def _batches(leg: Leg) -> Iterable[tuple[list[lists.Line], Position]]:
+def _batches(checkpoint: ListCheckpoint) -> Iterable[tuple[list[lists.Line], Position]]:
     """Lines to submit together, bounded in number and bytes, with the position after them."""
-    kind = LISTS[os.path.splitext(leg.place.key)[1].lower()]
-    chunks = objects.chunks(leg.place, start=leg.position.offset)
+    kind = LISTS[os.path.splitext(checkpoint.place.key)[1].lower()]
+    chunks = objects.chunks(checkpoint.place, start=checkpoint.position.offset)
     batch: list[lists.Line] = []
     size = 0
-    after = leg.position
-    for line, after in lists.read(kind, chunks, leg.position):
+    after = checkpoint.position
+    for line, after in lists.read(kind, chunks, checkpoint.position):
         batch.append(line)
         size += line.size
         if len(batch) >= BATCH_LINES or size >= BATCH_BYTES:
@@ -251,13 +251,13 @@ def _json(fields: Mapping[str, Any]) -> bytes:
     return _encode(fields) + b"\n"
 
 
-def _hand_on(leg: Leg) -> None:
-    note = {"place": msgspec.structs.asdict(leg.place), "position": msgspec.structs.asdict(leg.position)}
-    key = f"{PROGRESS}{leg.place.key}.{leg.position.line}.json"
-    objects.write(leg.place.bucket, key, io.BytesIO(_encode(note)), "application/json")
+def _write_checkpoint(checkpoint: ListCheckpoint) -> None:
+    note = {"place": msgspec.structs.asdict(checkpoint.place), "position": msgspec.structs.asdict(checkpoint.position)}
+    key = f"{PROGRESS}{checkpoint.place.key}.{checkpoint.position.line}.json"
+    objects.write(checkpoint.place.bucket, key, io.BytesIO(_encode(note)), "application/json")
 
 
-def _noted(place: Place) -> Leg:
+def _read_checkpoint(place: Place) -> ListCheckpoint:
     note = json.loads(objects.read(place.address, limit=100_000).body)
     position = note["position"]
-    return Leg(Place(**note["place"]), Position(**{**position, "columns": tuple(position["columns"])}))
+    return ListCheckpoint(Place(**note["place"]), Position(**{**position, "columns": tuple(position["columns"])}))

@@ -1,4 +1,4 @@
-"""The way out: an ended job as a CloudEvent on the event bus, and what the doors count as metrics. Knows no chalice.
+"""Publishes ended jobs as CloudEvents on the event bus.
 
 An event is made from a job's record alone, by the stream of the table, so that no worker writes in two places.
 """
@@ -47,7 +47,7 @@ def cloud_event(job: Job) -> dict[str, Any]:
     return event
 
 
-def leave(stream: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def publish_job_events(stream: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Put the ended jobs of a batch of stream records on the event bus; what failed is delivered again."""
     leaving, failed = [], []
     for record in stream:

@@ -33,7 +33,7 @@ def submit_job(call: Call) -> Answer:
     asked = jobs.Request(submission, call.caller, key=key, request_id=call.request_id)
     job, created = jobs.submit(asked)
     call.job_id = job.id
-    metrics.tell_submitted(job.queue, int(created))
+    metrics.emit_submitted(job.queue, int(created))
     job, waited = call.wait(job)
     replayed = {} if created else {"Idempotency-Replayed": "true"}
     return responses.accepted(job, prefix=call.prefix, now=jobs.now(), more={**waited, **replayed})

@@ -88,7 +88,7 @@ def submit_form(call: Call) -> Answer:
     except errors.WordcountsError as error:
         refused = problem_of(error)
         return _page(call, refused.status, problem=responses.plain(refused), form=fields)
-    metrics.tell_submitted(job.queue, int(created))
+    metrics.emit_submitted(job.queue, int(created))
     return Answer(303, headers={"Location": f"{call.prefix}/?job={job.id}", "Cache-Control": "no-store"})
 
 

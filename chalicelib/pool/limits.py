@@ -77,7 +77,7 @@ def gate(job: Job, size: int) -> Iterator[None]:
         for choice in [[path] for path in paths] if job.lost else [random.sample(paths, len(paths))]:
             while not any(_lock(path, held) for path in choice):
                 if time.monotonic() > until:
-                    raise pipeline.NotYet(random.uniform(1, 5))  # noqa: S311
+                    raise pipeline.Defer(random.uniform(1, 5))  # noqa: S311
                 time.sleep(0.03)
         yield
 

@@ -25,11 +25,11 @@ def report(job_id: str, outcome: pipeline.Outcome) -> None:
     else:
         logger.info("job", **said)
     error = None if outcome.error is None else str(outcome.error["type"])
-    metrics.tell_job(outcome.state, outcome.bytes, outcome.seconds, error)
+    metrics.emit_job(outcome.state, outcome.bytes, outcome.seconds, error)
 
 
 def report_swept(swept: sweeping.Swept) -> None:
     """Say what a sweep has put on the queue again and what it gave up; nothing of one that found nothing."""
     if swept.requeued or swept.failed:
         logger.info("swept", requeued=len(swept.requeued), failed=len(swept.failed), complete=swept.complete)
-        metrics.tell_swept(len(swept.requeued), len(swept.failed))
+        metrics.emit_swept(len(swept.requeued), len(swept.failed))

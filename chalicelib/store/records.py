@@ -245,7 +245,7 @@ class Records(Pieces, AccessTokens, Corpora):
         """Note that a waiting job is being put on the queue again; False when it has changed since it was read."""
         return self._as_read(job, self._queued_now(job))
 
-    def take_back(self, job: Job, *, max_attempts: int, error: dict[str, Any]) -> bool:
+    def release_lost_job(self, job: Job, *, max_attempts: int, error: dict[str, Any]) -> bool:
         """Take a running job from a worker that is lost: to be claimed again, or failed when its tries are used.
 
         The caller knows that the worker is dead or that its lease is over; False when the job changed meanwhile.
@@ -297,7 +297,7 @@ class Records(Pieces, AccessTokens, Corpora):
             self._delete_input(job, job.input_pieces)
         return job
 
-    def pass_over(self, job_id: str) -> None:
+    def remove_expired_from_due_index(self, job_id: str) -> None:
         """Take a job that expired without having ended out of the index of what is due, before its TTL does."""
         with contextlib.suppress(ConditionFailed):  # it is not there any more, or is there anew
             self._change(job_id, {}, "#expires_at <= :now", {":now": self.clock.now() // 1000}, drop=_DUE)

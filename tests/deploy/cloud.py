@@ -168,7 +168,7 @@ def certify(folder: Path) -> None:
 
 
 def serve_tls(folder: Path, port: int, to: int, stop: threading.Event) -> None:
-    """Hand on what comes by TLS, as ElastiCache demands it, to a plain Redis."""
+    """Forward TLS connections, which ElastiCache demands, to a plain Redis."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
 

@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib import forks, jobs, pipeline, submissions
 from chalicelib.store import records
-from tests.integration.http_doors import local_door
+from tests.integration.http_clients import local_client
 
 # The name that stands twice comes last: a search that looks for each name from the start would take an hour.
 NAMES = b"{" + b",".join(b'"%x":0' % n for n in range(110_000)) + b',"z":0,"z":0}'
@@ -46,14 +46,14 @@ def test_six_clients_that_send_a_megabyte_of_names_do_not_stop_another() -> None
 
     assert len(NAMES) > 900_000
     ratios = []
-    with local_door() as door:
-        median(door.port)
+    with local_client() as api:
+        median(api.port)
         for _ in range(3):
-            calm, answers = median(door.port), list[int]()
-            senders = [threading.Thread(target=send, args=(door.port, answers)) for _ in range(6)]
+            calm, answers = median(api.port), list[int]()
+            senders = [threading.Thread(target=send, args=(api.port, answers)) for _ in range(6)]
             for sender in senders:
                 sender.start()
-            ratios.append(median(door.port) / calm)
+            ratios.append(median(api.port) / calm)
             for sender in senders:
                 sender.join()
             assert answers == [400] * 6
@@ -68,13 +68,13 @@ def test_a_word_table_is_read_once_for_many_questions(monkeypatch: pytest.Monkey
     monkeypatch.setattr(records.Records, "artifact", lambda self, job, name: read.append(name) or call(self, job, name))
 
     def ask(query: str) -> dict[str, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", api.port, timeout=60)
         connection.request("GET", f"/jobs/{job.id}/words?{query}")
         answer: dict[str, Any] = json.loads(connection.getresponse().read())
         connection.close()
         return answer
 
-    with local_door() as door:
+    with local_client() as api:
         assert [ask(f"limit=1&offset={n}")["total"] for n in range(5)] == [30_000] * 5
         assert ask("prefix=WORD1&limit=1")["total"] < 30_000
         assert read == ["words"]

@@ -1,4 +1,4 @@
-"""Four doors, one contract: the same submissions by HTTP, SQS, S3 and EventBridge end in the same jobs and errors."""
+"""One contract: the same submissions by HTTP, SQS, S3 and EventBridge end in the same jobs and errors."""
 
 import contextlib
 import json
@@ -97,7 +97,7 @@ def submissions(site: str) -> list[dict[str, Any]]:
     ]
 
 
-# --- the doors: each takes submissions with keys, and tells of each the job's id or the error ---
+# --- the entry points: each takes submissions with keys, and tells of each the job's id or the error ---
 
 Told = dict[str, Any]
 
@@ -200,7 +200,7 @@ def waiting(name: str) -> list[str]:
 
 @dataclass
 class Ended:
-    """What can be told of a submission in the end, whichever door it came by."""
+    """What can be told of a submission in the end, whichever entry point it came by."""
 
     state: str
     about: list[Any] = field(default_factory=list)
@@ -221,25 +221,27 @@ def test_the_same_submissions_end_in_the_same_jobs_and_errors_by_every_door(
 ) -> None:
     asked = submissions(site)
     assert len(asked) >= 30
-    doors: dict[str, Callable[..., list[Told]]] = {
+    entry_points: dict[str, Callable[..., list[Told]]] = {
         "http": by_http,
         "sqs": by_sqs,
         "s3": by_s3,
         "eventbridge": by_eventbridge,
     }
-    told = {name: door(client, asked, monkeypatch) for name, door in doors.items()}
-    queues = {jobs.table().get(one["job_id"]).queue: name for name in doors for one in told[name] if "job_id" in one}
+    told = {name: api(client, asked, monkeypatch) for name, api in entry_points.items()}
+    queues = {
+        jobs.table().get(one["job_id"]).queue: name for name in entry_points for one in told[name] if "job_id" in one
+    }
     assert queues["interactive"] == "http"
     run_all()
-    outcomes = {name: [ended(one) for one in told[name]] for name in doors}
+    outcomes = {name: [ended(one) for one in told[name]] for name in entry_points}
     for at, fields in enumerate(asked):
         expected = outcomes["http"][at]
-        for name in doors:
+        for name in entry_points:
             assert outcomes[name][at] == expected, f"{name}: {str(fields)[:100]}"
     states = [outcome.state for outcome in outcomes["http"]]
     assert (states.count("succeeded"), states.count("failed"), states.count("refused")) == (14, 3, 15)
     assert {"word": "собака", "count": 1} in outcomes["s3"][1].about[6]
-    ids = {one["job_id"] for name in doors for one in told[name] if "job_id" in one}
+    ids = {one["job_id"] for name in entry_points for one in told[name] if "job_id" in one}
     assert len(ids) == 4 * 17  # the same page submitted twice is two jobs
 
 

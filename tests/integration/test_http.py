@@ -1,4 +1,4 @@
-"""The HTTP contract of DESIGN's section 4, through every door."""
+"""The HTTP contract of DESIGN's section 4, through every api."""
 
 import contextlib
 import csv
@@ -19,7 +19,7 @@ from chalicelib import forks, jobs, pipeline, queue
 from chalicelib.store import records
 from tests import conftest
 from tests.factories import a_job
-from tests.integration.http_doors import DOORS, ClientDoor, Door, Got, lambda_door, local_door
+from tests.integration.http_clients import CLIENTS, ChaliceClient, Got, HttpClient, lambda_client, local_client
 
 JSON = {"Content-Type": "application/json"}
 TOKEN = "a-token-of-these-tests"
@@ -36,28 +36,28 @@ def stack(dynalite: str, redis_server: str) -> Iterator[None]:
         yield from (None for _ in conftest.make_table("dynalite", dynalite, patch))
 
 
-@pytest.fixture(scope="module", params=DOORS)
-def door(request: pytest.FixtureRequest, stack: None) -> Iterator[Door]:
+@pytest.fixture(scope="module", params=CLIENTS)
+def api(request: pytest.FixtureRequest, stack: None) -> Iterator[HttpClient]:
     if request.param == "client":
-        yield ClientDoor()
+        yield ChaliceClient()
     elif request.param == "local":
-        with local_door() as local:
+        with local_client() as local:
             yield local
     else:
         jobs.table().put_token(jobs.token_digest(TOKEN), owner="tester", name="tests")
         names = ("TABLE_NAME", "REDIS_URL", "AWS_ENDPOINT_URL_DYNAMODB", *conftest.LOCAL_AWS)
         env = {name: os.environ[name] for name in names} | {"AUTH": "token", "RATE_PER_MINUTE": "100000"}
-        with lambda_door(env, TOKEN) as remote:
+        with lambda_client(env, TOKEN) as remote:
             yield remote
 
 
-def submit(door: Door, headers: dict[str, str] | None = None, **submission: Any) -> Got:
-    return door("POST", "/jobs", JSON | (headers or {}), json.dumps(submission or {"text": TEXT}).encode())
+def submit(api: HttpClient, headers: dict[str, str] | None = None, **submission: Any) -> Got:
+    return api("POST", "/jobs", JSON | (headers or {}), json.dumps(submission or {"text": TEXT}).encode())
 
 
-def ended(door: Door, **submission: Any) -> str:
+def ended(api: HttpClient, **submission: Any) -> str:
     """The id of a job that has ended."""
-    job_id = str(submit(door, **submission).json()["id"])
+    job_id = str(submit(api, **submission).json()["id"])
     pipeline.count_page(job_id)
     return job_id
 
@@ -83,11 +83,11 @@ def soon(job_id: str, seconds: float = 0.3) -> Iterator[dict[str, float]]:
 # --- POST /jobs ---
 
 
-def test_a_submission_is_accepted_with_where_and_when_to_look(door: Door) -> None:
-    got = submit(door)
+def test_a_submission_is_accepted_with_where_and_when_to_look(api: HttpClient) -> None:
+    got = submit(api)
     job = got.json()
     assert got.status == 202
-    assert got.headers["location"] == f"{door.prefix}/jobs/{job['id']}"
+    assert got.headers["location"] == f"{api.prefix}/jobs/{job['id']}"
     assert got.headers["retry-after"] == "1"
     assert (job["state"], job["version"], job["attempt"], job["kind"], job["url"]) == ("queued", 1, 0, "text", None)
     assert job["submitted_at"].endswith("Z")
@@ -95,8 +95,8 @@ def test_a_submission_is_accepted_with_where_and_when_to_look(door: Door) -> Non
     assert job["page"] is job["totals"] is job["top"] is job["error"] is job["started_at"] is job["finished_at"] is None
 
 
-def test_a_page_is_accepted_with_its_address_normalised(door: Door) -> None:
-    job = submit(door, url="Example.COM/a b", select="main").json()
+def test_a_page_is_accepted_with_its_address_normalised(api: HttpClient) -> None:
+    job = submit(api, url="Example.COM/a b", select="main").json()
     assert job["url"] == "https://example.com/a%20b"
     assert job["options"] == {"select": "main"}
 
@@ -133,92 +133,92 @@ def test_a_page_is_accepted_with_its_address_normalised(door: Door) -> None:
     ],
     ids=lambda value: repr(value[:30]) if isinstance(value, bytes) else None,
 )
-def test_a_bad_body_is_a_problem_of_its_own(door: Door, body: bytes, status: int, name: str) -> None:
-    got = door("POST", "/jobs", JSON, body)
+def test_a_bad_body_is_a_problem_of_its_own(api: HttpClient, body: bytes, status: int, name: str) -> None:
+    got = api("POST", "/jobs", JSON, body)
     assert (got.status, got.problem) == (status, name)
     if status == 422:
         assert all(error["detail"] and error["pointer"][:1] in ("", "/") for error in got.json()["errors"])
 
 
-def test_a_body_over_every_limit_is_refused(door: Door) -> None:
-    got = door("POST", "/jobs", JSON, b'{"text":"' + b"a" * 4_500_000 + b'"}')
+def test_a_body_over_every_limit_is_refused(api: HttpClient) -> None:
+    got = api("POST", "/jobs", JSON, b'{"text":"' + b"a" * 4_500_000 + b'"}')
     assert got.status == 413  # by the gateway or by us
 
 
-def test_a_text_of_exactly_the_limit_is_taken_however_it_is_escaped(door: Door) -> None:
-    assert submit(door, text="é" * 524_288).status == 202  # three megabytes of \u00e9
-    assert submit(door, text="a" * 1_048_576).status == 202
+def test_a_text_of_exactly_the_limit_is_taken_however_it_is_escaped(api: HttpClient) -> None:
+    assert submit(api, text="é" * 524_288).status == 202  # three megabytes of \u00e9
+    assert submit(api, text="a" * 1_048_576).status == 202
 
 
-def test_a_byte_order_mark_is_passed_over(door: Door) -> None:
-    assert door("POST", "/jobs", JSON, b'\xef\xbb\xbf{"text":"a"}').status == 202
+def test_a_byte_order_mark_is_passed_over(api: HttpClient) -> None:
+    assert api("POST", "/jobs", JSON, b'\xef\xbb\xbf{"text":"a"}').status == 202
 
 
-def test_where_a_fault_is_stands_as_a_json_pointer(door: Door) -> None:
-    got = submit(door, url="https://example.com", select=7)
+def test_where_a_fault_is_stands_as_a_json_pointer(api: HttpClient) -> None:
+    got = submit(api, url="https://example.com", select=7)
     assert [error["pointer"] for error in got.json()["errors"]] == ["/select"]
-    assert [error["pointer"] for error in submit(door, url="::").json()["errors"]] == ["/url"]
+    assert [error["pointer"] for error in submit(api, url="::").json()["errors"]] == ["/url"]
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp"])
-def test_another_content_type_is_415(door: Door, content_type: str) -> None:
-    got = door("POST", "/jobs", {"Content-Type": content_type}, b'{"text":"a"}')
+def test_another_content_type_is_415(api: HttpClient, content_type: str) -> None:
+    got = api("POST", "/jobs", {"Content-Type": content_type}, b'{"text":"a"}')
     assert (got.status, got.problem) == (415, "unsupported-media-type")
 
 
-def test_a_compressed_submission_is_415_with_what_is_taken(door: Door) -> None:
-    got = door("POST", "/jobs", JSON | {"Content-Encoding": "gzip"}, gzip.compress(b'{"text":"a"}'))
+def test_a_compressed_submission_is_415_with_what_is_taken(api: HttpClient) -> None:
+    got = api("POST", "/jobs", JSON | {"Content-Encoding": "gzip"}, gzip.compress(b'{"text":"a"}'))
     assert (got.status, got.problem, got.headers["accept-encoding"]) == (415, "unsupported-media-type", "identity")
-    assert door("POST", "/jobs", JSON | {"Content-Encoding": "identity"}, b'{"text":"a"}').status == 202
+    assert api("POST", "/jobs", JSON | {"Content-Encoding": "identity"}, b'{"text":"a"}').status == 202
 
 
-def test_no_content_type_is_415_since_a_strange_page_can_send_that(door: Door) -> None:
-    assert door("POST", "/jobs", {}, b'{"text":"a"}').status == 415
+def test_no_content_type_is_415_since_a_strange_page_can_send_that(api: HttpClient) -> None:
+    assert api("POST", "/jobs", {}, b'{"text":"a"}').status == 415
 
 
-def test_a_charset_beside_the_content_type_does_not_matter(door: Door) -> None:
-    got = door("POST", "/jobs", {"Content-Type": "Application/JSON; charset=UTF-8"}, b'{"text":"a"}')
+def test_a_charset_beside_the_content_type_does_not_matter(api: HttpClient) -> None:
+    got = api("POST", "/jobs", {"Content-Type": "Application/JSON; charset=UTF-8"}, b'{"text":"a"}')
     assert got.status == 202
 
 
 # --- Idempotency-Key ---
 
 
-def test_the_same_key_and_submission_replay_the_job_as_it_is_now(door: Door) -> None:
+def test_the_same_key_and_submission_replay_the_job_as_it_is_now(api: HttpClient) -> None:
     key = {"Idempotency-Key": uuid.uuid4().hex}
-    first = submit(door, key, text="once")
+    first = submit(api, key, text="once")
     assert "idempotency-replayed" not in first.headers
     pipeline.count_page(first.json()["id"])
-    again = submit(door, key, text="once")
+    again = submit(api, key, text="once")
     assert (again.status, again.headers["idempotency-replayed"]) == (202, "true")
     assert again.headers["location"] == first.headers["location"]
     assert again.json()["state"] == "succeeded"
 
 
-def test_another_submission_under_a_key_is_422(door: Door) -> None:
+def test_another_submission_under_a_key_is_422(api: HttpClient) -> None:
     key = {"Idempotency-Key": uuid.uuid4().hex}
-    submit(door, key, text="one")
-    got = submit(door, key, text="two")
+    submit(api, key, text="one")
+    got = submit(api, key, text="two")
     assert (got.status, got.problem) == (422, "idempotency-key-reused")
 
 
-def test_a_key_of_an_erased_job_is_410(door: Door) -> None:
+def test_a_key_of_an_erased_job_is_410(api: HttpClient) -> None:
     key = {"Idempotency-Key": uuid.uuid4().hex}
-    job_id = submit(door, key, text="one").json()["id"]
-    assert door("DELETE", f"/jobs/{job_id}").status == 204
-    assert submit(door, key, text="one").status == 410
+    job_id = submit(api, key, text="one").json()["id"]
+    assert api("DELETE", f"/jobs/{job_id}").status == 204
+    assert submit(api, key, text="one").status == 410
 
 
 @pytest.mark.parametrize("key", ["", " ", "a" * 256, "ключ".encode().decode("latin-1")])
-def test_a_bad_key_is_400_and_makes_no_job(door: Door, key: str) -> None:
-    got = submit(door, {"Idempotency-Key": key})
+def test_a_bad_key_is_400_and_makes_no_job(api: HttpClient, key: str) -> None:
+    got = submit(api, {"Idempotency-Key": key})
     assert (got.status, got.problem) == (400, "invalid-header")
 
 
-def test_two_posts_with_one_key_at_once_make_one_job(door: Door) -> None:
+def test_two_posts_with_one_key_at_once_make_one_job(api: HttpClient) -> None:
     key = {"Idempotency-Key": uuid.uuid4().hex}
     got: list[Got] = []
-    threads = [threading.Thread(target=lambda: got.append(submit(door, key, text="race"))) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: got.append(submit(api, key, text="race"))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -231,11 +231,11 @@ def test_two_posts_with_one_key_at_once_make_one_job(door: Door) -> None:
 # --- Prefer: wait ---
 
 
-def test_a_post_that_waits_gets_200_when_the_job_ends_in_time(door: Door) -> None:
+def test_a_post_that_waits_gets_200_when_the_job_ends_in_time(api: HttpClient) -> None:
     key = uuid.uuid4().hex
-    job_id = submit(door, {"Idempotency-Key": key}, text="wait").json()["id"]
+    job_id = submit(api, {"Idempotency-Key": key}, text="wait").json()["id"]
     with soon(job_id) as finished:
-        got = submit(door, {"Idempotency-Key": key, "Prefer": "respond-async, wait=10"}, text="wait")
+        got = submit(api, {"Idempotency-Key": key, "Prefer": "respond-async, wait=10"}, text="wait")
     late = time.monotonic() - finished["at"]
     assert (got.status, got.json()["state"]) == (200, "succeeded")
     assert got.headers["preference-applied"] == "wait=10"
@@ -243,26 +243,26 @@ def test_a_post_that_waits_gets_200_when_the_job_ends_in_time(door: Door) -> Non
     assert late < 0.3
 
 
-def test_a_get_that_waits_answers_within_300_ms_of_the_finish(door: Door) -> None:
-    job_id = submit(door).json()["id"]
+def test_a_get_that_waits_answers_within_300_ms_of_the_finish(api: HttpClient) -> None:
+    job_id = submit(api).json()["id"]
     with soon(job_id) as finished:
-        got = door("GET", f"/jobs/{job_id}", {"Prefer": "wait=10"})
+        got = api("GET", f"/jobs/{job_id}", {"Prefer": "wait=10"})
         answered = time.monotonic()
     assert got.json()["state"] == "succeeded"
     assert answered - finished["at"] < 0.3
     assert got.headers["preference-applied"] == "wait=10"
 
 
-def test_a_wait_ends_when_its_time_is_over(door: Door) -> None:
+def test_a_wait_ends_when_its_time_is_over(api: HttpClient) -> None:
     began = time.monotonic()
-    got = submit(door, {"Prefer": "wait=1"}, text="nobody counts this")
+    got = submit(api, {"Prefer": "wait=1"}, text="nobody counts this")
     assert 0.9 < time.monotonic() - began < 2.5
     assert (got.status, got.json()["state"], got.headers["preference-applied"]) == (202, "queued", "wait=1")
 
 
 @pytest.mark.parametrize("prefer", ["wait", "wait=", "wait=-1", "wait=soon", "handling=lenient", "wait=x, wait=9"])
-def test_a_preference_that_is_not_understood_is_ignored(door: Door, prefer: str) -> None:
-    got = submit(door, {"Prefer": prefer}, text="nobody counts this")
+def test_a_preference_that_is_not_understood_is_ignored(api: HttpClient, prefer: str) -> None:
+    got = submit(api, {"Prefer": prefer}, text="nobody counts this")
     assert got.status == 202
     assert "preference-applied" not in got.headers
 
@@ -270,8 +270,8 @@ def test_a_preference_that_is_not_understood_is_ignored(door: Door, prefer: str)
 # --- GET /jobs/{id} ---
 
 
-def test_a_job_that_has_ended_says_what_was_found(door: Door) -> None:
-    got = door("GET", f"/jobs/{ended(door)}")
+def test_a_job_that_has_ended_says_what_was_found(api: HttpClient) -> None:
+    got = api("GET", f"/jobs/{ended(api)}")
     job = got.json()
     assert got.status == 200
     assert "retry-after" not in got.headers
@@ -281,41 +281,41 @@ def test_a_job_that_has_ended_says_what_was_found(door: Door) -> None:
     assert job["page"]["language"] == "en"
 
 
-def test_an_entity_tag_spares_the_body_until_the_job_changes(door: Door) -> None:
-    job_id = submit(door).json()["id"]
-    first = door("GET", f"/jobs/{job_id}")
+def test_an_entity_tag_spares_the_body_until_the_job_changes(api: HttpClient) -> None:
+    job_id = submit(api).json()["id"]
+    first = api("GET", f"/jobs/{job_id}")
     etag = {"If-None-Match": first.headers["etag"]}
     assert first.headers["retry-after"] == "1"
-    same = door("GET", f"/jobs/{job_id}", etag)
+    same = api("GET", f"/jobs/{job_id}", etag)
     assert (same.status, same.body, same.headers["etag"]) == (304, b"", first.headers["etag"])
     pipeline.count_page(job_id)
-    assert door("GET", f"/jobs/{job_id}", etag).status == 200
+    assert api("GET", f"/jobs/{job_id}", etag).status == 200
 
 
-def test_head_has_the_headers_and_no_body(door: Door) -> None:
-    job_id = ended(door)
-    got = door("HEAD", f"/jobs/{job_id}")
+def test_head_has_the_headers_and_no_body(api: HttpClient) -> None:
+    job_id = ended(api)
+    got = api("HEAD", f"/jobs/{job_id}")
     assert (got.status, got.body) == (200, b"")
-    assert got.headers["etag"] == door("GET", f"/jobs/{job_id}").headers["etag"]
-    assert door("HEAD", f"/jobs/{'0' * 32}").status == 404
-    assert door("HEAD", f"/jobs/{job_id}/cancel").status == 405
+    assert got.headers["etag"] == api("GET", f"/jobs/{job_id}").headers["etag"]
+    assert api("HEAD", f"/jobs/{'0' * 32}").status == 404
+    assert api("HEAD", f"/jobs/{job_id}/cancel").status == 405
 
 
 @pytest.mark.parametrize("job_id", ["0" * 32, "0" * 31, "A" * 32, "%00", "a%2Fb", "..%2f..", "é".encode().hex(), "%ff"])
-def test_an_unknown_id_is_404(door: Door, job_id: str) -> None:
+def test_an_unknown_id_is_404(api: HttpClient, job_id: str) -> None:
     for method, rest in (("GET", ""), ("GET", "/words"), ("POST", "/cancel"), ("DELETE", "")):
-        got = door(method, f"/jobs/{job_id}{rest}")
+        got = api(method, f"/jobs/{job_id}{rest}")
         assert (got.status, got.problem) == (404, "not-found"), (method, rest)
 
 
-def test_another_owners_job_is_404_and_its_erased_one_too(door: Door) -> None:
+def test_another_owners_job_is_404_and_its_erased_one_too(api: HttpClient) -> None:
     store = jobs.table()
     theirs, _ = jobs.submit(jobs.Request(jobs_submission("theirs"), "somebody-else"))
     for method, rest in (("GET", ""), ("GET", "/words"), ("POST", "/cancel"), ("DELETE", "")):
-        assert door(method, f"/jobs/{theirs.id}{rest}").status == 404
+        assert api(method, f"/jobs/{theirs.id}{rest}").status == 404
     assert store.get(theirs.id) is not None
     jobs.erase(theirs.id, "somebody-else")
-    assert door("GET", f"/jobs/{theirs.id}").status == 404
+    assert api("GET", f"/jobs/{theirs.id}").status == 404
 
 
 def jobs_submission(text: str) -> Any:
@@ -324,8 +324,8 @@ def jobs_submission(text: str) -> Any:
     return Submission("text", document=text)
 
 
-def test_an_expired_job_is_410_although_the_item_is_still_there(door: Door) -> None:
-    job_id = ended(door)
+def test_an_expired_job_is_410_although_the_item_is_still_there(api: HttpClient) -> None:
+    job_id = ended(api)
     store = jobs.table()
     store._call(
         "update_item",
@@ -334,41 +334,41 @@ def test_an_expired_job_is_410_although_the_item_is_still_there(door: Door) -> N
         ExpressionAttributeValues={":then": {"N": str(int(time.time()) - 10)}},
     )
     for method, rest in (("GET", ""), ("GET", "/words"), ("POST", "/cancel"), ("DELETE", "")):
-        got = door(method, f"/jobs/{job_id}{rest}")
+        got = api(method, f"/jobs/{job_id}{rest}")
         assert (got.status, got.problem) == (410, "gone"), (method, rest)
-    assert job_id not in [job["id"] for job in door("GET", "/jobs?limit=100").json()["jobs"]]
+    assert job_id not in [job["id"] for job in api("GET", "/jobs?limit=100").json()["jobs"]]
 
 
 # --- cancel and erase ---
 
 
-def test_cancel_ends_a_job_once(door: Door) -> None:
-    job_id = submit(door).json()["id"]
-    got = door("POST", f"/jobs/{job_id}/cancel")
+def test_cancel_ends_a_job_once(api: HttpClient) -> None:
+    job_id = submit(api).json()["id"]
+    got = api("POST", f"/jobs/{job_id}/cancel")
     assert (got.status, got.json()["state"]) == (200, "canceled")
-    again = door("POST", f"/jobs/{job_id}/cancel")
+    again = api("POST", f"/jobs/{job_id}/cancel")
     assert (again.status, again.problem) == (409, "job-ended")
-    words = door("GET", f"/jobs/{job_id}/words")
+    words = api("GET", f"/jobs/{job_id}/words")
     assert (words.status, words.problem) == (409, "job-canceled")
 
 
-def test_a_job_that_is_canceled_while_it_is_counted_stays_canceled(door: Door) -> None:
-    job_id = submit(door).json()["id"]
+def test_a_job_that_is_canceled_while_it_is_counted_stays_canceled(api: HttpClient) -> None:
+    job_id = submit(api).json()["id"]
     claimed = jobs.table().claim(job_id, "w", lease_ms=60_000, max_attempts=3)
     assert claimed is not None
-    assert door("GET", f"/jobs/{job_id}").json()["state"] == "running"
-    assert door("DELETE", f"/jobs/{job_id}").problem == "job-running"
-    assert door("POST", f"/jobs/{job_id}/cancel").status == 200
+    assert api("GET", f"/jobs/{job_id}").json()["state"] == "running"
+    assert api("DELETE", f"/jobs/{job_id}").problem == "job-running"
+    assert api("POST", f"/jobs/{job_id}/cancel").status == 200
     assert not jobs.table().finish(claimed, {}, page={}, totals={}, top=[])
-    assert door("GET", f"/jobs/{job_id}").json()["state"] == "canceled"
+    assert api("GET", f"/jobs/{job_id}").json()["state"] == "canceled"
 
 
-def test_an_erased_job_is_gone_with_its_words(door: Door) -> None:
-    job_id = ended(door)
-    got = door("DELETE", f"/jobs/{job_id}")
+def test_an_erased_job_is_gone_with_its_words(api: HttpClient) -> None:
+    job_id = ended(api)
+    got = api("DELETE", f"/jobs/{job_id}")
     assert (got.status, got.body) == (204, b"")
     for method, rest in (("GET", ""), ("GET", "/words"), ("POST", "/cancel"), ("DELETE", "")):
-        assert door(method, f"/jobs/{job_id}{rest}").problem == "gone"
+        assert api(method, f"/jobs/{job_id}{rest}").problem == "gone"
     store = jobs.table()
     left = store._call(
         "query",
@@ -381,26 +381,26 @@ def test_an_erased_job_is_gone_with_its_words(door: Door) -> None:
 # --- GET /jobs ---
 
 
-def test_the_list_neither_skips_nor_repeats_while_jobs_arrive(door: Door) -> None:
-    mine = [submit(door, text=f"listed {n}").json()["id"] for n in range(7)]
+def test_the_list_neither_skips_nor_repeats_while_jobs_arrive(api: HttpClient) -> None:
+    mine = [submit(api, text=f"listed {n}").json()["id"] for n in range(7)]
     seen: list[str] = []
     target = "/jobs?limit=3"
     for _ in range(50):
-        got = door("GET", target)
+        got = api("GET", target)
         seen += [job["id"] for job in got.json()["jobs"]]
-        submit(door, text="late")
+        submit(api, text="late")
         if set(mine) <= set(seen) or got.json()["next"] is None:
             break
-        target = got.json()["next"].removeprefix(door.prefix)
+        target = got.json()["next"].removeprefix(api.prefix)
         assert got.headers["link"] == f'<{got.json()["next"]}>; rel="next"'
     assert [job_id for job_id in seen if job_id in mine] == mine[::-1]
     assert len(seen) == len(set(seen))
 
 
-def test_the_list_can_be_of_one_state(door: Door) -> None:
-    job_id = submit(door).json()["id"]
-    door("POST", f"/jobs/{job_id}/cancel")
-    found = door("GET", "/jobs?state=canceled&limit=5").json()["jobs"]
+def test_the_list_can_be_of_one_state(api: HttpClient) -> None:
+    job_id = submit(api).json()["id"]
+    api("POST", f"/jobs/{job_id}/cancel")
+    found = api("GET", "/jobs?state=canceled&limit=5").json()["jobs"]
     assert found[0]["id"] == job_id
     assert {job["state"] for job in found} == {"canceled"}
 
@@ -437,8 +437,8 @@ def test_a_list_of_one_state_reads_a_bounded_number_of_records_and_goes_on(
         "/openapi.json?x=1",
     ],
 )
-def test_a_bad_parameter_is_400_and_named(door: Door, target: str) -> None:
-    got = door("GET", target)
+def test_a_bad_parameter_is_400_and_named(api: HttpClient, target: str) -> None:
+    got = api("GET", target)
     assert (got.status, got.problem) == (400, "invalid-parameter")
     assert got.json()["errors"][0]["parameter"] == target.partition("?")[2].partition("=")[0]
 
@@ -446,18 +446,18 @@ def test_a_bad_parameter_is_400_and_named(door: Door, target: str) -> None:
 # --- GET /jobs/{id}/words ---
 
 
-def test_words_come_most_frequent_first_and_ties_by_word(door: Door) -> None:
-    got = door("GET", f"/jobs/{ended(door)}/words?stop_words=include").json()
+def test_words_come_most_frequent_first_and_ties_by_word(api: HttpClient) -> None:
+    got = api("GET", f"/jobs/{ended(api)}/words?stop_words=include").json()
     assert [(row["word"], row["count"]) for row in got["words"]][:3] == [("the", 4), ("Cat", 2), ("and", 2)]
     assert got["words"][0] == {"word": "the", "count": 4, "share": round(4 / 13, 8), "stop_word": True}
     assert (got["total"], got["offset"], got["next"]) == (8, 0, None)
 
 
-def test_words_are_filtered_folded_and_paged(door: Door) -> None:
-    job_id = ended(door)
+def test_words_are_filtered_folded_and_paged(api: HttpClient) -> None:
+    job_id = ended(api)
 
     def words(query: str) -> list[tuple[str, int]]:
-        found = door("GET", f"/jobs/{job_id}/words?{query}").json()
+        found = api("GET", f"/jobs/{job_id}/words?{query}").json()
         return [(row["word"], row["count"]) for row in found["words"]]
 
     assert ("the", 4) not in words("")
@@ -472,22 +472,22 @@ def test_words_are_filtered_folded_and_paged(door: Door) -> None:
     assert words("min_length=4&stop_words=include") == []
 
 
-def test_following_next_gives_every_word_once(door: Door) -> None:
+def test_following_next_gives_every_word_once(api: HttpClient) -> None:
     text = " ".join(f"word{chr(97 + n % 26)}{chr(97 + n // 26)}" for n in range(60))
-    target: str | None = f"/jobs/{ended(door, text=text)}/words?limit=25"
+    target: str | None = f"/jobs/{ended(api, text=text)}/words?limit=25"
     seen: list[str] = []
     while target:
-        got = door("GET", target)
+        got = api("GET", target)
         seen += [row["word"] for row in got.json()["words"]]
         link = got.json()["next"]
         assert (link is None) == ("link" not in got.headers)
-        target = link and link.removeprefix(door.prefix)
+        target = link and link.removeprefix(api.prefix)
     assert sorted(seen) == sorted(text.split())
 
 
-def test_csv_is_rfc_4180_with_formulas_guarded(door: Door) -> None:
-    job_id = ended(door, text="the Cat and the =1a", words="nltk")  # by Unicode's rules no word begins so
-    got = door("GET", f"/jobs/{job_id}/words?stop_words=include", {"Accept": "text/csv"})
+def test_csv_is_rfc_4180_with_formulas_guarded(api: HttpClient) -> None:
+    job_id = ended(api, text="the Cat and the =1a", words="nltk")  # by Unicode's rules no word begins so
+    got = api("GET", f"/jobs/{job_id}/words?stop_words=include", {"Accept": "text/csv"})
     assert got.headers["content-type"].startswith("text/csv; charset=utf-8")
     assert got.body.count(b"\r\n") == got.body.count(b"\n") == 5
     rows = list(csv.reader(io.StringIO(got.body.decode())))
@@ -507,79 +507,79 @@ def test_csv_is_rfc_4180_with_formulas_guarded(door: Door) -> None:
         ("", "application/json"),
     ],
 )
-def test_the_client_says_which_form_it_likes(door: Door, accept: str, content_type: str) -> None:
-    got = door("GET", f"/jobs/{ended(door)}/words", {"Accept": accept})
+def test_the_client_says_which_form_it_likes(api: HttpClient, accept: str, content_type: str) -> None:
+    got = api("GET", f"/jobs/{ended(api)}/words", {"Accept": accept})
     assert got.headers["content-type"].partition(";")[0] == content_type
 
 
-def test_what_is_not_offered_is_406(door: Door) -> None:
+def test_what_is_not_offered_is_406(api: HttpClient) -> None:
     for method, target in (("GET", f"/jobs/{'0' * 32}/words"), ("GET", "/jobs"), ("POST", "/jobs"), ("GET", "/health")):
-        got = door(method, target, JSON | {"Accept": "image/png"}, b'{"text":"a"}' if method == "POST" else b"")
+        got = api(method, target, JSON | {"Accept": "image/png"}, b'{"text":"a"}' if method == "POST" else b"")
         assert (got.status, got.problem) == (406, "not-acceptable")
 
 
-def test_words_of_a_running_job_are_202_and_of_a_failed_one_409(door: Door) -> None:
-    job_id = submit(door).json()["id"]
-    got = door("GET", f"/jobs/{job_id}/words")
+def test_words_of_a_running_job_are_202_and_of_a_failed_one_409(api: HttpClient) -> None:
+    job_id = submit(api).json()["id"]
+    got = api("GET", f"/jobs/{job_id}/words")
     assert (got.status, got.headers["retry-after"], got.json()["state"]) == (202, "1", "queued")
     claimed = jobs.table().claim(job_id, "w", lease_ms=60_000, max_attempts=3)
     assert claimed is not None
     error = {"type": "http-status", "title": "No page", "detail": "The server said 404.", "status": 404}
     assert jobs.table().fail(claimed, error)
-    got = door("GET", f"/jobs/{job_id}/words")
+    got = api("GET", f"/jobs/{job_id}/words")
     assert (got.status, got.problem, got.json()["error"]) == (409, "http-status", error)
-    assert door("GET", f"/jobs/{job_id}").json()["error"] == error
+    assert api("GET", f"/jobs/{job_id}").json()["error"] == error
 
 
-def test_words_have_an_entity_tag_for_each_form(door: Door) -> None:
-    target = f"/jobs/{ended(door)}/words"
-    first = door("GET", target)
-    table = door("GET", target, {"Accept": "text/csv"})
+def test_words_have_an_entity_tag_for_each_form(api: HttpClient) -> None:
+    target = f"/jobs/{ended(api)}/words"
+    first = api("GET", target)
+    table = api("GET", target, {"Accept": "text/csv"})
     assert first.headers["etag"] != table.headers["etag"]
     assert "accept" in first.headers["vary"].lower()
     assert first.headers["cache-control"] == "private, no-cache"
-    assert door("GET", target, {"If-None-Match": f'"x", {first.headers["etag"]}'}).status == 304
-    assert door("GET", target, {"If-None-Match": table.headers["etag"]}).status == 200
+    assert api("GET", target, {"If-None-Match": f'"x", {first.headers["etag"]}'}).status == 304
+    assert api("GET", target, {"If-None-Match": table.headers["etag"]}).status == 200
 
 
-def test_a_large_answer_is_compressed_for_who_takes_it(door: Door) -> None:
+def test_a_large_answer_is_compressed_for_who_takes_it(api: HttpClient) -> None:
     text = " ".join(f"word{chr(97 + n % 26)}{chr(97 + n // 26)}" for n in range(600))
-    target = f"/jobs/{ended(door, text=text)}/words?limit=1000"
-    plain = door("GET", target)
-    packed = door("GET", target, {"Accept-Encoding": "gzip, deflate"})
+    target = f"/jobs/{ended(api, text=text)}/words?limit=1000"
+    plain = api("GET", target)
+    packed = api("GET", target, {"Accept-Encoding": "gzip, deflate"})
     assert "content-encoding" not in plain.headers
     assert packed.headers["content-encoding"] == "gzip"
     assert gzip.decompress(packed.body) == plain.body
     assert "accept-encoding" in packed.headers["vary"].lower()
-    assert "content-encoding" not in door("GET", target, {"Accept-Encoding": "gzip;q=0"}).headers
+    assert "content-encoding" not in api("GET", target, {"Accept-Encoding": "gzip;q=0"}).headers
 
 
-def test_what_may_be_kept_says_that_compression_changes_it(door: Door) -> None:
-    job_id = ended(door, url="http://127.0.0.1:1/" + "a" * 5000)
+def test_what_may_be_kept_says_that_compression_changes_it(api: HttpClient) -> None:
+    job_id = ended(api, url="http://127.0.0.1:1/" + "a" * 5000)
     for target in ("/openapi.json", f"/jobs/{job_id}"):
-        packed = door("GET", target, {"Accept-Encoding": "gzip"})
+        packed = api("GET", target, {"Accept-Encoding": "gzip"})
         assert packed.headers["content-encoding"] == "gzip"
         assert "Accept-Encoding" in packed.headers["vary"]
-        assert "Accept-Encoding" in door("GET", target).headers["vary"]
+        assert "Accept-Encoding" in api("GET", target).headers["vary"]
     etag = packed.headers["etag"]  # one for different bytes, so a weak one
     assert etag.startswith("W/")
-    assert door("GET", target, {"If-None-Match": etag}).headers["vary"] == packed.headers["vary"]
+    assert api("GET", target, {"If-None-Match": etag}).headers["vary"] == packed.headers["vary"]
 
 
-def test_a_page_of_words_stays_under_five_megabytes_and_goes_on(door: Door) -> None:
+def test_a_page_of_words_stays_under_five_megabytes_and_goes_on(api: HttpClient) -> None:
     words = [f"{n:04}" + "w" * 9_000 for n in range(600)]
-    job_id = ended(door, text="a")
+    job_id = ended(api, text="a")
     _replace_words(job_id, words)
     for accept, total in (("application/json", 600), ("text/csv", 600)):
         target: str | None = f"/jobs/{job_id}/words?limit=10000"
         seen = 0
         while target:
-            got = door("GET", target, {"Accept": accept})
+            got = api("GET", target, {"Accept": accept})
             assert got.status == 200
             assert len(got.body) < 5_000_000
             seen += got.body.count(b"w" * 9_000)
             link = got.headers.get("link")
-            target = link and link.partition(">")[0][1:].removeprefix(door.prefix)
+            target = link and link.partition(">")[0][1:].removeprefix(api.prefix)
         assert seen == total
 
 
@@ -603,51 +603,53 @@ def _replace_words(job_id: str, found: list[str]) -> None:
 # --- what every answer has ---
 
 
-def test_every_answer_has_the_security_headers_and_an_id(door: Door) -> None:
+def test_every_answer_has_the_security_headers_and_an_id(api: HttpClient) -> None:
     for method, target in (("GET", "/health"), ("GET", "/jobs"), ("GET", "/jobs?x=1"), ("PUT", "/jobs"), ("GET", "/")):
-        got = door(method, target)
+        got = api(method, target)
         assert got.headers["x-content-type-options"] == "nosniff"
         assert "default-src 'none'" in got.headers["content-security-policy"]
         assert got.headers["x-request-id"]
         assert "access-control-allow-origin" not in got.headers
 
 
-def test_a_method_that_is_not_served_is_405_with_those_that_are(door: Door) -> None:
-    got = door("PATCH", f"/jobs/{'0' * 32}")
+def test_a_method_that_is_not_served_is_405_with_those_that_are(api: HttpClient) -> None:
+    got = api("PATCH", f"/jobs/{'0' * 32}")
     assert (got.status, got.problem) == (405, "method-not-allowed")
     assert {part.strip() for part in got.headers["allow"].split(",")} == {"GET", "HEAD", "DELETE", "OPTIONS"}
-    assert door("DELETE", "/jobs").status == 405
-    assert door("POST", "/health").status == 405
+    assert api("DELETE", "/jobs").status == 405
+    assert api("POST", "/health").status == 405
 
 
-def test_options_says_what_is_served(door: Door) -> None:
-    got = door("OPTIONS", "/jobs")
+def test_options_says_what_is_served(api: HttpClient) -> None:
+    got = api("OPTIONS", "/jobs")
     assert (got.status, got.body) == (204, b"")
     assert set(got.headers["allow"].split(", ")) == {"GET", "HEAD", "POST", "OPTIONS"}
 
 
-def test_health_says_what_was_checked(door: Door) -> None:
-    got = door("GET", "/health")
+def test_health_says_what_was_checked(api: HttpClient) -> None:
+    got = api("GET", "/health")
     assert (got.status, got.json()) == (200, {"status": "ok", "checks": {"records": "ok", "queue": "ok"}})
 
 
-def test_the_document_is_valid_and_names_its_server(door: Door) -> None:
+def test_the_document_is_valid_and_names_its_server(api: HttpClient) -> None:
     from openapi_spec_validator import validate
 
-    document = door("GET", "/openapi.json").json()
+    document = api("GET", "/openapi.json").json()
     validate(document)
-    assert document["servers"] == [{"url": door.prefix or "/"}]
-    assert ("securitySchemes" in document["components"]) == (door.name == "lambda")
+    assert document["servers"] == [{"url": api.prefix or "/"}]
+    assert ("securitySchemes" in document["components"]) == (api.name == "lambda")
 
 
-def test_redis_away_means_polling_and_acceptance(door: Door, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    if door.name == "lambda":
+def test_redis_away_means_polling_and_acceptance(
+    api: HttpClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    if api.name == "lambda":
         pytest.skip("that process keeps its settings")
-    job_id = submit(door).json()["id"]
+    job_id = submit(api).json()["id"]
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
-    assert submit(door).status == 202
+    assert submit(api).status == 202
     with soon(job_id) as finished:
-        got = door("GET", f"/jobs/{job_id}", {"Prefer": "wait=10"})
+        got = api("GET", f"/jobs/{job_id}", {"Prefer": "wait=10"})
         late = time.monotonic() - finished.get("at", time.monotonic())
     assert got.json()["state"] == "succeeded"
     assert late < 2

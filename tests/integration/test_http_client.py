@@ -19,18 +19,18 @@ from chalicelib import jobs
 from scripts import client, processes
 from tests import conftest
 from tests.integration.counter import counting_at_once
-from tests.integration.http_doors import LocalDoor, local_door
+from tests.integration.http_clients import LocalClient, local_client
 
 
 @pytest.fixture
-def door(redis_url: str, dynalite_table: conftest.Table) -> Iterator[LocalDoor]:
-    with local_door() as running:
+def api(redis_url: str, dynalite_table: conftest.Table) -> Iterator[LocalClient]:
+    with local_client() as running:
         yield running
 
 
 @pytest.fixture
-def service(door: LocalDoor) -> Iterator[client.Wordcounts]:
-    made = client.Wordcounts(f"http://127.0.0.1:{door.port}/", retries=2)
+def service(api: LocalClient) -> Iterator[client.Wordcounts]:
+    made = client.Wordcounts(f"http://127.0.0.1:{api.port}/", retries=2)
     yield made
     made.session.close()
 
@@ -126,19 +126,19 @@ def test_a_service_that_is_not_there_is_said_to_be() -> None:
 # --- make count ---
 
 
-def run(door: LocalDoor, *arguments: str, typed: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def run(api: LocalClient, *arguments: str, typed: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "scripts.count", *arguments]
-    env = {**os.environ, "PORT": str(door.port)}
+    env = {**os.environ, "PORT": str(api.port)}
     return subprocess.run(command, cwd=conftest.ROOT, env=env, input=typed, capture_output=True, check=False)
 
 
-def test_a_file_becomes_a_table_a_csv_or_json(door: LocalDoor, tmp_path: Path) -> None:
+def test_a_file_becomes_a_table_a_csv_or_json(api: LocalClient, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text("<title>Cats\x1b[31m</title><p>cat Cat <b>hat</b></p><nav>menu</nav>", encoding="utf-8")
     with counting_at_once():
-        table = run(door, str(page), "--ignore", "nav")
-        rows = run(door, str(page), "--csv")
-        whole = run(door, str(page), "--json", "--keep-case")
+        table = run(api, str(page), "--ignore", "nav")
+        rows = run(api, str(page), "--csv")
+        whole = run(api, str(page), "--json", "--keep-case")
     assert table.returncode == 0
     assert b"succeeded" in table.stderr
     lines = table.stdout.decode().splitlines()
@@ -149,19 +149,19 @@ def test_a_file_becomes_a_table_a_csv_or_json(door: LocalDoor, tmp_path: Path) -
     assert {row["word"] for row in json.loads(whole.stdout)["words"]} == {"cat", "Cat", "hat", "menu"}
 
 
-def test_standard_input_is_counted_and_faults_are_said(door: LocalDoor) -> None:
+def test_standard_input_is_counted_and_faults_are_said(api: LocalClient) -> None:
     with counting_at_once():
-        typed = run(door, "-", "--csv", "--stop-words", typed="Ö und Ö".encode())
-        failed = run(door, "http://127.0.0.1/")
+        typed = run(api, "-", "--csv", "--stop-words", typed="Ö und Ö".encode())
+        failed = run(api, "http://127.0.0.1/")
     assert typed.stdout.decode().splitlines()[1] == "Ö,2,0.66666667,false"
     assert (failed.returncode, failed.stdout) == (1, b"")
     assert b"wordcounts: The address is refused" in failed.stderr
     for arguments, said in ((["ftp://x"], b"http and https"), (["-", "--encoding", "nothing"], b"encoding")):
-        got = run(door, *arguments)
+        got = run(api, *arguments)
         assert (got.returncode, got.stdout) == (1, b"")
         assert said in got.stderr
         assert b"Traceback" not in got.stderr
-    assert run(door, "").returncode == 2
+    assert run(api, "").returncode == 2
 
 
 def test_a_word_keeps_its_line_in_the_table() -> None:

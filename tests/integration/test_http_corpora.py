@@ -10,88 +10,88 @@ import pytest
 
 from tests import conftest
 from tests.integration.counter import counting_at_once
-from tests.integration.http_doors import LocalDoor, local_door
+from tests.integration.http_clients import LocalClient, local_client
 
 
 @pytest.fixture
-def door(
+def api(
     redis_url: str, dynalite_table: conftest.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[LocalDoor]:
+) -> Iterator[LocalClient]:
     monkeypatch.setenv("OBJECT_STORE", str(tmp_path))
-    with local_door() as running, counting_at_once():
+    with local_client() as running, counting_at_once():
         yield running
 
 
 JSON = {"Content-Type": "application/json"}
 
 
-def make(door: LocalDoor, **given: Any) -> str:
-    got = door("POST", "/corpora", JSON, json.dumps({"options": {"language": "en"}, **given}).encode())
+def make(api: LocalClient, **given: Any) -> str:
+    got = api("POST", "/corpora", JSON, json.dumps({"options": {"language": "en"}, **given}).encode())
     assert got.status == 201, got
     assert got.headers["location"] == f"/corpora/{got.json()['id']}"
     return str(got.json()["id"])
 
 
-def ready(door: LocalDoor, corpus: str) -> dict[str, Any]:
+def ready(api: LocalClient, corpus: str) -> dict[str, Any]:
     for _ in range(200):
-        found = door("GET", f"/corpora/{corpus}").json()
+        found = api("GET", f"/corpora/{corpus}").json()
         if found["complete"]:
             return dict(found)
         time.sleep(0.05)
     raise AssertionError(found)
 
 
-def test_a_corpus_from_its_making_to_its_erasing(door: LocalDoor) -> None:
-    corpus = make(door, name="Trees", metadata=["year"])
-    assert door("GET", f"/corpora/{corpus}").json()["state"] == "empty"
+def test_a_corpus_from_its_making_to_its_erasing(api: LocalClient) -> None:
+    corpus = make(api, name="Trees", metadata=["year"])
+    assert api("GET", f"/corpora/{corpus}").json()["state"] == "empty"
     documents = [
         {"text": "The old tree stands by the river.", "key": "one", "metadata": {"year": "1900"}},
         {"text": "The river is old. A tree is a tree.", "key": "two"},
         {"text": "A price", "key": "three", "metadata": {"month": "May"}},
         {"url": "ftp://example.com"},
     ]
-    got = door("POST", f"/corpora/{corpus}/documents", JSON, json.dumps({"documents": documents}).encode())
+    got = api("POST", f"/corpora/{corpus}/documents", JSON, json.dumps({"documents": documents}).encode())
     assert (got.status, got.json()["accepted"]) == (202, 2)
     assert [(one["index"], one["errors"][0]["pointer"]) for one in got.json()["refused"]] == [
         (2, "/metadata"),
         (3, "/url"),
     ]
     lines = b"\n".join(json.dumps(one).encode() for one in documents[:2]) + b"\nnot json\n"
-    again = door("POST", f"/corpora/{corpus}/documents", {"Content-Type": "application/x-ndjson"}, lines)
+    again = api("POST", f"/corpora/{corpus}/documents", {"Content-Type": "application/x-ndjson"}, lines)
     assert (again.json()["accepted"], [one["index"] for one in again.json()["refused"]]) == (2, [2])
-    found = ready(door, corpus)
+    found = ready(api, corpus)
     assert found["documents"] == {"total": 2, "waiting": 0, "running": 0, "succeeded": 2, "failed": 0}
     assert (found["state"], found["totals"]["words"], found["name"]) == ("ready", 16, "Trees")
 
-    words = door("GET", f"/corpora/{corpus}/words?limit=2").json()
+    words = api("GET", f"/corpora/{corpus}/words?limit=2").json()
     assert [(row["word"], row["count"], row["documents"]) for row in words["words"]] == [("tree", 3, 2), ("old", 2, 2)]
     assert (words["complete"], words["version"]) == (True, found["version"])
-    rest = door("GET", words["next"]).json()
+    rest = api("GET", words["next"]).json()
     assert words["total"] == len(words["words"]) + len(rest["words"])
-    table = door("GET", f"/corpora/{corpus}/words?sort=documents", {"Accept": "text/csv"})
+    table = api("GET", f"/corpora/{corpus}/words?sort=documents", {"Accept": "text/csv"})
     assert table.body.startswith(b"word,count,share,documents,dispersion,d_kl,tfidf,stop_word\r\n")
 
-    contexts = door("GET", f"/corpora/{corpus}/contexts?word=Tree&sort=left", {"Prefer": "wait=20"}).json()
+    contexts = api("GET", f"/corpora/{corpus}/contexts?word=Tree&sort=left", {"Prefer": "wait=20"}).json()
     assert (contexts["total"], contexts["documents"]) == (3, 2)
     assert {row["document"]["key"] for row in contexts["contexts"]} == {"one", "two"}
-    phrases = door("GET", f"/corpora/{corpus}/phrases?stop_words=include", {"Prefer": "wait=20"}).json()
+    phrases = api("GET", f"/corpora/{corpus}/phrases?stop_words=include", {"Prefer": "wait=20"}).json()
     assert ["A", "tree"] not in [row["phrase"] for row in phrases["phrases"]] or phrases["phrases"]
-    near = door("GET", f"/corpora/{corpus}/collocates?word=tree&min_count=1", {"Prefer": "wait=20"})
+    near = api("GET", f"/corpora/{corpus}/collocates?word=tree&min_count=1", {"Prefer": "wait=20"})
     assert "old" in [row["word"] for row in near.json()["collocates"]]
 
-    listed = door("GET", f"/corpora/{corpus}/documents").json()["documents"]
+    listed = api("GET", f"/corpora/{corpus}/documents").json()["documents"]
     assert [(row["key"], row["state"], row["metadata"]) for row in listed] == [
         ("one", "succeeded", {"year": "1900"}),
         ("two", "succeeded", {}),
     ]
-    assert door("GET", "/jobs").json()["jobs"] == []
-    other = make(door)
-    keywords = door("GET", f"/corpora/{corpus}/keywords?against=corpus:{other}")
+    assert api("GET", "/jobs").json()["jobs"] == []
+    other = make(api)
+    keywords = api("GET", f"/corpora/{corpus}/keywords?against=corpus:{other}")
     assert keywords.json()["sizes"] == [16, 0]
-    assert door("DELETE", f"/corpora/{corpus}/documents?key=one").status == 204
-    assert ready(door, corpus)["documents"]["total"] == 1
-    assert door("DELETE", f"/corpora/{corpus}").status == 204
-    assert [one["id"] for one in door("GET", "/corpora").json()["corpora"]][-1] in (other, corpus)
+    assert api("DELETE", f"/corpora/{corpus}/documents?key=one").status == 204
+    assert ready(api, corpus)["documents"]["total"] == 1
+    assert api("DELETE", f"/corpora/{corpus}").status == 204
+    assert [one["id"] for one in api("GET", "/corpora").json()["corpora"]][-1] in (other, corpus)
 
 
 @pytest.mark.parametrize(
@@ -108,19 +108,19 @@ def test_a_corpus_from_its_making_to_its_erasing(door: LocalDoor) -> None:
         ("/corpora/{corpus}/documents?cursor=x", "invalid-parameter"),
     ],
 )
-def test_what_cannot_be_answered_is_a_problem(door: LocalDoor, target: str, problem: str) -> None:
-    assert door("GET", target.replace("{corpus}", make(door))).problem == problem
+def test_what_cannot_be_answered_is_a_problem(api: LocalClient, target: str, problem: str) -> None:
+    assert api("GET", target.replace("{corpus}", make(api))).problem == problem
 
 
 @pytest.mark.parametrize(
     "body",
     [b"[]", b"{", b'{"documents": 1}', b'{"documents": [], "more": 1}', b'{"documents": [' + b"{}," * 1000 + b"{}]}"],
 )
-def test_documents_that_cannot_be_read_are_a_problem(door: LocalDoor, body: bytes) -> None:
-    got = door("POST", f"/corpora/{make(door)}/documents", JSON, body)
+def test_documents_that_cannot_be_read_are_a_problem(api: LocalClient, body: bytes) -> None:
+    got = api("POST", f"/corpora/{make(api)}/documents", JSON, body)
     assert got.problem in ("invalid-json", "invalid-submission")
 
 
-def test_a_corpus_with_bad_options_is_not_made(door: LocalDoor) -> None:
+def test_a_corpus_with_bad_options_is_not_made(api: LocalClient) -> None:
     for given in ({"options": {"colour": "red"}}, {"name": 1}, {"metadata": ["a b"]}, {"options": {"language": "?"}}):
-        assert door("POST", "/corpora", JSON, json.dumps(given).encode()).problem == "invalid-submission"
+        assert api("POST", "/corpora", JSON, json.dumps(given).encode()).problem == "invalid-submission"

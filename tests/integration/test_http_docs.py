@@ -12,15 +12,15 @@ import pytest
 
 from tests import conftest
 from tests.integration.counter import counting_at_once
-from tests.integration.http_doors import local_door
+from tests.integration.http_clients import local_client
 
 PAGE = conftest.ROOT / "docs" / "api.md"
 
 
 @pytest.fixture
 def url(redis_url: str, dynalite_table: conftest.Table) -> Iterator[str]:
-    with local_door() as door, counting_at_once():
-        yield f"http://127.0.0.1:{door.port}"
+    with local_client() as api, counting_at_once():
+        yield f"http://127.0.0.1:{api.port}"
 
 
 def blocks(language: str) -> list[str]:

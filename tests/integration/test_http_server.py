@@ -21,7 +21,7 @@ import pytest
 from chalicelib import jobs, pipeline, queue
 from scripts import processes, serve, servers
 from tests import conftest
-from tests.integration.http_doors import local_door
+from tests.integration.http_clients import local_client
 
 SUBMISSION = b'{"text":"to be or not to be"}'
 POST = b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
@@ -30,8 +30,8 @@ POST = b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/jso
 @pytest.fixture
 def port(redis_url: str, dynalite_table: conftest.Table) -> Iterator[int]:
     """The port of a server in this process, with an empty table and an empty Redis."""
-    with local_door() as door:
-        yield door.port
+    with local_client() as api:
+        yield api.port
 
 
 _open: list[socket.socket] = []

@@ -68,7 +68,7 @@ class Life(RuleBasedStateMachine):
         """As the sweep does: with a record read at any time before."""
         now = self.store.now()
         if job.state == "running" and job.lease_until <= now:
-            self.store.take_back(job, max_attempts=MAX, error=ERROR)
+            self.store.release_lost_job(job, max_attempts=MAX, error=ERROR)
         elif job.state == "queued" and job.due_at <= now:
             self.store.requeue(job)
 

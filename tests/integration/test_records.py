@@ -101,7 +101,7 @@ def test_an_expired_job_leaves_the_due_index_and_one_that_is_not_stays(store):
     store.clock.ms += 20_000
     unknown = records.new_id()
     for job_id in (expired.id, waits.id, unknown):
-        store.pass_over(job_id)
+        store.remove_expired_from_due_index(job_id)
     later = store.now() + records.GRACE_MS
     found = [store.due("interactive", shard, before=later, limit=5) for shard in range(records.SHARDS)]
     assert [job_id for entries in found for _, job_id in entries] == [waits.id]
@@ -254,12 +254,12 @@ def test_a_lost_workers_job_goes_back_and_then_fails(store):
     error = {"type": "worker-lost"}
     for failures in (1, 2):
         running = claim(store, job)
-        assert store.take_back(running, max_attempts=3, error=error)
+        assert store.release_lost_job(running, max_attempts=3, error=error)
         back = store.get(job.id)
         assert (back.state, back.failures, back.not_before) == ("queued", failures, 0)
     running = claim(store, job)
-    assert not store.take_back(back, max_attempts=3, error=error), "read before it changed"
-    assert store.take_back(running, max_attempts=3, error=error)
+    assert not store.release_lost_job(back, max_attempts=3, error=error), "read before it changed"
+    assert store.release_lost_job(running, max_attempts=3, error=error)
     done = store.get(job.id)
     assert (done.state, done.error, done.failures) == ("failed", error, 3)
 

@@ -1,4 +1,4 @@
-"""A list of a million lines is read in legs: from any position the rest is the rest."""
+"""A list of a million lines is read in parts: from any position, what follows is the same."""
 
 from hypothesis import given
 from hypothesis import strategies as st

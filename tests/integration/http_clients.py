@@ -1,4 +1,4 @@
-"""One call, three doors: chalice's test client, the local server over a socket, and Lambda's real runtime client."""
+"""One call, three clients: chalice's test client, the local server over a socket, and Lambda's real runtime client."""
 
 import contextlib
 import http.client
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-DOORS = ("client", "local", "lambda")
+CLIENTS = ("client", "local", "lambda")
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Got:
         return str(found["type"].removeprefix("urn:wordcounts:problem:"))
 
 
-class Door(Protocol):
+class HttpClient(Protocol):
     name: str
     prefix: str  # of links: the stage's path
 
@@ -42,7 +42,7 @@ class Door(Protocol):
     ) -> Got: ...
 
 
-class ClientDoor:
+class ChaliceClient:
     name, prefix = "client", ""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class ClientDoor:
         return Got(found.status_code, {name.lower(): value for name, value in found.headers.items()}, found.body)
 
 
-class LocalDoor:
+class LocalClient:
     name, prefix = "local", ""
 
     def __init__(self, port: int) -> None:
@@ -73,7 +73,7 @@ class LocalDoor:
             return Got(found.status, {name.lower(): value for name, value in found.getheaders()}, found.read())
 
 
-class LambdaDoor:
+class LambdaClient:
     name, prefix = "lambda", "/api"
 
     def __init__(self, gateway: Any, token: str) -> None:
@@ -88,7 +88,7 @@ class LambdaDoor:
 
 
 @contextlib.contextmanager
-def local_door() -> Iterator[LocalDoor]:
+def local_client() -> Iterator[LocalClient]:
     """The local server in this process."""
     from scripts import serve
 
@@ -96,7 +96,7 @@ def local_door() -> Iterator[LocalDoor]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        yield LocalDoor(server.effective_port)
+        yield LocalClient(server.effective_port)
     finally:
         # In the loop's own thread: it ends when nothing is open any more.
         server.trigger.pull_trigger(lambda: server.asyncore.close_all(server._map))
@@ -105,10 +105,10 @@ def local_door() -> Iterator[LocalDoor]:
 
 
 @contextlib.contextmanager
-def lambda_door(env: Mapping[str, str], token: str) -> Iterator[LambdaDoor]:
+def lambda_client(env: Mapping[str, str], token: str) -> Iterator[LambdaClient]:
     """The app as Lambda runs it, behind a gateway of the stage ``api``."""
     import app
     from tests import lambda_runtime
 
     with lambda_runtime.Function("app.app", env=env) as function:
-        yield LambdaDoor(lambda_runtime.Gateway(function, app.app), token)
+        yield LambdaClient(lambda_runtime.Gateway(function, app.app), token)
