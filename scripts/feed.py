@@ -2,8 +2,9 @@
 
     python -m scripts.feed --data .local
 
-Files dropped into ``<data>/inbox`` are processed like S3 objects. Every minute the schedule's handler runs. Each job that
-ends is appended as a CloudEvent to ``<data>/events.jsonl``. The environment is the stack's (scripts/run.py sets it).
+Files dropped into ``<data>/inbox`` are processed like S3 objects. Every minute the schedule's handler runs. Each job
+that ends is appended as a CloudEvent to ``<data>/events.jsonl``. The environment is the stack's (scripts/run.py sets
+it).
 """
 
 import argparse
