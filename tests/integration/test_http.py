@@ -1,4 +1,4 @@
-"""The HTTP contract of DESIGN's section 4, through every api."""
+"""The HTTP contract of docs/api.md, through every client: the test client, the local server, the Lambda runtime."""
 
 import contextlib
 import csv
