@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from infra import checks
-from tests.test_infra import FUNCTIONS, POLICIES, template
+from tests.infra.test_template import FUNCTIONS, POLICIES, template
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", ResourceWarning)  # its data files, which it leaves open while it is imported

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from chalicelib import errors, submissions
 from chalicelib.http import negotiation, responses
 from chalicelib.http.schemas import ListQuery, WordsQuery
-from tests.test_api import page
+from tests.http.test_responses import page
 
 
 @given(st.text())

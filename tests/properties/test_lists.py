@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from chalicelib.events import lists
 from chalicelib.events.lists import InvalidList, Position
-from tests.test_lists import said
+from tests.events.test_lists import said
 
 LINES = st.lists(
     st.one_of(

@@ -12,7 +12,7 @@ import pytest
 
 pytestmark = pytest.mark.slow  # each call of the stand-in is a process
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 AWS = f"""#!{sys.executable} -IS
 import json, os, sys
 from pathlib import Path

@@ -14,7 +14,7 @@ from infra import build, checks
 
 pytestmark = pytest.mark.slow  # the template is built again for each stage
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = ("api_handler", "sqs", "s3", "requested", "sweep", "ended")
 CONFIG = json.loads((ROOT / ".chalice" / "config.json").read_text())
 POLICIES = {name: json.loads((ROOT / ".chalice" / "policies" / f"{name}.json").read_text()) for name in FUNCTIONS}

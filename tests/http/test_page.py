@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.http import page
 
-TEMPLATES = Path(__file__).parent.parent / "web" / "templates"
+TEMPLATES = Path(__file__).parents[2] / "web" / "templates"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 HOSTILE = "\"><img src=x onerror=alert(1)>'${prefix}$$\x00\u202e"
 

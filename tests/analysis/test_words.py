@@ -135,7 +135,7 @@ def test_pages_follow_one_another_without_gap() -> None:
     assert words.page(table, 3, 100) == words.Page([], None)
 
 
-CASES = json.loads((Path(__file__).parent / "cases.json").read_text("utf-8"))
+CASES = json.loads((Path(__file__).parents[1] / "cases.json").read_text("utf-8"))
 
 
 @pytest.mark.parametrize("case", CASES["folded"], ids=lambda case: str([*case["counts"]]))
