@@ -351,7 +351,7 @@ def backlog() -> dict[str, Waiting]:
 def health() -> Mapping[str, Any]:
     """What was checked and what it said: the record store must serve, the queue may be away for a while.
 
-    ``fault`` names what no waiting will mend, for whoever runs the service.
+    ``fault`` names what will not pass by itself, for the operator.
     """
     checks, fault = {}, None
     try:

@@ -40,7 +40,7 @@ TITLE_MOST, WORD_MOST = 1000, 500  # characters shown of a title and of a top wo
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of one try: the job as claimed (None when it was not to be had), its new state, what it cost.
+    """What came of one attempt: the job as claimed (None when it could not be claimed), its new state, what it cost.
 
     ``seconds`` has ``waited`` and, as far as the job came, ``fetch``, ``extract``, ``count`` and ``store``.
     """
@@ -81,7 +81,7 @@ def preload() -> None:
 def count_page(
     job_id: str, worker: str = "alone", *, claimed: Callable[[Job], None] | None = None, gate: Gate | None = None
 ) -> Outcome:
-    """Run a job if it is to be had. Its outcome stands in the record; the answer here is for logs and metrics.
+    """Claim a job and run it. The record holds the outcome; what is returned is for logs and metrics.
 
     ``claimed`` is called with the job before it runs; ``gate`` holds as long as its page is extracted and counted.
     """
@@ -135,7 +135,7 @@ def _attempt(
 
 
 def _claimed(store: Records, job_id: str, worker: str, load: settings.Settings) -> Job | None:
-    """The job, if it is to be had; ``Unavailable`` when the store stays away for as long as a lease lasts.
+    """The job, if it can be claimed; ``Unavailable`` when the store is away for as long as a lease lasts.
 
     Until then it is asked again, under the same token: a try whose answer was lost may have been the one that did it,
     and a job that nobody knew to be his own would wait for its lease. Nor does an outage then empty the queue.

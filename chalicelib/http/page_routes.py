@@ -47,7 +47,7 @@ def health(call: Call) -> Answer:
 
 @functools.cache
 def _name_fault(fault: str | None) -> None:
-    """Log once what no waiting will mend."""
+    """Log once what will not pass by itself."""
     if fault is not None:
         logger.error(fault)
 

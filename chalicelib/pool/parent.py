@@ -125,7 +125,7 @@ class Parent:
 
     def _sleep(self, seconds: float) -> None:
         """Until ``seconds`` are over, a signal came or the next job's time has."""
-        if self.upcoming and self.stopping_since is None:  # who stops leaves them to others
+        if self.upcoming and self.stopping_since is None:  # a stopping pool leaves deferred jobs to other pools
             seconds = min(seconds, max(0.0, (self.upcoming[0][0] - jobs.table().clock.now()) / 1000))
         ready, _, _ = select.select([self._awake, self._heard], [], [], seconds)
         if self._awake in ready:
@@ -136,7 +136,7 @@ class Parent:
                 heapq.heappush(self.upcoming, (int(due_at), job_id))
 
     def _wait_for_servers(self) -> None:
-        """A worker that starts before its servers waits for them and says so; what no waiting mends it names once."""
+        """Wait for servers that are not up yet, and say so; a fault that waiting does not cure is named once."""
         pause, named = 0.2, None
         while self.stopping_since is None:
             health = jobs.health()

@@ -12,7 +12,7 @@ logger = Logger(service="wordcounts-worker")
 def report(job_id: str, outcome: pipeline.Outcome) -> None:
     """One log line and one metrics line a job, without page text and without the address's query."""
     if outcome.job is None:
-        logger.info("not to be had", job_id=job_id)
+        logger.info("not claimed", job_id=job_id)
         return
     job, took = outcome.job, {part: round(seconds, 4) for part, seconds in outcome.seconds.items()}
     said: dict[str, Any] = {"job_id": job.id, "request_id": job.request_id, "state": outcome.state, "seconds": took}

@@ -1,8 +1,8 @@
 """One worker process: RQ's SimpleWorker made lean, listening to exactly one queue.
 
 RQ's monitors (``rq info``, rq-dashboard) see what they know of any worker. What comes next is decided by the dispatch
-script, and of an entry nothing but its name is read: a job's id and its owner. No payload is, so nobody who can write
-to Redis can name a function to be run.
+script, and only an entry's name is read: a job's id and its owner. Its payload is never read, so whoever can write to
+Redis cannot name a function to run.
 """
 
 import contextlib
@@ -180,7 +180,7 @@ class LeanWorker(rq.SimpleWorker):
             pipe.ltrim(aside, 0, 999)
             pipe.expire(b"rq:job:" + entry, 86_400)
             pipe.execute()
-        logger.warning("put aside from the queue", entry=repr(entry[:100]), queue=self.queues[0].name)
+        logger.warning("quarantined a queue entry", entry=repr(entry[:100]), queue=self.queues[0].name)
 
     def execute_job(self, job: Any, queue: Any) -> None:  # noqa: ARG002 - RQ's signature
         """Run one job between two pipelines. Redis only watches: where it fails, the job runs all the same."""

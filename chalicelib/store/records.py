@@ -153,10 +153,13 @@ class Records(Pieces, AccessTokens, Corpora):
     def claim(
         self, job_id: str, worker: str, *, lease_ms: int, max_attempts: int, token: str | None = None
     ) -> Job | None:
-        """Take a job that waits, or one whose worker let its lease lapse; None when it is not to be had.
+        """Take a job that waits, or one whose lease has lapsed; None when neither is so.
 
-        The lapsed lease counts as a failure here as in the sweep, so a job that kills its workers runs out of tries.
-        Who means to ask again after ``Unavailable`` gives a ``new_token`` and asks with the same one.
+        Of two workers that have the same entry, the first one's update makes the job ``running``; the condition of the
+        second one's then fails. A worker that died holds the job until its lease is over: from then on the second
+        condition lets another worker in and counts a failure, so a job that kills its workers runs out of attempts.
+        A caller that asks again after ``Unavailable`` makes a ``new_token`` once and asks with the same one: by it the
+        claim is recognised that the first try made although its answer was lost.
         """
         now, token = self.now(), token or new_token()
         taken = {
