@@ -129,8 +129,8 @@ def _pattern(colon: bool, astral: bool) -> re.Pattern[str]:
         f"|(?<=[{_HEBREW}\u0591-\u05c7])[{_QUOTES}](?=[{_HEBREW}])"  # צה"ל, in Hebrew
     )
     by_digit = f"[{_INNER_DIGIT}][{_EXTEND}]*+(?=[{_DIGIT}])"
-    whole = (
-        rf"(?=[{_LETTER}][{_EXTEND}]*+\.[{_LETTER}])(?:[{_LETTER}][{_EXTEND}]*+\.){{2,}}+(?![{word}])"  # U.S., e.g.: letters with periods
+    whole = (  # first letters with periods between them: U.S., e.g.
+        rf"(?=[{_LETTER}][{_EXTEND}]*+\.[{_LETTER}])(?:[{_LETTER}][{_EXTEND}]*+\.){{2,}}+(?![{word}])"
         rf"|(?:(?:[{_LETTER}]++[{_EXTEND}]*+)++(?:{by_any}|{by_letter})?+"
         rf"|(?:[{_DIGIT}]++[{_EXTEND}]*+)++(?:{by_any}|{by_digit})?+)++"
         rf"(?:(?<=[{_HEBREW}])'(?![{word}]))?+"  # WB7a
