@@ -68,7 +68,7 @@ def killed_half_way(table: Table, aws: dict[str, str], count: int) -> None:
         killer.start()
         waiting.callback(killer.join)
         with pytest.raises(RuntimeError, match="the runtime ended"):
-            function.invoke(event, timeout=1800)
+            function.invoke(event, timeout=600)
     left = len(ids_in(table))
     assert count // 2 <= left < count
     with Function("app.s3", env=aws) as function:
@@ -83,8 +83,9 @@ def killed_half_way(table: Table, aws: dict[str, str], count: int) -> None:
 
 
 def kill_at(function: Function, jobs_made: int) -> None:
-    """SIGKILL the function once so many jobs are on the queue."""
-    while queue.depth("bulk") < jobs_made:
+    """SIGKILL the function once so many jobs are on the queue, or after ten minutes."""
+    until = time.monotonic() + 600
+    while queue.depth("bulk") < jobs_made and time.monotonic() < until:
         time.sleep(0.02)
     function.kill()
 

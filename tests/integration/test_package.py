@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks import coldstart
 from infra import checks
-from tests.conftest import KEYS, Table
+from tests.conftest import Table
 from tests.factories import records_by_boto3
 from tests.integration.packaging import PYTHON, ROOT, packaged
 from tests.lambda_runtime import Function, Gateway
@@ -99,7 +99,6 @@ def test_the_zip_serves_a_job_through_the_gateway(unpacked: Path, redis_url: str
         "REDIS_URL": redis_url,
         "TABLE_NAME": dynalite_table.name,
         "AWS_ENDPOINT_URL_DYNAMODB": dynalite_table.endpoint,
-        **KEYS,
     }
     headers = {"Authorization": "Bearer secret", "Content-Type": "application/json"}
     with Function("app.app", root=unpacked, env=environment, python=str(PYTHON)) as function:
