@@ -148,7 +148,10 @@ class Submission(msgspec.Struct, frozen=True):
 def decode(raw: bytes) -> object:
     """The JSON of a submission. ``Unreadable``: not UTF-8, not JSON, a name twice, too deep, too large."""
     if len(raw) > MAX_BODY_BYTES:
-        raise Unreadable("body-too-large", f"A body may have {MAX_BODY_BYTES} bytes, this one has {len(raw)}.")
+        raise Unreadable(
+            "body-too-large",
+            f"The body is too large: {MAX_BODY_BYTES // 1_048_576} MiB at most, this one has {len(raw)} bytes.",
+        )
     _check_shape(raw)
     if not raw.strip():
         detail = "The body is empty: an object with one of url, text and html is expected."
@@ -200,10 +203,10 @@ def check_sizes(fields: object) -> None:
     """
     documents = [fields.get(kind) for kind in ("text", "html")] if isinstance(fields, Mapping) else []
     if not any(isinstance(document, str) for document in documents) and _size(fields) > MAX_OPTIONS_BYTES:
-        raise Unreadable("body-too-large", f"Without text or html, a body may have {MAX_OPTIONS_BYTES} bytes.")
+        raise Unreadable("body-too-large", "The body is too large: without text or html, 16 KiB at most.")
     for document in documents:
         if isinstance(document, str) and len(document.encode(errors="replace")) > MAX_DOCUMENT_BYTES:
-            raise Unreadable("body-too-large", f"A text or document may have {MAX_DOCUMENT_BYTES} bytes as UTF-8.")
+            raise Unreadable("body-too-large", "The text or document is too long: 1 MiB at most, as UTF-8.")
 
 
 def _size(fields: object) -> int:
@@ -233,7 +236,7 @@ def _deeper(value: object, levels: int) -> bool:
 def read(fields: object) -> Submission:
     """Check decoded fields and return the submission; ``InvalidSubmission`` names each fault."""
     if not isinstance(fields, Mapping):
-        raise InvalidSubmission(Fault("", "expected an object with one of url, text and html"))
+        raise InvalidSubmission(Fault("", "must be an object with one of url, text and html"))
     if faults := [*islice(_unreadable(fields), MAX_FAULTS)]:
         raise InvalidSubmission(*faults)
     try:
@@ -245,7 +248,7 @@ def read(fields: object) -> Submission:
     given = {kind: value for kind in ("url", "text", "html") if isinstance(value := getattr(request, kind), str)}
     if len(given) != 1:
         said = "none" if not given else " and ".join(given)
-        raise InvalidSubmission(Fault("", f"expected exactly one of url, text and html, got {said}"))
+        raise InvalidSubmission(Fault("", f"must have exactly one of url, text and html; it has {said}"))
     [(kind, value)] = given.items()
     options = {name: getattr(request, name) for name in OPTIONS if getattr(request, name) is not msgspec.UNSET}
     if kind == "url":
@@ -254,7 +257,7 @@ def read(fields: object) -> Submission:
         except urls.InvalidURL as error:
             raise InvalidSubmission(Fault("/url", str(error))) from None
     if len(value) > MAX_DOCUMENT_BYTES or len(value.encode()) > MAX_DOCUMENT_BYTES:
-        raise InvalidSubmission(Fault(f"/{kind}", f"is longer than {MAX_DOCUMENT_BYTES} bytes as UTF-8"))
+        raise InvalidSubmission(Fault(f"/{kind}", "is too long: 1 MiB at most, as UTF-8"))
     if kind == "html":
         return Submission("html", document=value, options=options)
     if misplaced := [name for name in PAGE_OPTIONS if name in options]:
@@ -268,7 +271,7 @@ def _unreadable(fields: Mapping[object, object]) -> Iterator[Fault]:
         if isinstance(name, str) and not _encodes(name):
             yield Fault("", "a field's name contains an unpaired surrogate")
         elif isinstance(name, str) and len(name) > MAX_NAME:
-            yield Fault("", f"the name {name[:MAX_NAME]!r}… is not a field of a submission")
+            yield Fault("", f"{name[:MAX_NAME]!r}… is not a field of a submission")
         elif isinstance(value, str) and not _encodes(value):
             yield Fault(f"/{_escape(str(name))}", "contains an unpaired surrogate")
         elif isinstance(value, str) and "\0" in value:

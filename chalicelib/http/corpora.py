@@ -224,7 +224,7 @@ def _listed(raw: bytes) -> list[object]:
 
 def _document(row: object, corpus: Any) -> Given:
     if not isinstance(row, Mapping):
-        raise InvalidSubmission(Fault("", "expected an object with one of url, text and html"))
+        raise InvalidSubmission(Fault("", "must be an object with one of url, text and html"))
     fields = dict(row)
     key, metadata = fields.pop("key", None), fields.pop("metadata", {})
     try:

@@ -132,7 +132,7 @@ def test_a_document_in_a_line_may_be_as_long_as_by_http() -> None:
     data = b'{"text":"' + b"a " * 524_288 + b'"}\n{"text":"' + b"b" * 1_048_577 + b'"}\n'
     found = read("jsonl", data, size=100_000)
     assert found[0][1] == "a " * 524_288
-    assert "1048576 bytes" in str(found[1][1])
+    assert "1 MiB at most" in str(found[1][1])
 
 
 @pytest.mark.parametrize(
@@ -141,4 +141,4 @@ def test_a_document_in_a_line_may_be_as_long_as_by_http() -> None:
 )
 def test_what_is_too_long_by_http_is_so_in_every_list(kind: str, data: bytes) -> None:
     [(_, detail)] = read(kind, data % (b"a" * 17_000))
-    assert detail == "Without text or html, a body may have 16384 bytes."
+    assert detail == "The body is too large: without text or html, 16 KiB at most."

@@ -171,7 +171,7 @@ def test_a_refused_form_keeps_what_was_typed_and_says_why_beside_it():
 
 @pytest.mark.parametrize(("form", "said"), [({}, "Type an address"), ({"url": "a", "text": "b"}, "not both")])
 def test_none_and_both_are_refused_in_the_forms_own_words(form, said):
-    problem = {"errors": [{"pointer": "", "detail": "expected exactly one of url, text and html"}]}
+    problem = {"errors": [{"pointer": "", "detail": "must have exactly one of url, text and html; it has none"}]}
     elements = Elements(page.render(problem=problem, form=form))
     assert said in elements.text
     assert elements.all("body")[0]["data-view"] == "home"

@@ -66,7 +66,7 @@ def test_a_request_comes_in_from_the_bus_and_belongs_to_the_owner_of_events(aws:
     with Function("app.requested", env={**aws, "EVENT_OWNER": "the-shop"}) as function:
         made = function.invoke(event)
         assert function.invoke(event) == made
-        with pytest.raises(FunctionError, match="expected exactly one of url"):
+        with pytest.raises(FunctionError, match="must have exactly one of url"):
             function.invoke({**event, "id": "e2", "detail": {}})
     job = jobs.table().get(made["job_id"])
     assert job is not None
