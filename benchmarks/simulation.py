@@ -29,14 +29,14 @@ class World:
     bursts_a_day: int = 12
     fetch_seconds: float = 0.6  # of a page on the open web, waiting, median with the long tail in it
     cpu_seconds: float = 0.020  # a page on a Graviton core: 9 to 13 ms measured here, rounded up
-    processes_a_task: int = 28
+    processes_a_task: int = 20  # TaskProcesses
     cores_a_task: float = 1.0
     target_backlog_seconds: float = 20.0  # waiting work per worker that the scaling aims at
     metric_delay: int = 60  # the backlog is published once a minute
     start_delay: int = 60  # from the decision to a task that works: image pull and preload
     cooldown: int = 120  # before tasks are taken away
     most_tasks: int = 4000
-    commands_a_job: float = 27.0  # measured, with enqueueing and heartbeats
+    commands_a_job: float = 23.0  # measured for pages of one owner, with enqueueing, host slots and heartbeats
     commands_a_second: float = 90_000.0  # of one Redis node, a core, pipelined as measured by others: stay below half
     dynamodb_writes_a_job: float = 5.0  # put, claim, words, finish, and the indexes' share
 

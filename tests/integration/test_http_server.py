@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import jobs, pipeline, queue
+from chalicelib import jobs, metering, pipeline, queue
 from scripts import processes, serve, servers
 from tests import conftest
 from tests.integration.http_clients import local_client
@@ -411,11 +411,14 @@ def test_the_pages_files_may_be_kept_and_no_others_are_served(port: int) -> None
 
 
 @pytest.fixture
-def process(redis_url: str, dynalite_table: conftest.Table, tmp_path: Any) -> Iterator[tuple[processes.Child, int]]:
-    """The server as the launcher starts it."""
+def process(
+    request: pytest.FixtureRequest, redis_url: str, dynalite_table: conftest.Table, tmp_path: Any
+) -> Iterator[tuple[processes.Child, int]]:
+    """The server as the launcher starts it, with the settings of a test that has some."""
     number = servers.free_port()
+    environment = os.environ | getattr(request, "param", {})
     command = [sys.executable, "-m", "scripts.serve", "--port", str(number)]
-    child = processes.start("gateway", command, environment=os.environ, log=tmp_path / "log")
+    child = processes.start("gateway", command, environment=environment, log=tmp_path / "log")
     assert processes.wait_for(lambda: processes.answers(number), child, seconds=30), processes.last_lines(child.log)
     yield child, number
     child.stop(5)
@@ -446,6 +449,41 @@ def test_200_that_wait_do_not_keep_others_from_submitting(process: tuple[process
     assert time.monotonic() - began < 0.3 * max(1.0, os.getloadavg()[0])
     assert {content(one.read())["state"] for one in waiting} == {"canceled"}
     print(f"all 200 answered within {time.monotonic() - began:.3f} s")
+
+
+@pytest.mark.parametrize("process", [{"AUTH": "token", "RATE_PER_MINUTE": "1000"}], indirect=True)
+def test_300_of_one_token_that_wait_leave_room_for_another_token(process: tuple[processes.Child, int]) -> None:
+    _, number = process
+    tokens = {owner: f"wc_{owner}" for owner in ("flooder", "person")}
+    for owner, token in tokens.items():
+        jobs.table().put_token(jobs.token_digest(token), owner=owner, name=owner)
+
+    def head(start: str, owner: str, wait: int) -> bytes:
+        return (
+            f"{start} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {tokens[owner]}\r\n"
+            f"Content-Type: application/json\r\nPrefer: wait={wait}\r\n"
+        ).encode()
+
+    def submission(owner: str, wait: int) -> bytes:
+        return head("POST /jobs", owner, wait) + b"Content-Length: %d\r\n\r\n%s" % (len(SUBMISSION), SUBMISSION)
+
+    job_id = content(Connection(number)(submission("flooder", 0)))["id"]
+    flood = [Connection(number) for _ in range(300)]
+    for one in flood:
+        one.socket.sendall(head(f"GET /jobs/{job_id}", "flooder", 20) + b"\r\n")
+    told = [one.socket for one in flood]
+    ends = time.monotonic() + 10
+    while len(told) > metering.MAX_LONG_POLLS_OWNER and time.monotonic() < ends:
+        time.sleep(0.2)
+        told = [one.socket for one in flood if not select.select([one.socket], [], [], 0)[0]]
+    assert len(told) == metering.MAX_LONG_POLLS_OWNER, "the others were to be answered at once"
+    answered = [one.read() for one in flood if one.socket not in told]
+    assert {(one.status, one.getheader("Preference-Applied")) for one in answered} == {(200, None)}
+    began = time.monotonic()
+    own = Connection(number)(submission("person", 2))
+    assert (own.status, own.getheader("Preference-Applied")) == (202, "wait=2")
+    assert 2 <= time.monotonic() - began < 4
+    assert not select.select(told, [], [], 0)[0], "somebody did not wait"
 
 
 def test_threads_that_are_the_first_to_need_redis_share_one_client(monkeypatch: pytest.MonkeyPatch) -> None:
