@@ -312,11 +312,11 @@ def erase(job_id: str, owner: str) -> None:
 
 
 def tell_ended(job_id: str) -> None:
-    """Wake whoever waits for the job, where Redis is there."""
+    """Wake the requests that wait for the job, where Redis is there."""
     try:
         queue.tell_ended(job_id)
     except queue.QueueError:
-        return  # who waits reads the record again by itself
+        return  # a waiting request reads the record again every few seconds
 
 
 # --- what entry points need besides ---

@@ -137,8 +137,8 @@ def _attempt(
 def _claimed(store: Records, job_id: str, worker: str, load: settings.Settings) -> Job | None:
     """The job, if it can be claimed; ``Unavailable`` when the store is away for as long as a lease lasts.
 
-    Until then it is asked again, under the same token: a try whose answer was lost may have been the one that did it,
-    and a job that nobody knew to be his own would wait for its lease. Nor does an outage then empty the queue.
+    Until then it is asked again, with the same token: a try whose answer was lost may have made the claim,
+    and that claimed job would otherwise wait for its lease to end. So an outage does not empty the queue either.
     """
     token, lease_ms = records.new_token(), load.lease_seconds * 1000
     until = time.monotonic() + load.lease_seconds

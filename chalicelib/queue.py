@@ -273,7 +273,7 @@ def host_slot(host: str, address: str, owner: str, *, bulk: bool) -> tuple[bool,
     """Take a slot at a host if one is near: whether it was taken, and the seconds until it, or until one may ask again.
 
     A host is counted by its name and, ten times as fast, by its address. An owner that has a slot to come there gets
-    another only if that is nearer, and a bulk job only if it is nearer still: who comes new finds room.
+    another only if that is nearer, and a bulk job only if it is nearer still, so that new interactive jobs find room.
     """
     rate = settings.load().fetch_host_rate
     pending = meters.SLOT_SECONDS_PENDING_BULK if bulk else meters.SLOT_SECONDS_PENDING

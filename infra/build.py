@@ -1,6 +1,6 @@
 """Joins the YAML files of this folder into the template that Chalice merges into its own.
 
-Pure: what depends on app.py (its functions), on records.py (the table) and on the stage is passed in. YAML's short
+Pure: what depends on app.py (its functions), on chalicelib/store/table.py (the table) and on the stage is passed in. YAML's short
 forms (``!Ref``, ``!Sub``, ``!GetAtt``) are read by SAM's own parser.
 """
 

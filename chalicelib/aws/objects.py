@@ -224,7 +224,7 @@ def _stored(store: str, name: str) -> dict[str, str]:
 
 def _put_file(path: Path, body: IO[bytes]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{os.getpid()}")  # whole or not there, as in S3, for who waits for it
+    unfinished = path.with_name(f".{os.getpid()}")  # a reader finds the whole file or none, as in S3
     with unfinished.open("wb") as file:
         while part := body.read(CHUNK_BYTES):
             file.write(part)

@@ -60,7 +60,7 @@ class Link:
 
     parent: int  # its process id
     slot: Slot
-    news: int  # a pipe to the parent: when a job that was given back is due
+    retry_pipe: int  # to the parent: when a job that was given back is due
     stop: bool = False
 
 
@@ -207,7 +207,7 @@ class LeanWorker(rq.SimpleWorker):
         self.link.slot.set("")
         if outcome.due_at is not None:
             with contextlib.suppress(BlockingIOError):  # full: the sweep finds it too, a little later
-                os.write(self.link.news, f"{outcome.due_at:014} {job_id}\n".encode())
+                os.write(self.link.retry_pipe, f"{outcome.due_at:014} {job_id}\n".encode())
         report(job_id, outcome)
         if self._has_grown(outcome.bytes):
             self.link.stop = True  # what a large page leaves behind is given back by a new process alone

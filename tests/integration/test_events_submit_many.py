@@ -111,7 +111,7 @@ def test_a_document_whose_job_was_put_twice_still_reaches_the_queue(
     assert queue.depth("bulk") == 1
 
 
-def test_with_the_quick_road_closed_the_ordinary_one_serves(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pipelined_puts_each_job_is_put_by_itself(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dynamodb.Client, "put_many", lambda _, puts: [None for _ in puts])
     forks.clear()
     made = jobs.submit_many([ask(f"k{n}", url="a.de") for n in range(20)])
