@@ -1,7 +1,7 @@
 """Joins the YAML files of this folder into the template that Chalice merges into its own.
 
-Pure: what depends on app.py (its functions), on chalicelib/store/table.py (the table) and on the stage is passed in. YAML's short
-forms (``!Ref``, ``!Sub``, ``!GetAtt``) are read by SAM's own parser.
+Pure: what depends on app.py (its functions), on chalicelib/store/table.py (the table) and on the stage is passed in.
+YAML's short forms (``!Ref``, ``!Sub``, ``!GetAtt``) are read by SAM's own parser.
 """
 
 import json
