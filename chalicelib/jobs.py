@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from chalicelib import metering, queue, settings
+from chalicelib import queue, settings
 from chalicelib.analysis import evidence, words
 from chalicelib.analysis.cache import Cache
 from chalicelib.analysis.evidence import Evidence
 from chalicelib.analysis.words import Table
+from chalicelib.dispatch import metering
 from chalicelib.errors import Gone, HasEnded, KeyReused, NotFound, NotKept, RulesDiffer, StillRuns, Unavailable
 from chalicelib.store import records
 from chalicelib.store.records import Job, Records

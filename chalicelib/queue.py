@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from chalicelib import settings
 from chalicelib.aws import credentials, dynamodb
 from chalicelib.dispatch import fair, meters
-from chalicelib.forks import cached_in_process, clear_in_child
+from chalicelib.net.forks import cached_in_process, clear_in_child
 
 INTERACTIVE, BULK = "interactive", "bulk"
 QUEUES = (INTERACTIVE, BULK)

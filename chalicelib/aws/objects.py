@@ -15,7 +15,7 @@ import msgspec
 
 from chalicelib import settings
 from chalicelib.errors import AttemptFailed
-from chalicelib.forks import cached_in_process
+from chalicelib.net.forks import cached_in_process
 
 INBOX = "inbox"  # the bucket's name that the folder INBOX_DIR goes by
 CHUNK_BYTES = 1_048_576  # of a list, in one request: a slow reader holds no connection open

@@ -10,8 +10,8 @@ import msgspec
 from aws_lambda_powertools import Logger
 
 from chalicelib import settings
-from chalicelib.forks import cached_in_process
 from chalicelib.http import responses
+from chalicelib.net.forks import cached_in_process
 from chalicelib.store import records
 from chalicelib.store.records import Job
 

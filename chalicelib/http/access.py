@@ -5,8 +5,8 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from chalicelib.dispatch.metering import Meter
 from chalicelib.errors import Refused
-from chalicelib.metering import Meter
 
 Headers = Mapping[str, str]
 

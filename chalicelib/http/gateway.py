@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 import msgspec
 from aws_lambda_powertools import Logger
 
-from chalicelib import errors, jobs, metering
+from chalicelib import errors, jobs
+from chalicelib.dispatch import metering
 from chalicelib.errors import Refused
 from chalicelib.http import access, negotiation, responses
 from chalicelib.http.responses import Answer

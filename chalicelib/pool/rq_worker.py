@@ -25,7 +25,8 @@ from rq.utils import now as rq_now
 from rq.utils import utcformat
 from rq.worker import WorkerStatus
 
-from chalicelib import jobs, metering, pipeline, queue
+from chalicelib import jobs, pipeline, queue
+from chalicelib.dispatch import metering
 from chalicelib.pool import limits
 from chalicelib.pool.reporting import logger, report
 from chalicelib.store import records

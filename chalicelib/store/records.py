@@ -13,7 +13,7 @@ from typing import Any
 
 from chalicelib.aws import credentials, dynamodb
 from chalicelib.errors import Gone, KeyReused, NoTable, NotKept, RecordError, Unavailable
-from chalicelib.forks import cached_in_process
+from chalicelib.net.forks import cached_in_process
 from chalicelib.store.access_tokens import AccessTokens
 from chalicelib.store.artifacts import Packed, Pieces, packed
 from chalicelib.store.clock import Clock

@@ -22,8 +22,9 @@ from pathlib import Path
 
 import redis
 
-from chalicelib import forks, jobs, queue, submissions
+from chalicelib import jobs, queue, submissions
 from chalicelib.analysis import words
+from chalicelib.net import forks
 from chalicelib.store import records
 from scripts import node, servers
 from tests.conftest import dynamodb

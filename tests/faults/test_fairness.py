@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib import jobs, metering, queue, submissions
+from chalicelib import jobs, queue, submissions
+from chalicelib.dispatch import metering
 
 from .harness import Stack, note, stack
 

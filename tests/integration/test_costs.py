@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib import forks, jobs, pipeline, submissions
+from chalicelib import jobs, pipeline, submissions
+from chalicelib.net import forks
 from chalicelib.store import records
 from tests.integration.http_clients import local_client
 

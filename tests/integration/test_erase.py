@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib import forks, jobs, pipeline, queue, submissions, sweeping
+from chalicelib import jobs, pipeline, queue, submissions, sweeping
+from chalicelib.net import forks
 from chalicelib.store import records
 from tests.conftest import Table
 

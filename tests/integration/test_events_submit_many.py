@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib import forks, jobs, queue, submissions
+from chalicelib import jobs, queue, submissions
 from chalicelib.aws import dynamodb
+from chalicelib.net import forks
 from chalicelib.store import records
 from chalicelib.store.records import Gone, KeyReused
 from tests.conftest import Table

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib import forks, jobs, pipeline, queue
+from chalicelib import jobs, pipeline, queue
+from chalicelib.net import forks
 from chalicelib.store import records
 from tests import conftest
 from tests.factories import a_job

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib import jobs, metering
+from chalicelib import jobs
+from chalicelib.dispatch import metering
 from tests import conftest, lambda_runtime
 from tests.integration.http_clients import ChaliceClient, LambdaClient, lambda_client
 

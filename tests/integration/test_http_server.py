@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib import jobs, metering, pipeline, queue
+from chalicelib import jobs, pipeline, queue
+from chalicelib.dispatch import metering
 from scripts import processes, serve, servers
 from tests import conftest
 from tests.integration.http_clients import local_client
