@@ -1,51 +1,58 @@
 // Builds the page: node web/build.mjs [folder]. Scripts and styles get names with a hash of their content, and the
 // shell is written with those names; the other templates are copied as they are.
-import { createHash } from 'node:crypto'
 import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import * as esbuild from 'esbuild'
 
 const source = fileURLToPath(new URL('.', import.meta.url))
 const target = process.argv[2] ?? join(source, '..', 'chalicelib', 'web')
-const LIMIT = { bytes: 60_000, gzip: 20_000 } // of the script; the style sheet is a quarter of it
-const numbers = join(source, 'src', 'd3-numbers.js')
+const FIRST = 26_000 // bytes compressed of script and style with which the page begins; the rest comes with the first result
+const LATER = 16_000 // of D3
 
-const { outputFiles } = await esbuild.build({
-  entryPoints: [join(source, 'src', 'main.js'), join(source, 'style.css')],
+const { outputFiles, metafile } = await esbuild.build({
+  entryPoints: ['src/main.js', 'style.css', 'docs.js', 'docs.css', 'icon.svg'].map((name) => join(source, name)),
   bundle: true,
   minify: true,
+  splitting: true,
   write: false,
+  metafile: true,
   format: 'esm',
   target: ['es2022', 'chrome112', 'firefox115', 'safari16.4'],
   charset: 'utf8',
   legalComments: 'none',
+  loader: { '.svg': 'copy' },
   outdir: target,
-  alias: { 'd3-interpolate': numbers, 'd3-format': numbers },
+  entryNames: '[name]-[hash]',
+  chunkNames: '[name]-[hash]',
+  absWorkingDir: source,
 })
-const files = outputFiles.map((file) => [basename(file.path), Buffer.from(file.contents)])
-files.push(['icon.svg', await readFile(join(source, 'icon.svg'))])
 
-let shell = await readFile(join(source, 'templates', 'index.html'), 'utf8')
-const assets = files.map(([name, content]) => {
-  const hash = createHash('sha256').update(content).digest('hex').slice(0, 10)
-  const named = name.replace(/(\.\w+)$/, `-${hash}$1`)
-  const compressed = gzipSync(content, { level: 9 }).length
-  console.log(`${named}: ${content.length} bytes, ${compressed} compressed`)
-  if (name.endsWith('.js') && (content.length > LIMIT.bytes || compressed > LIMIT.gzip)) {
-    console.error(`The script is larger than ${LIMIT.bytes} bytes, or ${LIMIT.gzip} compressed.`)
-    process.exit(1)
-  }
-  shell = shell.replaceAll(`{{${name}}}`, named)
-  return [named, content]
-})
+const names = new Map() // from a source's name to the built one's
+for (const [path, { entryPoint }] of Object.entries(metafile.outputs)) if (entryPoint) names.set(basename(entryPoint), basename(path))
+for (const { path } of outputFiles) if (basename(path).startsWith('icon-')) names.set('icon.svg', basename(path))
+const output = (name) => Object.entries(metafile.outputs).find(([path]) => basename(path) === names.get(name))[1]
+const shared = output('main.js').imports.filter(({ kind }) => kind === 'import-statement').map(({ path }) => basename(path))
+if (shared.length !== 1) throw new Error(`The first view has one shared script, not ${shared.length}.`)
+names.set('shared.js', shared[0])
+const size = ({ contents }) => gzipSync(contents, { level: 9 }).length
+const sizes = new Map(outputFiles.map((file) => [basename(file.path), size(file)]))
+for (const [name, bytes] of sizes) console.log(`${name}: ${bytes} bytes compressed`)
+const first = ['main.js', 'shared.js', 'style.css'].reduce((sum, name) => sum + sizes.get(names.get(name)), 0)
+const later = sizes.get(names.get('d3.js'))
+console.log(`script and style: ${first} bytes compressed of ${FIRST}; D3: ${later} of ${LATER}`)
+if (first > FIRST || later > LATER) process.exit(1)
 
 // Made beside the old one and moved in its place, so that a server that starts meanwhile finds one or the other.
 const making = `${target}.${process.pid}`
 await cp(join(source, 'templates'), making, { recursive: true })
-await writeFile(join(making, 'index.html'), shell)
+for (const shell of ['index.html', 'docs.html']) {
+  let text = await readFile(join(source, 'templates', shell), 'utf8')
+  for (const [name, built] of names) text = text.replaceAll(`{{${name}}}`, built)
+  await writeFile(join(making, shell), text)
+}
 await mkdir(join(making, 'assets'))
-for (const [name, content] of assets) await writeFile(join(making, 'assets', name), content)
+for (const { path, contents } of outputFiles) if (extname(path)) await writeFile(join(making, 'assets', basename(path)), contents)
 await rm(target, { recursive: true, force: true })
 await rename(making, target)

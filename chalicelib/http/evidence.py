@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from chalicelib.analysis import contexts, keywords, phrases, words
+from chalicelib.analysis import contexts, keywords, phrases, places, words
 from chalicelib.analysis.evidence import Evidence
 from chalicelib.analysis.words import Table
-from chalicelib.http.responses import CSV, JSON, MAX_ANSWER_BYTES, Answer, Place, link
+from chalicelib.http.responses import CSV, JSON, MAX_ANSWER_BYTES, Answer, Place, link, listed_words
 from chalicelib.http.schemas import Id
 
 TEXT = "text/plain"
@@ -55,6 +55,14 @@ class ContextsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
     def __post_init__(self) -> None:
         if isinstance(self.word, str) == isinstance(self.phrase, str):
             raise ValueError("word: give either a word or a phrase")
+
+
+class PlacesQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+    """Which words, and into how many equal parts the text is divided."""
+
+    words: Annotated[str, Meta(min_length=1, max_length=10_000, description="Words, separated by commas: at most 500.")]
+    parts: Annotated[int, Meta(ge=1, le=200, description="Equal parts of the text.")] = 40
+    case: Annotated[Literal["fold", "keep"], Meta(description="`fold` counts `The` and `the` together.")] = "fold"
 
 
 class PhrasesQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -109,6 +117,29 @@ class Contexts(Struct, kw_only=True):
     offset: _Count
     contexts: list[Context]
     next: str | None
+
+
+class WordForm(Struct, kw_only=True):
+    """A spelling of a word and how often it occurs."""
+
+    word: str
+    count: Annotated[int, Meta(ge=1)]
+
+
+class WordPlaces(Struct, kw_only=True):
+    """A word as it was asked for: `parts` counts it in equal parts of the text, `forms` by spelling."""
+
+    word: str
+    total: _Count
+    parts: list[_Count]
+    forms: list[WordForm]
+
+
+class Places(Struct, kw_only=True):
+    """The places of those words that the text has, in the order asked for."""
+
+    id: Id
+    places: list[WordPlaces]
 
 
 class Phrase(Struct, kw_only=True):
@@ -202,6 +233,13 @@ def contexts_answer(kept: Evidence, asked: ContextsQuery, place: Place) -> Answe
 
     listed = _Listed({"id": place.job_id}, "contexts", len(found), show, Context.__struct_fields__)
     return _answer(listed, asked, place)
+
+
+def places_answer(kept: Evidence, asked: PlacesQuery, place: Place) -> Answer:
+    """In which parts of the text some words are."""
+    wanted = listed_words("words", asked.words)
+    found = places.places(kept, wanted, parts=asked.parts, fold_case=asked.case == "fold")
+    return Answer(200, _encode({"id": place.job_id, "places": found}), {"Content-Type": JSON})
 
 
 def phrases_answer(kept: Evidence, asked: PhrasesQuery, place: Place) -> Answer:

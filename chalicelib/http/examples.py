@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from chalicelib.http.evidence import Contexts, Keywords, Phrases
+from chalicelib.http.evidence import Contexts, Keywords, Phrases, Places
 from chalicelib.http.schemas import Health, Job, Jobs, Words
 
 _ID = "1f0e7c2a9b3d4e5f8a6b7c8d9e0f1a2b"
@@ -56,6 +56,10 @@ CONTEXTS: dict[str, Any] = {
     ],
     "next": f"/jobs/{_ID}/contexts?word=domain&window=8&unit=words&sort=place&case=fold&limit=1&offset=1",
 }
+PLACES: dict[str, Any] = {
+    "id": _ID,
+    "places": [{"word": "domain", "total": 2, "parts": [1, 0, 1, 0], "forms": [{"word": "domain", "count": 2}]}],
+}
 PHRASES: dict[str, Any] = {
     "id": _ID,
     "windows": 15,
@@ -97,6 +101,7 @@ KEYWORDS_CSV = (
 )
 OF: dict[type, Any] = {
     Contexts: CONTEXTS,
+    Places: PLACES,
     Phrases: PHRASES,
     Keywords: KEYWORDS,
     Job: JOB,

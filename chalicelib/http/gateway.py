@@ -19,7 +19,7 @@ from chalicelib.http.responses import Answer
 from chalicelib.http.schemas import NoQuery
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-PUBLIC = frozenset({"/", "/assets/{name}", "/openapi.json", "/health"})
+PUBLIC = frozenset({"/", "/assets/{name}", "/docs", "/openapi.json", "/health"})
 
 logger = Logger(service="wordcounts", child=True)
 Query = TypeVar("Query", bound=msgspec.Struct)

@@ -91,6 +91,12 @@ def read_contexts(call: Call, job_id: str) -> Answer:
     return _result(call, job_id, evidence.ContextsQuery, jobs.evidence_of, evidence.contexts_answer)
 
 
+def read_places(call: Call, job_id: str) -> Answer:
+    """In which parts of a job's text some words are."""
+    read = jobs.evidence_of
+    return _result(call, job_id, evidence.PlacesQuery, read, evidence.places_answer, offered=(responses.JSON,))
+
+
 def read_phrases(call: Call, job_id: str) -> Answer:
     """Words of a job that follow each other again and again."""
     return _result(call, job_id, evidence.PhrasesQuery, jobs.evidence_of, evidence.phrases_answer)

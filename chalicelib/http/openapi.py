@@ -14,6 +14,8 @@ from chalicelib.http.evidence import (
     KeywordsQuery,
     Phrases,
     PhrasesQuery,
+    Places,
+    PlacesQuery,
     TextQuery,
 )
 from chalicelib.http.openapi_parts import ALWAYS, REFERENCE, answer, operation, parameters, problems
@@ -79,7 +81,7 @@ _LICENSE = {"name": "MIT", "identifier": "MIT"}
 
 def _schemas() -> dict[str, Any]:
     """Every struct's schema; the submission as one of three, since that says more than its fields do."""
-    kinds = [Request, Job, Jobs, Words, Contexts, Phrases, Keywords, Health, Problem, *openapi_corpora.STRUCTS]
+    kinds = [Request, Job, Jobs, Words, Contexts, Places, Phrases, Keywords, Health, Problem, *openapi_corpora.STRUCTS]
     _, found = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
     request = found.pop("Request")
     fields = request["properties"]
@@ -164,12 +166,14 @@ def _results(known: tuple[int, ...]) -> dict[str, Any]:
 
     words = "The words of a job, most frequent first"
     contexts = "Where a word or a phrase of a job occurs, with what stands before and after it"
+    places = "In which parts of a job's text some words are, and in which spellings"
     phrases = "Words of a job that follow each other again and again"
     keywords = "Words that a job has relatively more or less often than another"
     return {
         "words": result("readWords", words, Words, WordsQuery, also={CSV: examples.CSV}),
         "text": result("readText", "The text of a job, as it was counted", None, TextQuery, also={TEXT: examples.TEXT}),
         "contexts": result("readContexts", contexts, Contexts, ContextsQuery, also={CSV: examples.CONTEXTS_CSV}),
+        "places": result("readPlaces", places, Places, PlacesQuery, also={}),
         "phrases": result("readPhrases", phrases, Phrases, PhrasesQuery, also={CSV: examples.PHRASES_CSV}),
         "keywords": result("readKeywords", keywords, Keywords, KeywordsQuery, also={CSV: examples.KEYWORDS_CSV}),
     }

@@ -18,6 +18,8 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from chalicelib.http import reference
+
 WEB = Path(__file__).parent.parent / "web"
 
 # 'data:' is not needed and not allowed; the script sets styles through the CSSOM, which a policy does not forbid.
@@ -34,15 +36,17 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
-FIELDS = ("url", "text", "select", "ignore", "language")
+OPTIONS = ("select", "ignore", "language")
+FIELDS = ("input", *OPTIONS)  # of the form
+SUBMITTED = ("url", "text", *OPTIONS)  # fields of the API that a form may name itself, as the examples do
 CONTENT_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
 STATES = {
-    "queued": "Waiting in the queue",
-    "running": "Fetching the page and counting its words",
+    "queued": "Waiting",
+    "running": "Counting",
     "succeeded": "Done",
     "failed": "This page could not be counted",
     "canceled": "This job was canceled",
@@ -85,12 +89,14 @@ def render(
     form = form or {}
     if not form and job and job.get("kind") == "url":
         form = {"url": str(job.get("url") or "")}
-    errors = _field_errors(problem, form)
+    form = {"input": form.get("url") or form.get("text") or "", **form}
+    errors = _field_errors(problem)
     fields: dict[str, str] = {}
     for name in FIELDS:
         fields[name] = _escape(form.get(name, ""))
         fields[f"{name}_error"] = _escape(errors.get(name, ""))
         fields[f"{name}_invalid"] = "true" if name in errors else "false"
+    fields["main_checked"] = " checked" if form.get("content") == "main" else ""
     return _template("index.html").substitute(
         fields,
         prefix=_escape(prefix),
@@ -102,19 +108,43 @@ def render(
     )
 
 
+def docs(document: Mapping[str, Any], *, prefix: str = "./") -> str:
+    """The API's reference as an HTML document. FileNotFoundError where the page was not built."""
+    return _template("docs.html").substitute(reference.contents(document), prefix=_escape(prefix))
+
+
 def read_form(body: bytes | str) -> tuple[dict[str, str], str | None]:
     """A posted form as a submission of the API (empty fields left out), and its idempotency key.
+
+    The one field is an address where it can only be meant as one, else a text.
 
     The key stands for this content on that copy of the page: sent twice it is one job, changed and sent again it is
     another. ValueError for a body that is not UTF-8 or has more fields than the form.
     """
     text = body.decode("utf-8") if isinstance(body, bytes) else body
     pairs = dict(parse_qsl(text, errors="strict", max_num_fields=20))
-    submission = {name: pairs[name].strip() for name in FIELDS if pairs.get(name, "").strip()}
+    submission = {name: pairs[name].strip() for name in SUBMITTED if pairs.get(name, "").strip()}
+    if typed := pairs.get("input", "").strip():
+        submission = {"url" if is_address(typed) else "text": typed, **submission}
+    if pairs.get("main"):
+        submission["content"] = "main"
     if not pairs.get("key"):
         return submission, None
     content = "\0".join((pairs["key"], *(f"{name}={value}" for name, value in submission.items())))
     return submission, hashlib.sha256(content.encode()).hexdigest()
+
+
+# What can only be meant as an address; web/src/input.js has the same rule, and tests/cases.json holds both.
+_ADDRESS = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]*://\S+"
+    r"|(?:(?:[^\W_]|[_-])+\.)+(?:[^\W\d_](?:[^\W_]|-)+|\d{1,3})(?::\d{1,5})?(?:[/?#]\S*)?"
+    r"|(?i:localhost|\[[0-9a-f:.]+\])(?::\d{1,5})?(?:[/?#]\S*)?"
+)
+
+
+def is_address(typed: str) -> bool:
+    """Whether a word that was typed can only be meant as an address."""
+    return len(typed) < 10_000 and _ADDRESS.fullmatch(typed) is not None
 
 
 def asset(name: str) -> Asset | None:
@@ -180,7 +210,7 @@ def _plain(
     if problem and problem.get("errors"):
         return ""  # said beside the fields
     if problem:
-        return _message(problem.get("title", "That did not work"), problem.get("detail", ""))
+        return _message(problem.get("title", "Something went wrong"), problem.get("detail", ""))
     if not job:
         return _template("welcome.html").substitute()
     state = job["state"]
@@ -223,10 +253,11 @@ def _words(job: Mapping[str, Any], words: Sequence[Mapping[str, Any]]) -> str:
         title=_escape(page.get("title") or _what(job)),
         what=_escape(page.get("url") or _what(job)),
         language=_escape(language),
+        language_name=_escape(page.get("language") or "language unknown"),
         total=f"{int(totals.get('words') or 0):,}",
         distinct=f"{int(totals.get('distinct') or 0):,}",
         caption=_escape(_caption(len(words), stop_list=totals.get("stop_list") is not False)),
-        rows=rows or '<tr><td colspan="5">There are no words on this page.</td></tr>',
+        rows=rows or '<tr><td colspan="5">No words found. This page may need JavaScript, which we don’t run.</td></tr>',
     )
 
 
@@ -237,18 +268,17 @@ def _percent(share: float) -> str:
 def _caption(shown: int, *, stop_list: bool) -> str:
     if not shown:
         return "No words"
-    kind = "without stop words" if stop_list else "all kinds: there is no list of stop words for this language"
+    kind = "without common words" if stop_list else "all kinds: we have no list of common words for this language"
     return f"The {shown:,} most frequent words, {kind}"
 
 
-def _field_errors(problem: Mapping[str, Any] | None, form: Mapping[str, str]) -> dict[str, str]:
-    """Detail by field, from the problem's JSON pointers; what points nowhere we know belongs to the address."""
+def _field_errors(problem: Mapping[str, Any] | None) -> dict[str, str]:
+    """Detail by field, from the problem's JSON pointers; what points at no option belongs to the one field."""
     found: dict[str, str] = {}
     for error in (problem or {}).get("errors") or ():
         name = str(error.get("pointer", "")).lstrip("#").strip("/").split("/")[0]
         detail = str(error.get("detail", ""))
-        if not name:  # of the whole submission, in the API's words: none or both of the form's two
-            both = form.get("url") and form.get("text")
-            detail = "Give an address or a text, not both." if both else "Type an address, or paste a text below."
-        found.setdefault(name if name in FIELDS else "url", detail[:1].upper() + detail[1:])
+        if not name:  # of the whole submission, in the API's words: the form's one field is empty
+            detail = "Enter an address, or paste some text."
+        found.setdefault(name if name in FIELDS else "input", detail[:1].upper() + detail[1:])
     return found

@@ -3,8 +3,10 @@
 import functools
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from aws_lambda_powertools import Logger
 
 from chalicelib import errors, jobs, metrics, submissions
@@ -13,7 +15,7 @@ from chalicelib.http import negotiation, openapi, page, responses
 from chalicelib.http.gateway import Call, problem_of
 from chalicelib.http.job_routes import read_record
 from chalicelib.http.responses import Answer
-from chalicelib.http.schemas import Health, WordsQuery
+from chalicelib.http.schemas import Health, NoQuery, WordsQuery
 
 logger = Logger(service="wordcounts", child=True)
 
@@ -55,7 +57,7 @@ def _name_fault(fault: str | None) -> None:
 def show_page(call: Call) -> Answer:
     """The page; with ``?job=`` a plain view of that job for those without JavaScript."""
     found: dict[str, Any] = {}
-    job_id = call.query.get("job", [""])[-1]
+    job_id = call.query.get("job", [""])[-1].partition(",")[0]  # of several the first
     if job_id and call.auth == "none":
         try:
             found = _plain_view(read_record(call, job_id))
@@ -101,9 +103,20 @@ def _form(call: Call) -> tuple[dict[str, str], str | None]:
         raise Refused("invalid-request", "The form cannot be read.") from error
 
 
+def show_docs(call: Call) -> Answer:
+    """The API's reference, to be read."""
+    call.asked(NoQuery)
+    document = msgspec.json.decode(openapi.document(call.prefix or "/", auth=call.auth))
+    return _html(200, lambda: page.docs(document, prefix=f"{call.prefix}/"))
+
+
 def _page(call: Call, status: int, **content: Any) -> Answer:
+    return _html(status, lambda: page.render(prefix=f"{call.prefix}/", plain=call.auth == "none", **content))
+
+
+def _html(status: int, render: Callable[[], str]) -> Answer:
     try:
-        html = page.render(prefix=f"{call.prefix}/", plain=call.auth == "none", **content)
+        html = render()
     except FileNotFoundError:
         return responses.problem(
             Refused("unavailable", "The page was not built: the build puts it into chalicelib/web.")

@@ -176,7 +176,7 @@ def plain(given: Any) -> Any:
 
 Query = TypeVar("Query", bound=Struct)
 _INTEGER = re.compile(r"-?\d{1,10}", re.ASCII)
-_INTEGERS = frozenset({"limit", "offset", "min_count", "min_length", "n", "window"})
+_INTEGERS = frozenset({"limit", "offset", "min_count", "min_length", "n", "parts", "window"})
 _NUMBER = re.compile(r"-?(?:\d{1,20}(?:\.\d{0,400})?|\.\d{1,400})(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _NUMBERS = frozenset({"alpha"})
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
@@ -206,7 +206,7 @@ def query(parameters: Mapping[str, Sequence[str]], kind: type[Query]) -> Query:
         _bad_parameter(path.rstrip("`"), detail[:1].lower() + detail[1:])
 
 
-def _listed(name: str, text: str) -> list[str]:
+def listed_words(name: str, text: str) -> list[str]:
     """Words separated by commas."""
     found = [word for part in text.split(",") if (word := part.strip())]
     if len(found) > MAX_LISTED:
@@ -291,8 +291,8 @@ def words_answer(found: tuple[Job, words.Table], asked: WordsQuery, place: Place
     job, table = found
     wanted = words.Query(
         stop_words=asked.stop_words == "include",
-        stop_add=_listed("stop_add", asked.stop_add),
-        stop_remove=_listed("stop_remove", asked.stop_remove),
+        stop_add=listed_words("stop_add", asked.stop_add),
+        stop_remove=listed_words("stop_remove", asked.stop_remove),
         prefix=asked.prefix,
         min_count=asked.min_count,
         min_length=asked.min_length,

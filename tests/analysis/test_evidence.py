@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from chalicelib.analysis import contexts, evidence, keywords, phrases, statistics, tokens, words
+from chalicelib.analysis import contexts, evidence, keywords, phrases, places, statistics, tokens, words
 from chalicelib.analysis.contexts import Context
 from chalicelib.analysis.evidence import Evidence
 from tests.evidence import counted, zipfian
@@ -227,6 +227,31 @@ def test_a_phrase_is_shown_as_it_is_mostly_written():
 def test_a_text_without_repetitions_has_no_phrases():
     for text in ("", "one", "one two three four five six", "a\na\na"):
         assert phrases.phrases(counted(text), 2, stop_words="include").show(0, 9) == []
+
+
+# --- places ---
+
+
+@pytest.mark.parametrize("fold_case", [True, False])
+def test_places_hold_every_context_in_the_part_where_it_begins(fold_case):
+    given = counted(zipfian(6000, 3, vocabulary=60) + " THE The the")
+    wanted = [*given.table.words[:20], "nowhere"]
+    found = places.places(given, wanted, parts=7, fold_case=fold_case)
+    assert "nowhere" not in [row.word for row in found]
+    for row in found:
+        spots = [given.tokens.starts[at.start] for at in contexts.find_word(given, row.word, fold_case=fold_case)]
+        assert row.parts == [sum(spot * 7 // len(given.text) == part for spot in spots) for part in range(7)]
+        assert row.total == sum(row.parts) == sum(form.count for form in row.forms) == len(spots)
+
+
+def test_places_name_the_forms_most_frequent_first():
+    (found,) = places.places(counted("rose Rose rose"), ["ROSE"], parts=2)
+    assert (found.word, found.parts) == ("ROSE", [1, 2])
+    assert [(form.word, form.count) for form in found.forms] == [("rose", 2), ("Rose", 1)]
+
+
+def test_an_empty_text_has_no_places():
+    assert places.places(counted(""), ["a"], parts=3) == []
 
 
 # --- keywords ---

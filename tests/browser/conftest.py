@@ -130,8 +130,8 @@ def submit(visit: Callable[..., Any], stack: str) -> Callable[..., Any]:
 
     def go(address: str, **options: Any) -> Any:
         page = visit(**options)
-        page.fill("input[name=url]", address)
-        page.press("input[name=url]", "Enter")
+        page.fill("#input", address)
+        page.press("#input", "Enter")
         return page
 
     return go
@@ -143,7 +143,7 @@ def counted(submit: Callable[..., Any], site: Site) -> Callable[..., Any]:
 
     def go(path: str = "/page", **options: Any) -> Any:
         page = submit(site.address + path, **options)
-        page.wait_for_selector("svg[aria-label*=histogram]")
+        page.wait_for_selector("[data-is=rank] svg")
         return page
 
     return go

@@ -63,7 +63,20 @@ def play(visit):
     return start
 
 
+def parts_of(path):
+    """What the API says beside the words: nothing of them."""
+    if "/contexts" in path:
+        return {"id": JOB, "total": 0, "offset": 0, "contexts": [], "next": None}
+    if "/places" in path:
+        return {"id": JOB, "places": []}
+    if "/phrases" in path:
+        return {"id": JOB, "total": 0, "offset": 0, "windows": 0, "phrases": [], "next": None}
+    return None
+
+
 def many_words(method, path, headers):
+    if other := parts_of(path):
+        return 200, other, {}
     if "/words" not in path:
         return 200, job(), {}
     offset = int(re.search(r"offset=(\d+)|$", path)[1] or 0)
@@ -97,7 +110,7 @@ def key_strokes(page, cdp):
         return 1000 * metrics["TaskDuration"]
 
     took, keys = [], int(page.evaluate("document.documentElement.dataset.keys || 0"))
-    for field, text in (("find", "wort12"), ("least", "23")):
+    for field, text in (("find", "wort12"), ("min", "23")):
         page.focus(f"[data-is={field}]")
         for key in [*text, *["Backspace"] * len(text)]:
             before, keys = spent(), keys + 1
@@ -109,16 +122,20 @@ def key_strokes(page, cdp):
 
 def test_fifty_thousand_words_answer_within_a_tenth_of_a_second_a_key(play):
     page = play(many_words)
-    expect(page.locator("[data-is=shown]")).to_contain_text("24,000 distinct words")
-    page.get_by_label("Ignore case").uncheck()
-    expect(page.locator("[data-is=shown]")).to_contain_text("49,000 distinct words")
+    expect(page.locator("[data-is=shown]")).to_contain_text("49,000 different words")
+    page.get_by_label("Hide common words").uncheck()
+    expect(page.locator("[data-is=shown]")).to_contain_text("50,000 different words")
+    page.wait_for_selector("[data-is=rank] svg")
+    assert page.locator("tr").count() < 200
+    page.focus("#words")
+    page.keyboard.press("End")
+    expect(page.locator("tr.active")).to_have_attribute("aria-rowindex", "50001")
     assert page.locator("tr").count() < 200
     page.evaluate(FRAMES)
     cdp = page.context.new_cdp_session(page)
     cdp.send("Performance.enable", {"timeDomain": "threadTicks"})  # the thread's own time, whoever else wants the cores
     took = key_strokes(page, cdp)
-    page.get_by_role("button", name="Word", exact=True).click()
-    page.get_by_label("Ignore case").check()
+    page.get_by_role("button", name="word", exact=True).click()
     took += key_strokes(page, cdp)
     print(f"key strokes, ms: median {sorted(took)[len(took) // 2]:.0f}, worst {max(took):.0f}")
     assert max(took) < KEYS_AT_MOST
@@ -126,23 +143,38 @@ def test_fifty_thousand_words_answer_within_a_tenth_of_a_second_a_key(play):
 
 def test_a_missing_stop_list_is_said(play):
     page = play(many_words)
-    expect(page.locator("[data-is=caution]")).to_contain_text("Turkish")
+    expect(page.locator("[data-is=caution]")).to_have_text(
+        "We have no list of common words for Turkish, so all words are shown."
+    )
 
 
-def test_case_is_folded_as_the_language_does_it(play):
-    rows = [{"word": word, "count": 1, "share": 0.2, "stop_word": False} for word in ("ISI", "ısı", "isi", "İSİ")]
+def test_words_that_were_here_stay_when_the_connection_is_lost(play):
+    lost = {"now": True}
 
     def answers(method, path, headers):
-        return (
-            200,
-            {"id": JOB, "total": 4, "offset": 0, "words": rows, "next": None} if "/words" in path else job(),
-            {},
-        )
+        if lost["now"] and "offset=20000" in path:
+            return 503, {"title": "Away", "status": 503, "detail": "Away."}, {}
+        return many_words(method, path, headers)
 
     page = play(answers)
-    assert sorted(page.locator("table.words tbody th").all_inner_texts()) == ["ISI", "isi"]
-    page.get_by_label("Ignore case").uncheck()
-    assert len(page.locator("table.words tbody th").all_inner_texts()) == 4
+    page.get_by_role("button", name="Load the rest").wait_for()
+    expect(page.locator("#words tbody tr[data-place]").first).to_be_visible()
+    lost["now"] = False
+    page.get_by_role("button", name="Load the rest").click()
+    expect(page.locator("[data-is=shown]")).to_contain_text("49,000 different words")
+    expect(page.locator("[data-is=rest]")).to_be_hidden()
+
+
+def test_too_many_requests_say_when_to_come_back(play):
+    def answers(method, path, headers):
+        if method == "POST":
+            return 429, {"title": "Too many requests", "status": 429, "detail": "…"}, {"Retry-After": "17"}
+        return 200, {"jobs": [], "next": None}, {}
+
+    page = play(answers, path="")
+    page.fill("#input", "example.com")
+    page.press("#input", "Enter")
+    expect(page.locator("[data-is=detail]")).to_have_text("You have sent many requests. Try again in 17 seconds.")
 
 
 def test_a_job_that_does_not_end_leaves_a_link_to_come_back(play):
@@ -156,7 +188,7 @@ def test_a_job_that_does_not_end_leaves_a_link_to_come_back(play):
     page.wait_for_selector(".waiting")
     page.clock.fast_forward(100_000)
     page.clock.run_for(2_000)
-    expect(page.get_by_text("This takes longer than usual.", exact=True)).to_be_visible()
+    expect(page.get_by_text("This is taking longer than usual.", exact=True)).to_be_visible()
     expect(page.locator(".note a")).to_have_attribute("href", re.compile(rf"\?job={JOB}$"))
     assert "wait=1" in asked
     before = len(asked)
@@ -171,7 +203,7 @@ def test_axe_finds_nothing_when_a_job_does_not_end(play):
     page.wait_for_selector(".waiting")
     page.clock.fast_forward(100_000)
     page.clock.run_for(2_000)
-    expect(page.get_by_text("This takes longer than usual.", exact=True)).to_be_visible()
+    expect(page.get_by_text("This is taking longer than usual.", exact=True)).to_be_visible()
     page.clock.resume()
     assert violations(page) == []
 
@@ -183,7 +215,7 @@ def test_axe_finds_nothing_when_a_job_failed_or_a_token_is_asked_for(play):
     assert violations(page) == []
     no = {"title": "A valid token is needed", "status": 401, "detail": "Send a token."}
     page = play(lambda *_: (401, no, {}), path="")
-    page.get_by_role("button", name="Enter a token").click()
+    page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_label("Access token")).to_be_visible()
     assert violations(page) == []
 
@@ -207,6 +239,8 @@ def test_a_service_that_is_away_is_said_and_tried_again(play):
     state = {"away": True}
 
     def answers(method, path, headers):
+        if other := parts_of(path):
+            return 200, other, {}
         if "/words" in path:
             return 200, {"id": JOB, "total": 0, "offset": 0, "words": [], "next": None}, {}
         if method == "GET" and "prefer" not in headers:
@@ -216,31 +250,33 @@ def test_a_service_that_is_away_is_said_and_tried_again(play):
         return 200, job(), {}
 
     page = play(answers)
-    expect(page.locator("[data-is=note]")).to_contain_text("cannot be reached")
+    expect(page.locator("[data-is=note]")).to_contain_text("can’t be reached")
     state["away"] = False
-    expect(page.get_by_role("heading", level=2)).to_have_text("Played")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Played")
 
 
 def test_a_token_is_asked_for_and_kept_for_the_tab(play):
     def answers(method, path, headers):
         if headers.get("authorization") != "Bearer right":
             return 401, {"title": "A valid token is needed", "status": 401, "detail": "Send a token."}, {}
+        if other := parts_of(path):
+            return 200, other, {}
         if "/words" in path:
             return 200, {"id": JOB, "total": 0, "offset": 0, "words": [], "next": None}, {}
         return (202, job("queued"), {}) if method == "POST" else (200, job(), {})
 
     page = play(answers, path="")
-    expect(page.get_by_role("button", name="Enter a token")).to_be_visible()
-    page.fill("input[name=url]", "example.com")
-    page.press("input[name=url]", "Enter")
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    page.fill("#input", "example.com")
+    page.press("#input", "Enter")
     page.get_by_label("Access token").fill("wrong")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("This token is not known here")).to_be_visible()
+    expect(page.get_by_text("That token isn’t valid.")).to_be_visible()
     page.get_by_label("Access token").fill("right")
-    page.get_by_role("button", name="Use token").click()
-    expect(page.get_by_role("heading", level=2)).to_have_text("Played")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Played")
     page.reload()
-    expect(page.get_by_role("heading", level=2)).to_have_text("Played")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Played")
     assert page.evaluate("[sessionStorage.token, localStorage.length, document.cookie]") == ["right", 0, ""]
 
 
@@ -258,8 +294,8 @@ def test_a_submission_that_got_lost_is_repeated_under_its_key(play):
         return 200, {"jobs": [], "next": None} if re.search(r"/jobs\?", path) else job("running"), {}
 
     page = play(answers, path="")
-    page.fill("input[name=url]", "example.com")
-    page.press("input[name=url]", "Enter")
+    page.fill("#input", "example.com")
+    page.press("#input", "Enter")
     page.get_by_role("button", name="Try again").click()
     page.wait_for_selector(".stages [data-stage=running][aria-current]")
     assert len(keys) == 2
@@ -281,8 +317,8 @@ def test_the_page_works_below_a_stage(stack, browser):
     below = document.replace('"/', '"/production/')
     page.route(f"{stack}production/", lambda route: route.fulfill(body=below, content_type="text/html"))
     page.goto(f"{stack}production/")
-    expect(page.get_by_role("heading", name="My jobs")).to_be_visible()
-    page.wait_for_selector(".jobs .quiet[data-is=loading][hidden]", state="attached")
+    expect(page.get_by_role("heading", name="History")).to_be_visible()
+    page.wait_for_selector(".history [data-is=loading][hidden]", state="attached")
     assert any(url.startswith(f"{stack}production/jobs?") for url in asked)
     assert page.evaluate("document.querySelector('.brand').href") == f"{stack}production/"
     context.close()

@@ -13,16 +13,15 @@ pytestmark = pytest.mark.beside
 def test_axe_finds_nothing_on_the_first_page(visit, counted):
     counted()
     page = visit()
-    page.wait_for_selector(".jobs li")
-    page.get_by_text("Paste a text instead").click()
+    page.wait_for_selector(".history li")
     page.get_by_text("Options").click()
-    page.press("input[name=url]", "Enter")
+    page.press("#input", "Enter")
     assert violations(page) == []
 
 
 def test_axe_finds_nothing_while_a_job_runs_and_when_it_failed(submit, site):
     page = submit(f"{site.address}/slow", reduced_motion="reduce")
-    expect(page.locator("[aria-current=step]")).to_have_text("Fetching and counting")
+    expect(page.locator("[aria-current=step]")).to_have_text("Counting")
     assert violations(page) == []
     page.get_by_role("button", name="Cancel").click()
     page.wait_for_selector(".ended")
@@ -31,10 +30,10 @@ def test_axe_finds_nothing_while_a_job_runs_and_when_it_failed(submit, site):
 
 def test_axe_finds_nothing_on_the_words(counted):
     page = counted("/hostile")
-    page.get_by_label("Stop words").check()
+    page.get_by_label("Hide common words").uncheck()
     for summary in page.locator("figure summary").all():
         summary.click()
-    page.focus("svg[aria-label*=rank]")
+    page.focus("[data-is=rank] svg")
     page.keyboard.press("ArrowRight")
     assert violations(page) == []
     page.set_viewport_size({"width": 320, "height": 800})
@@ -45,7 +44,7 @@ def test_axe_finds_nothing_without_javascript(visit, counted):
     """axe itself is a script: the plain view is taken out of its noscript and looked at in a page with scripts."""
     job = counted().url.partition("?")[2]
     page = visit(f"?{job}")
-    page.wait_for_selector("svg[aria-label*=histogram]")
+    page.wait_for_selector("[data-is=often] svg")
     page.evaluate("document.getElementById('view').innerHTML = document.querySelector('main > noscript').textContent")
     expect(page.locator("meter").first).to_be_visible()
     assert violations(page) == []
@@ -61,7 +60,7 @@ def test_nothing_is_wider_than_a_narrow_screen(counted, site, path):
     ends = page.locator("table").evaluate_all("tables => tables.map(one => one.getBoundingClientRect().right)")
     assert max(ends) <= 320
     page.goto(page.url.partition("?")[0])
-    page.wait_for_selector(".jobs li")
+    page.wait_for_selector(".history li")
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
@@ -84,15 +83,15 @@ def test_controls_are_not_printed_and_words_are(counted):
     page = counted()
     page.emulate_media(media="print")
     expect(page.locator("#submit")).to_be_hidden()
-    expect(page.locator(".switches")).to_be_hidden()
-    expect(page.locator("table.words tbody tr").first).to_be_visible()
-    expect(page.locator("svg[aria-label*=histogram]")).to_be_visible()
+    expect(page.locator(".chips")).to_be_hidden()
+    expect(page.locator("#words tr[data-place]").first).to_be_visible()
+    expect(page.locator("[data-is=often] svg")).to_be_visible()
 
 
 def test_hostile_words_stay_text(counted):
     page = counted("/hostile")
     page.on("dialog", lambda dialog: pytest.fail(dialog.message))
-    shown = page.locator("table.words").inner_text()
+    shown = page.locator("#words").inner_text()
     assert page.locator("img").count() == 0
     assert "onerror=alert" in shown
     assert "‹U+202E›" in shown
@@ -101,7 +100,7 @@ def test_hostile_words_stay_text(counted):
     assert "می\u200cخواهم" in shown  # how it is spelt
     assert "10,000 characters" in shown
     assert len(max(shown.split(), key=len)) < 200
-    heights = page.locator("table.words tbody tr").evaluate_all("rows => rows.map(row => row.offsetHeight)")
+    heights = page.locator("#words tr[data-place]").evaluate_all("rows => rows.map(row => row.offsetHeight)")
     assert max(heights) < 120
     with page.expect_download() as found:
         page.get_by_role("button", name="CSV").click()
@@ -111,16 +110,16 @@ def test_hostile_words_stay_text(counted):
 
 def test_right_to_left_and_chinese_words_are_set_as_they_are_read(counted):
     page = counted("/hostile")
-    arabic = page.locator("table.words bdi", has_text=re.compile("^مرحبا$"))
+    arabic = page.locator("#words bdi", has_text=re.compile("^مرحبا$"))
     assert arabic.evaluate("element => getComputedStyle(element).direction") == "rtl"
-    expect(page.locator("table.words bdi", has_text="日本語").first).to_be_visible()
+    expect(page.locator("#words bdi", has_text="日本語").first).to_be_visible()
 
 
 def test_a_right_to_left_word_does_not_turn_the_sentence_around(counted, site):
     site.pages["/rtl"] = "<meta charset=utf-8><title>RTL</title>مرحبا مرحبا مرحبا word"
     page = counted("/rtl")
     expect(page.locator("[data-is=rank-text] bdi")).to_have_text("مرحبا")
-    page.focus("svg[aria-label*=rank]")
+    page.focus("[data-is=rank] svg")
     page.keyboard.press("ArrowRight")
     readout = page.locator("[data-is=rank] .readout")
     expect(readout).to_have_text("Rank 1: مرحبا, 3 times")
@@ -143,23 +142,23 @@ def test_a_text_with_more_space_between_its_letters_is_all_there(counted):
 
 def test_without_javascript_the_words_come_as_a_table(visit, site):
     page = visit(java_script_enabled=False)
-    page.fill("input[name=url]", f"{site.address}/slow-plain")
+    page.fill("#input", f"{site.address}/slow-plain")
     page.click("button[type=submit]")
     page.wait_for_url("**/?job=*")
     expect(page.locator(".waiting")).to_be_visible()
     site.release.set()
     page.wait_for_selector("meter")  # by its own refresh
-    expect(page.locator("table.words tbody tr").first).to_contain_text("alpha")
+    expect(page.locator("#words tbody tr").first).to_contain_text("alpha")
     expect(page.locator("meter").first).to_have_attribute("value", "40")
 
 
 def test_without_javascript_errors_are_said_in_words(visit, site):
     page = visit(java_script_enabled=False)
-    page.fill("input[name=url]", "ftp://example.com/")
+    page.fill("#input", "ftp://example.com/")
     page.click("button[type=submit]")
-    expect(page.locator("#url-error")).not_to_be_empty()
-    expect(page.locator("input[name=url]")).to_have_value("ftp://example.com/")
-    page.fill("input[name=url]", f"{site.address}/missing")
+    expect(page.locator("#input-error")).not_to_be_empty()
+    expect(page.locator("#input")).to_have_value("ftp://example.com/")
+    page.fill("#input", f"{site.address}/missing")
     page.click("button[type=submit]")
     page.wait_for_selector(".ended")
     expect(page.locator(".ended")).to_contain_text("404")
@@ -168,6 +167,6 @@ def test_without_javascript_errors_are_said_in_words(visit, site):
 def test_without_javascript_nothing_is_wider_than_a_narrow_screen(visit, counted):
     job = counted("/hostile").url.partition("?")[2]
     page = visit(f"?{job}", java_script_enabled=False, viewport={"width": 320, "height": 640})
-    table = page.locator("table.words").bounding_box()
+    table = page.locator("#words").bounding_box()
     assert table["x"] + table["width"] <= 320
-    assert "‹U+202E›" in page.locator("table.words").inner_text()
+    assert "‹U+202E›" in page.locator("#words").inner_text()

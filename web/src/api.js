@@ -8,19 +8,22 @@ export const MOST_WORDS = 200_000 // words held in the page; the CSV of the API 
 /** What the API refused, in its words: status, title, detail, errors [{pointer, detail}], retryAfter in seconds. */
 export class Problem extends Error {
   constructor(status, body, retryAfter) {
-    super(body.detail || body.title || `The service answered ${status}.`)
+    super(status === 429 ? busy(retryAfter) : body.detail || body.title || `The service answered ${status}.`)
     this.status = status
+    this.type = String(body.type ?? '').split(':').at(-1)
     this.title = body.title || 'That did not work'
-    this.detail = body.detail || ''
     this.errors = body.errors ?? []
     this.retryAfter = retryAfter
   }
 }
 
+const busy = (seconds) =>
+  `You have sent many requests. Try again ${seconds > 1 ? `in ${seconds} seconds` : 'in a moment'}.`
+
 /** The service could not be reached at all. */
 export class Unreachable extends Error {
   constructor() {
-    super('The service cannot be reached. Check the connection and try again.')
+    super('The service can’t be reached. Check your connection.')
   }
 }
 
@@ -65,7 +68,7 @@ async function send(method, path, json, headers, signal) {
 
 async function read(response) {
   try {
-    return await response.json()
+    return response.headers.get('Content-Type')?.startsWith('text/plain') ? await response.text() : await response.json()
   } catch {
     return null // 204, or a gateway's own page
   }
@@ -88,6 +91,7 @@ export const setToken = (given) => {
 
 export const jobAddress = (id) => new URL(`?job=${encodeURIComponent(id)}`, root).href
 export const homeAddress = () => root.href
+export const addressOf = (query) => new URL(query || './', root).href
 const jobPath = (id, rest = '') => `jobs/${encodeURIComponent(id)}${rest}`
 
 export async function submitJob(submission, key) {
@@ -111,15 +115,50 @@ export async function getJob(id, { wait = 0, signal } = {}) {
   return { job: body, waited: got.has('Preference-Applied'), retryAfter: Number(got.get('Retry-After')) || 0 }
 }
 
-/** Every word of a job with its stop words, most frequent first; onProgress hears how many there are so far. */
-export async function allWords(id, { signal, onProgress }) {
-  const words = []
-  let path = jobPath(id, `/words?stop_words=include&case=keep&limit=${PAGE}`)
-  while (path && words.length < MOST_WORDS) {
-    const { body } = await request('GET', path, { signal })
-    for (const { word, count, stop_word: stop } of body.words) words.push({ word, count, stop })
-    path = body.next
-    onProgress(words.length, body.total)
+/**
+ * The words of a job as they come, most frequent first, common ones marked: items so far, total, whether all are there.
+ * load() goes on where an earlier one was broken off. Case and common words are the API's matter.
+ */
+export function wordsOf(id, { fold = true, add = [], remove = [] } = {}) {
+  const own = `${listParameter('stop_add', add)}${listParameter('stop_remove', remove)}`
+  let path = jobPath(id, `/words?stop_words=include&case=${fold ? 'fold' : 'keep'}&limit=${PAGE}${own}`)
+  const state = { items: [], total: 0, done: false, load }
+  async function load({ signal, onChunk = () => {} }) {
+    while (path && state.items.length < MOST_WORDS) {
+      const { body } = await request('GET', path, { signal })
+      for (const { word, count, stop_word: stop } of body.words) state.items.push({ word, count, stop })
+      state.total = body.total
+      path = body.next
+      onChunk(state)
+    }
+    state.done = true
+    return state
   }
-  return words
+  return state
+}
+
+const listParameter = (name, words) => (words.length ? `&${name}=${words.map(encodeURIComponent).join(',')}` : '')
+const query = (parameters) =>
+  `?${Object.entries(parameters).map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&')}`
+const readPart = async (id, what, parameters, signal) =>
+  (await request('GET', jobPath(id, `/${what}${query(parameters)}`), { signal })).body
+
+/** {total, contexts, next} of a word or of a phrase. */
+export const contextsOf = (id, { word, phrase }, { signal, ...parameters }) =>
+  readPart(id, 'contexts', { ...(phrase ? { phrase } : { word }), ...parameters }, signal)
+
+/** {places: [{word, total, parts, forms}]}: in which part of the text each of the words is how often. */
+export const placesOf = (id, words, { signal, ...parameters }) =>
+  readPart(id, 'places', { words: words.join(','), ...parameters }, signal)
+
+/** {total, phrases: [{phrase, count, logdice}]}. */
+export const phrasesOf = (id, { signal, ...parameters }) => readPart(id, 'phrases', parameters, signal)
+
+/** {keywords, sizes, tests}: words that the job has more or less of than the other. */
+export const keywordsOf = (id, other, { signal, ...parameters }) => readPart(id, 'keywords', { against: other, ...parameters }, signal)
+
+/** A part of the text of a job, as it was counted. */
+export async function textOf(id, { signal, offset = 0, limit } = {}) {
+  const path = jobPath(id, `/text${query({ offset, ...(limit ? { limit } : {}) })}`)
+  return (await request('GET', path, { signal, headers: { Accept: 'text/plain' } })).body
 }

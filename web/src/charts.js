@@ -1,203 +1,220 @@
-// The two charts of a page's frequencies. Each is an svg with a name, values by pointer and by arrow keys, and a table
-// of the same figures beside it.
-import { max } from 'd3-array'
-import { scaleLinear, scaleLog } from 'd3-scale'
-import { make, makeSvg, sentence } from './dom.js'
-import { number, plural, short } from './say.js'
-import { ranksToDraw } from './words.js'
+// The two charts of a page's frequencies, drawn with D3's scales, axes and shapes. Each is an svg with a name, values by
+// pointer, touch and arrow keys, and a table of the same figures beside it. Common words are hollow.
+import { make, makeSvg } from './dom.js'
+import { number, plural, share, times, visible } from './say.js'
+import { fitted, histogram, ranksToDraw } from './words.js'
 
-const HEIGHT = 272
-const MARGIN = { top: 34, right: 12, bottom: 52, left: 50 }
+const HEIGHT = 320
+const MARGIN = { top: 16, right: 16, bottom: 42, left: 48 }
 
-/** How many words occur once, twice, 3–4 times and so on. bins as words.histogram gives them. */
-export function drawHistogram(place, bins) {
-  const { svg, width, readout } = frame(place, `Word frequency histogram: ${summary(bins)}`)
-  const right = Math.min(width - MARGIN.right, MARGIN.left + 90 * bins.length) // a few bins are no walls
-  const step = (right - MARGIN.left) / bins.length
-  const bandwidth = 0.88 * step
-  const x = (index) => MARGIN.left + (index + 0.06) * step
-  const y = scaleLinear([0, max(bins, (bin) => bin.words) || 1], [HEIGHT - MARGIN.bottom, MARGIN.top]).nice(4)
-  const ticks = y.ticks(4).filter(Number.isInteger)
-  svg.append(...ticks.map((tick) => leftTick(y(tick), short(tick), width)))
-  const wide = bins.every((bin) => range(bin).length * 7 < step) // pixels of a digit
-  const bars = bins.map((bin, index) => {
-    const bar = makeSvg('g', { class: 'bin' })
-    const middle = x(index) + bandwidth / 2
-    bar.append(
-      makeSvg('rect', { class: 'reach', x: x(index), width: bandwidth, y: MARGIN.top, height: HEIGHT - MARGIN.bottom - MARGIN.top }),
-      makeSvg('rect', { class: 'bar', x: x(index), width: bandwidth, y: y(bin.words), height: y(0) - y(bin.words), rx: 1 }),
-      makeSvg('text', { class: 'value', x: middle, y: y(bin.words) - 5, 'text-anchor': 'middle' }, bin.words ? short(bin.words) : ''),
-    )
-    if (wide || bin.from === bin.to) bar.append(bottomText(middle, range(bin)))
-    else if (step > 28 || index % 2 === 0) bar.append(bottomText(middle, `${short(bin.from)}–`), bottomText(middle, short(bin.to), 13))
-    return bar
-  })
-  svg.append(...bars, bottomLine(width), axisName(width, 'occurrences of a word', wide ? 0 : 13), heightName('distinct words'))
-  values(svg, readout, bars, {
-    say: (index) => [`${times(bins[index])}: ${plural(bins[index].words, 'word')}`],
-    nearest: (at) => Math.floor((at - MARGIN.left) / step),
-  })
-}
-
-/** Count by rank on log axes, with the line that Zipf's law draws through the first word. counts, highest first. */
-export function drawRank(place, counts, wordAt, language) {
-  const { svg, width, readout } = frame(place, `Frequency by rank: ${rankSummary(counts, wordAt).join('')}`)
-  const most = counts[0] ?? 1
-  const x = scaleLog([1, Math.max(counts.length, 10)], [MARGIN.left + 6, width - MARGIN.right - 6])
-  const y = scaleLog([1, Math.max(most, 10)], [HEIGHT - MARGIN.bottom - 6, MARGIN.top])
-  svg.append(
-    ...powers(y).map((tick) => leftTick(y(tick), short(tick), width)),
-    ...powers(x).map((tick) => bottomText(x(tick), short(tick))),
-    bottomLine(width),
-    axisName(width, 'rank'),
-    heightName('count'),
-  )
-  const last = Math.min(most, x.domain()[1]) // where count = most / rank falls to one, or the axis ends
-  svg.append(makeSvg('path', { class: 'zipf', d: `M${x(1)},${y(most)}L${x(last)},${y(most / last)}` }))
-  const ranks = ranksToDraw(counts.length)
+/** Count by rank of all words on log axes, with the line that fits them. items, most frequent first. */
+export function drawRank(d3, place, items, { language, open, chosen }) {
+  const counts = items.map((item) => item.count)
+  const fit = fitted(counts)
+  const { svg, width, readout } = frame(place, HEIGHT, `Count by rank of ${plural(items.length, 'word')}. ${rankText(items, fit).join('')}`)
+  const x = d3.scaleLog([1, Math.max(counts.length, 10)], [MARGIN.left + 8, width - MARGIN.right])
+  const y = d3.scaleLog([1, Math.max(counts[0] ?? 1, 10)], [HEIGHT - MARGIN.bottom, MARGIN.top])
+  const tens = (scale) => scale.ticks().filter((tick) => Number.isInteger(Math.log10(tick)))
+  axis(d3, svg, d3.axisLeft(y).tickValues(tens(y)).tickFormat((tick) => `${number(tick)}×`).tickSize(MARGIN.left + MARGIN.right - width), MARGIN.left, 0)
+  axis(d3, svg, d3.axisBottom(x).tickValues(tens(x)).tickFormat(ordinal).tickSizeOuter(0), 0, HEIGHT - MARGIN.bottom)
+  svg.append(makeSvg('text', { class: 'axis-name', x: width - MARGIN.right, y: HEIGHT - 6, 'text-anchor': 'end' }, 'rank'))
+  if (fit) drawFit(d3, svg, { x, y, fit, width, last: counts.length })
+  const ranks = ranksToDraw(items.length)
   const at = (rank) => [x(rank), y(counts[rank - 1])]
-  if (ranks.length) svg.append(makeSvg('path', { class: 'curve', d: `M${ranks.map(at).join('L')}` }))
-  const dots = ranks.map((rank) => makeSvg('circle', { class: 'dot', cx: at(rank)[0], cy: at(rank)[1], r: rank > 20 ? 1.6 : 2.6 }))
+  const dots = ranks.map((rank) => makeSvg('circle', {
+    class: items[rank - 1].stop ? 'dot common' : 'dot', cx: at(rank)[0], cy: at(rank)[1], r: rank > 20 ? 2.5 : 4,
+  }))
   svg.append(...dots)
+  svg.append(...labels(ranks, items, at, width))
+  const ring = makeSvg('circle', { class: 'ring', r: 8 })
+  ring.style.display = 'none'
+  svg.append(ring)
   values(svg, readout, dots, {
     say: (index) => {
-      const rank = ranks[index]
-      return sentence([`Rank ${number(rank)}: `, wordAt(rank - 1), `, ${often(counts[rank - 1])}`], language)
+      const item = items[ranks[index] - 1]
+      return [`Rank ${number(ranks[index])}: `, make('bdi', { lang: language }, visible(item.word, 30)), `, ${times(item.count)}`]
     },
-    nearest: (px) => nearestIndex(ranks, x.invert(px)),
+    nearest: (px) => nearest(ranks, x.invert(px)),
+    open: (index) => open(items[ranks[index] - 1]),
   })
+  const highlight = (word) => {
+    const rank = word ? items.findIndex((item) => item.word === word) + 1 : 0
+    ring.style.display = rank ? '' : 'none'
+    if (rank) for (const [name, value] of Object.entries({ cx: at(rank)[0], cy: at(rank)[1] })) ring.setAttribute(name, value)
+  }
+  highlight(chosen)
+  return highlight
 }
+
+function drawFit(d3, svg, { x, y, fit, width, last }) {
+  const [low, high] = y.domain()
+  const inside = [1, ...Array.from({ length: 40 }, (_, n) => last ** ((n + 1) / 40))].filter((rank) => fit.at(rank) >= low && fit.at(rank) <= high * 1.05)
+  if (inside.length < 2) return
+  const path = d3.line((rank) => x(rank), (rank) => Math.max(y(fit.at(rank)), MARGIN.top))(inside)
+  svg.append(makeSvg('path', { class: 'fit', d: path }))
+  const name = `slope ${slope(fit)}`
+  svg.append(makeSvg('text', { class: 'fit-name', x: width - MARGIN.right, y: MARGIN.top + 12, 'text-anchor': 'end' }, name))
+}
+
+const slope = (fit) => fit.slope.toFixed(2).replace('-', '−')
+
+// Some words by name, where they do not meet.
+function labels(ranks, items, at, width) {
+  const taken = []
+  const made = []
+  for (const rank of [...ranks].sort((a, b) => Number(items[a - 1].stop && a > 1) - Number(items[b - 1].stop && b > 1) || a - b)) {
+    if (made.length >= 12) break
+    const name = visible(items[rank - 1].word, 14)
+    const [x, y] = at(rank)
+    const box = { x: x + 7, y: y - 16, width: 7.5 * name.length + 4, height: 15 }
+    if (box.x + box.width > width - MARGIN.right || box.y < 0) continue
+    if (taken.some((other) => box.x < other.x + other.width && other.x < box.x + box.width && box.y < other.y + other.height && other.y < box.y + box.height)) continue
+    taken.push(box)
+    made.push(makeSvg('text', { class: 'label', x: box.x, y: box.y + 11 }, name))
+  }
+  return made
+}
+
+/** How often words occur: for once, twice, 3–4 times …, how many different words and how much of the text. */
+export function drawOften(d3, place, items, { chosen }) {
+  const bins = histogram(items)
+  const all = bins.reduce((sum, bin) => sum + bin.sum, 0) || 1
+  const height = 40 + 30 * bins.length
+  const { svg, width, readout } = frame(place, height, `How often words occur. ${oftenText(items)}`)
+  const names = bins.map((bin) => times(bin.from, bin.to))
+  const room = Math.min(120, 16 + 6.4 * Math.max(0, ...names.map((name) => name.length)))
+  const half = (width - room) / 2
+  const y = d3.scaleBand(names, [30, height - 6]).padding(0.25)
+  const most = Math.max(1, ...bins.map((bin) => bin.words))
+  const many = d3.scaleLinear([0, most], [0, half - 48])
+  const much = d3.scaleLinear([0, Math.max(...bins.map((bin) => bin.sum / all), 0.01)], [0, half - 48])
+  const text = (x, row, said, name = 'value') => makeSvg('text', { class: name, x, y: row }, said)
+  svg.append(text(room, 18, half < 110 ? 'words' : 'different words', 'axis-name'), text(room + half, 18, half < 110 ? 'of the text' : 'share of the text', 'axis-name'))
+  const bars = bins.map((bin, index) => {
+    const top = y(names[index])
+    const middle = top + y.bandwidth() / 2 + 4
+    const bar = makeSvg('g', { class: 'bin' })
+    const [first, second] = [many(bin.words), much(bin.sum / all)]
+    bar.append(
+      makeSvg('rect', { class: 'reach', x: 0, y: top - 3, width, height: y.step() }),
+      makeSvg('rect', { class: 'words-bar', x: room, y: top, width: first && Math.max(first, 1), height: y.bandwidth() }),
+      text(room + first + 5, middle, bin.words ? number(bin.words) : '–'),
+      makeSvg('rect', { class: 'text-bar', x: room + half + 0.5, y: top + 0.5, width: second && Math.max(second, 1), height: y.bandwidth() - 1 }),
+      text(room + half + second + 6, middle, bin.words ? percent(bin.sum / all) : '–'))
+    return bar
+  })
+  svg.append(...bars)
+  axis(d3, svg, d3.axisLeft(y).tickSize(0).tickPadding(8), room, 0)
+  values(svg, readout, bars, {
+    vertical: true,
+    say: (index) => [`${plural(bins[index].words, 'word')} ${bins[index].words === 1 ? 'occurs' : 'occur'} ${names[index]}: ${percent(bins[index].sum / all)} of the text`],
+    nearest: (at) => Math.floor((at - 30) / y.step()),
+  })
+  const highlight = (word) => {
+    const count = items.find((item) => item.word === word)?.count
+    bins.forEach((bin, index) => bars[index].classList.toggle('chosen', count >= bin.from && count <= bin.to))
+  }
+  highlight(chosen)
+  return highlight
+}
+
+const percent = (value) => (value < 0.01 ? '<1%' : `${Math.round(100 * value)}%`)
+
+function axis(d3, svg, made, x, y) {
+  d3.select(svg).append('g').attr('class', 'axis').attr('transform', `translate(${x},${y})`).call(made)
+}
+
+const ordinal = (value) => (value === 1 ? '1st' : `${number(value)}th`)
 
 /** Figures as a small table: heads, and rows of texts or nodes. */
 export function figures(place, heads, rows) {
   place.replaceChildren(
     make('table', { class: 'figures' },
       make('thead', {}, make('tr', {}, ...heads.map((head) => make('th', { scope: 'col' }, head)))),
-      make('tbody', {}, ...rows.map((row) => make('tr', {}, ...row.map((cell) => make('td', {}, cell)))))),
-  )
+      make('tbody', {}, ...rows.map((row) => make('tr', {}, ...row.map((cell) => make('td', {}, cell)))))))
 }
 
-export const range = ({ from, to }) => (from === to ? number(from) : `${number(from)}–${number(to)}`)
-
-export function times({ from, to }) {
-  if (to === 1) return 'Once'
-  return to === 2 ? 'Twice' : `${range({ from, to })} times`
+/** The figures of both charts, for those who would rather read. */
+export function tables(parts, items, language) {
+  const bins = histogram(items)
+  const all = bins.reduce((sum, bin) => sum + bin.sum, 0) || 1
+  figures(parts['often-table'], ['Occurrences', 'Different words', 'Share of the text'],
+    bins.map((bin) => [times(bin.from, bin.to), number(bin.words), share(bin.sum / all, all)]))
+  const fit = fitted(items.map((item) => item.count))
+  const ranks = [1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000].filter((rank) => rank <= items.length)
+  figures(parts['rank-table'], ['Rank', 'Word', 'Count', 'Line'], ranks.map((rank) => [
+    number(rank), make('bdi', { lang: language }, visible(items[rank - 1].word, 40)), number(items[rank - 1].count), fit ? number(Math.round(fit.at(rank))) : '–',
+  ]))
 }
 
-const often = (count) => times({ from: count, to: count }).toLowerCase()
-
-/** What the histogram shows, in words. */
-export function summary(bins) {
-  if (!bins.length) return 'no words'
-  const total = bins.reduce((sum, bin) => sum + bin.words, 0)
-  const last = bins.at(-1)
-  const some = bins[0].words ? number(bins[0].words) : 'none'
-  const once = `${some} of ${plural(total, 'distinct word')} ${bins[0].words < 2 ? 'occurs' : 'occur'} once`
-  return last.to < 4 ? once : `${once}; ${plural(last.words, 'word')} ${range(last)} times`
+/** What the rank chart shows: parts, of which every second is a word of the page. */
+export function rankText(items, fit = fitted(items.map((item) => item.count))) {
+  if (!items.length) return ['No words.']
+  const parts = ['“', visible(items[0].word, 40), `” comes first with ${number(items[0].count)}`]
+  if (items.length >= 10) {
+    parts[2] += '; “'
+    parts.push(visible(items[9].word, 40), `” is tenth with ${number(items[9].count)}`)
+  }
+  parts[parts.length - 1] += fit
+    ? `. The line has slope ${slope(fit)}; Zipf’s law says −1: the second word has half as many as the first, the third a third.`
+    : '.'
+  return parts
 }
 
-/** What the curve shows, in words: parts, of which the second is a word of the page. */
-export function rankSummary(counts, wordAt) {
-  if (!counts.length) return ['No words']
-  const tenth = counts.length > 10 ? `, the tenth ${often(counts[9])}` : ''
-  const last = counts.length > 1 ? `, the last (rank ${number(counts.length)}) ${often(counts.at(-1))}` : ''
-  return ['The first word, ', wordAt(0), `, occurs ${often(counts[0])}${tenth}${last}`]
+export function oftenText(items) {
+  const [first, ...rest] = histogram(items)
+  if (!first) return 'No words.'
+  const total = items.length
+  const once = first.words ? `${number(first.words)} of ${plural(total, 'different word')} ${first.words === 1 ? 'occurs' : 'occur'} once` : 'No word occurs just once'
+  const last = rest.at(-1)
+  return last ? `${once}; ${plural(last.words, 'word')} ${times(last.from, last.to)}.` : `${once}.`
 }
 
-function frame(place, name) {
+function frame(place, height, name) {
   const width = Math.max(240, Math.floor(place.clientWidth || 480))
-  const svg = makeSvg('svg', {
-    role: 'img', 'aria-label': name, tabindex: 0, viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT,
-  })
+  const svg = makeSvg('svg', { role: 'img', 'aria-label': name, tabindex: 0, viewBox: `0 0 ${width} ${height}`, width, height })
   const readout = make('p', { class: 'readout', 'aria-live': 'polite' })
   place.replaceChildren(readout, svg)
   return { svg, width, readout }
 }
 
 // One value at a time, chosen by the pointer or by the arrow keys, said in the line above the chart.
-function values(svg, readout, marks, { say, nearest }) {
-  const hint = 'Point, or use arrow keys, for values'
+function values(svg, readout, marks, { say, nearest, open = null, vertical = false }) {
   let current = -1
   const show = (index) => {
     marks[current]?.classList.remove('on')
     current = marks.length ? Math.max(-1, Math.min(marks.length - 1, index)) : -1
     marks[current]?.classList.add('on')
-    readout.replaceChildren(...(current < 0 ? [hint] : say(current)))
+    readout.replaceChildren(...(current < 0 ? ['Hover or use the arrow keys to see values'] : say(current)))
   }
   show(-1)
   const point = (event) => {
     const box = svg.getBoundingClientRect()
-    show(Math.max(0, nearest(((event.clientX - box.left) / box.width) * svg.viewBox.baseVal.width)))
+    const at = vertical ? (event.clientY - box.top) / box.height : (event.clientX - box.left) / box.width
+    show(Math.max(0, nearest(at * (vertical ? svg.viewBox.baseVal.height : svg.viewBox.baseVal.width))))
   }
   svg.addEventListener('pointermove', point)
   svg.addEventListener('pointerdown', point)
+  svg.addEventListener('click', () => current >= 0 && open?.(current))
   svg.addEventListener('pointerleave', (event) => {
     if (event.pointerType !== 'touch') show(-1) // a finger leaves when it is lifted, to see what it pointed at
   })
   svg.addEventListener('blur', () => show(-1))
   svg.addEventListener('keydown', (event) => {
-    const steps = { ArrowRight: current + 1, ArrowLeft: Math.max(0, current - 1), Home: 0, End: marks.length - 1, Escape: -1 }
-    if (!(event.key in steps)) return
+    const [on, back] = [current + 1, Math.max(0, current - 1)]
+    const steps = { ArrowRight: on, ArrowDown: on, ArrowLeft: back, ArrowUp: back, Home: 0, End: marks.length - 1 }
+    if (event.key === 'Escape' && current >= 0) show(-1)
+    else if (event.key === 'Enter' && current >= 0) open?.(current)
+    else if (event.key in steps) show(steps[event.key])
+    else return
     event.preventDefault()
-    show(steps[event.key])
   })
 }
 
-function nearestIndex(sorted, value) {
+function nearest(sorted, value) {
   let best = 0
   for (let index = 0; index < sorted.length; index++) {
     if (Math.abs(Math.log(sorted[index] / value)) < Math.abs(Math.log(sorted[best] / value))) best = index
   }
   return best
-}
-
-function powers(scale) {
-  const [, most] = scale.domain()
-  const ticks = []
-  for (let power = 1; power <= most; power *= 10) {
-    ticks.push(power)
-    if (most < 200) ticks.push(2 * power, 5 * power)
-  }
-  return ticks.filter((tick) => tick <= most)
-}
-
-const leftTick = (y, text, width) =>
-  makeSvg('g', { class: 'tick' },
-    makeSvg('line', { x1: MARGIN.left, x2: width - MARGIN.right, y1: y, y2: y }),
-    makeSvg('text', { x: MARGIN.left - 7, y: y + 4, 'text-anchor': 'end' }, text))
-
-const bottomText = (x, text, below = 0) =>
-  makeSvg('text', { class: 'tick-text', x, y: HEIGHT - MARGIN.bottom + 16 + below, 'text-anchor': 'middle' }, text)
-
-const bottomLine = (width) =>
-  makeSvg('line', { class: 'base', x1: MARGIN.left, x2: width - MARGIN.right, y1: HEIGHT - MARGIN.bottom, y2: HEIGHT - MARGIN.bottom })
-
-const axisName = (width, text, below = 0) =>
-  makeSvg('text', { class: 'name', x: width - MARGIN.right, y: HEIGHT - 18 + below, 'text-anchor': 'end' }, text)
-
-const heightName = (text) => makeSvg('text', { class: 'name', x: 0, y: 11 }, text)
-
-// What the style sheet gives an svg, written into a copy of it, so that the file looks the same alone.
-const CARRIED = ['fill', 'stroke', 'stroke-width', 'stroke-dasharray', 'font-family', 'font-size', 'font-weight', 'opacity']
-
-const BORDER = 16 // pixels of paper around a file's chart
-
-/** The svg as the text of a file of its own. */
-export function svgFile(svg) {
-  const copy = svg.cloneNode(true)
-  const originals = svg.querySelectorAll('*')
-  copy.querySelectorAll('*').forEach((element, index) => {
-    const style = getComputedStyle(originals[index])
-    for (const name of CARRIED) {
-      const value = style.getPropertyValue(name) // none where the svg was never in the document: it has its own
-      if (value) element.setAttribute(name, value)
-    }
-    element.removeAttribute('class')
-  })
-  copy.removeAttribute('tabindex')
-  const [width, height] = ['width', 'height'].map((name) => Number(svg.getAttribute(name)) + 2 * BORDER)
-  const box = { x: -BORDER, y: -BORDER, width, height }
-  for (const [name, value] of Object.entries({ width, height, viewBox: Object.values(box).join(' ') })) copy.setAttribute(name, value)
-  copy.prepend(makeSvg('rect', { ...box, fill: getComputedStyle(document.body).backgroundColor }))
-  return `<?xml version="1.0" encoding="UTF-8"?>\n${new XMLSerializer().serializeToString(copy)}\n`
 }

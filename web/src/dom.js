@@ -1,5 +1,6 @@
 // Small helpers over the DOM. Text goes in by textContent only, styles through the CSSOM only (the policy forbids both
 // others).
+import { visible } from './say.js'
 
 /** A copy of the template with that id: its first element, and its parts by their data-is names. */
 export function fromTemplate(id) {
@@ -24,8 +25,11 @@ function fill(element, attributes, children) {
   return element
 }
 
-/** Parts of a sentence as nodes: every second one is a word of the page, which must not turn the rest around. */
-export const sentence = (parts, lang) => parts.map((part, index) => (index % 2 ? make('bdi', { lang }, part) : part))
+/** The address as a link where it is one of the web's, else as text. */
+export function addressNode(address) {
+  const shown = make('bdi', {}, visible(address ?? '', 300))
+  return /^https?:\/\//.test(address ?? '') ? make('a', { href: address, rel: 'noreferrer nofollow' }, shown) : shown
+}
 
 /** Says it to a screen reader, without moving anybody's focus. */
 export function announce(text) {
@@ -59,6 +63,18 @@ export function confirmed(button, question, act) {
     announce(question)
   })
 }
+
+/** Waits until nothing has called it for so many milliseconds, then acts once. */
+export function calm(milliseconds, act) {
+  let timer = 0
+  return (...given) => {
+    clearTimeout(timer)
+    timer = setTimeout(() => act(...given), milliseconds)
+  }
+}
+
+/** A time in which the browser has nothing better to do. */
+export const pause = () => new Promise((done) => (window.requestIdleCallback ?? setTimeout)(done))
 
 /** Hands the reader a file made here. */
 export function download(name, type, content) {

@@ -1,90 +1,197 @@
-// The form: an address, or a text, and the options. One submission at a time; the same one again is the same job.
+// The one field: addresses, a text, or files, with options. One submission at a time; the same one again is the same job.
 import { Problem, submitJob } from './api.js'
+import { fieldError } from './advice.js'
+import { announce } from './dom.js'
+import { classify, classifyFile, decode, isBinary, MOST_BYTES } from './input.js'
+import { plural } from './say.js'
+import { MOST_JOBS } from './state.js'
 
 const form = document.getElementById('submit')
-const FIELDS = ['url', 'text', 'select', 'ignore', 'language']
-const button = form.querySelector('button')
+const { input, files, main } = form.elements
+const OPTIONS = ['select', 'ignore', 'language']
+const FIELDS = ['input', ...OPTIONS]
+const OF_PAGES = ['select', 'ignore', 'content'] // options of addresses and documents only
+const button = form.querySelector('button[type=submit]')
+const size = new TextEncoder()
 
-/** onSubmitting() when a request is sent, onJob(job) when it is accepted, onError(error) where no field is to blame. */
-export function wireForm({ onSubmitting, onJob, onError }) {
-  let sent = null // {content, key} until its job has ended
+/**
+ * onSending(whats) when requests go out; onJobs(jobs, refused) when they are accepted, refused as [{what, error}];
+ * onError(error, again) where no field is to blame.
+ */
+export function wireForm({ onSending, onJobs, onError }) {
+  let sent = new Map() // from content to its key, until its job has ended
   let sending = false
   let touched = false // since it was sent
 
-  form.addEventListener('submit', async (event) => {
-    event.preventDefault()
+  async function send(submissions) {
     if (sending) return
-    clearErrors()
-    const submission = readForm()
-    const wrong = refuse(submission)
-    if (wrong) return showErrors([wrong])
-    touched = false
-    const content = JSON.stringify(submission)
-    if (sent?.content !== content) sent = { content, key: crypto.randomUUID?.() ?? `${Math.random()}${Date.now()}` }
     sending = true
+    touched = false
     button.setAttribute('aria-disabled', 'true')
     closeEmpty()
+    const whats = submissions.map(whatOf)
+    onSending(whats)
+    const [jobs, refused] = [[], []]
     try {
-      onSubmitting(submission)
-      onJob(await submitJob(submission, sent.key))
+      for (const submission of submissions) {
+        try {
+          jobs.push(await submitJob(submission, keyOf(submission)))
+        } catch (error) {
+          const blamed = error instanceof Problem && [400, 413, 422].includes(error.status)
+          if (!blamed || submissions.length === 1) throw error
+          refused.push({ what: whatOf(submission), error: fieldError('', error.errors[0]?.detail ?? error.message) })
+        }
+      }
+      if (!jobs.length) showErrors([{ pointer: '', detail: refused[0].error }])
+      onJobs(jobs, refused)
     } catch (error) {
       const blamed = error instanceof Problem && [400, 413, 422].includes(error.status)
-      onError(blamed ? null : error)
-      if (blamed) showErrors(error.errors.length ? error.errors : [{ pointer: submission.text ? '/text' : '/url', detail: error.message }])
+      onError(blamed ? null : error, () => send(submissions))
+      if (blamed) showErrors(error.errors.length ? error.errors : [{ pointer: '', detail: error.message }])
     } finally {
       sending = false
       button.removeAttribute('aria-disabled')
     }
+  }
+
+  function keyOf(submission) {
+    const content = JSON.stringify(submission)
+    if (!sent.has(content)) sent.set(content, crypto.randomUUID?.() ?? `${Math.random()}${Date.now()}`)
+    return sent.get(content)
+  }
+
+  form.addEventListener('submit', (event) => {
+    event.preventDefault()
+    if (sending) return
+    clearErrors()
+    const found = read()
+    if (found.error) return showErrors([{ pointer: '', detail: found.error }])
+    send(found.submissions)
   })
-  for (const kind of ['keydown', 'pointerdown', 'input']) form.addEventListener(kind, () => (touched = true))
-  form.elements.url.addEventListener('paste', moveText)
+  input.addEventListener('keydown', (event) => {
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
+    event.preventDefault()
+    form.requestSubmit()
+  })
+  for (const kind of ['keydown', 'pointerdown', 'input']) form.addEventListener(kind, () => (touched = true), true)
   for (const name of FIELDS) form.elements[name].addEventListener('input', () => showError(name, ''))
   for (const name of FIELDS) if (errorOf(name).textContent) openAround(form.elements[name])
+  input.addEventListener('input', grow)
+  wireFiles(async (list) => {
+    clearErrors()
+    const { submissions, errors } = await readFiles(list)
+    if (errors.length) showErrors(errors.map((detail) => ({ pointer: '', detail })))
+    if (submissions.length) send(submissions)
+  })
+  for (const example of document.querySelectorAll('form.example')) {
+    example.addEventListener('submit', (event) => {
+      event.preventDefault()
+      const { text, language } = example.elements
+      send([{ text: text.value, language: language.value }])
+    })
+  }
   return {
     /** Whether somebody is typing the next one: then the keyboard stays where it is. */
     inUse: () => touched && form.contains(document.activeElement),
     /** The next submission is a new one, even of the same content. */
-    forget() {
-      sent = null
+    forget: () => (sent = new Map()),
+    fill,
+    send,
+    /** Puts a text into the field, to be changed and counted again. */
+    edit(text) {
+      fill(null)
+      input.value = text
+      grow()
+      input.focus()
     },
-    /** Shows what a job was asked, so that it can be asked again; without a job, nothing. */
-    fill(job) {
-      clearErrors()
-      const asked = { ...job?.options, url: job?.kind === 'url' ? job.url : '' }
-      for (const name of FIELDS) {
-        form.elements[name].value = asked[name] ?? ''
-        if (asked[name]) openAround(form.elements[name])
-      }
-      closeEmpty()
-    },
-    submit: () => form.requestSubmit(),
+    focus: () => input.focus(),
+    /** The options as they are set, for another address. */
+    options: () => optionsFor('url'),
   }
 }
 
-function readForm() {
-  const submission = {}
-  for (const name of FIELDS) {
+const whatOf = ({ url, html }) => url ?? (html ? 'Your document' : 'Your text')
+
+function read() {
+  const { urls, text } = classify(input.value)
+  if (!urls && !text) return { error: 'Enter an address, or paste some text.' }
+  if (text) {
+    if (size.encode(text).length > MOST_BYTES) return { error: 'This text is too long: 1 MB at most.' }
+    const narrowed = OF_PAGES.some((name) => optionsFor('url')[name])
+    if (narrowed) return { error: 'Selectors work on web pages only, not on pasted text.' }
+    return { submissions: [{ text, ...optionsFor('text') }] }
+  }
+  if (urls.length > MOST_JOBS) return { error: `That are ${urls.length} addresses: ${MOST_JOBS} at most.` }
+  return { submissions: urls.map((url) => ({ url, ...optionsFor('url') })) }
+}
+
+function optionsFor(kind) {
+  const options = {}
+  for (const name of OPTIONS) {
     const value = form.elements[name].value.trim()
-    if (value) submission[name] = value
+    if (value && (kind !== 'text' || !OF_PAGES.includes(name))) options[name] = value
   }
-  return submission
+  if (main.checked && kind !== 'text') options.content = 'main'
+  return options
 }
 
-function refuse({ url, text }) {
-  if (!url && !text) return { pointer: '/url', detail: 'Type an address, or paste a text below.' }
-  if (url && text) return { pointer: '/text', detail: 'There is an address too. Empty one of the two.' }
-  return null
+async function readFiles(list) {
+  const [submissions, errors] = [[], []]
+  for (const file of [...list].slice(0, MOST_JOBS)) {
+    if (file.size > 2 * MOST_BYTES) {
+      errors.push(`“${file.name}” is too long: 1 MB at most.`)
+      continue
+    }
+    const bytes = new Uint8Array(await file.arrayBuffer())
+    const { urls, text, html } = isBinary(bytes) ? {} : classifyFile(file.name, decode(bytes))
+    if (urls) submissions.push(...urls.map((url) => ({ url, ...optionsFor('url') })))
+    else if (!text && !html) errors.push(isBinary(bytes) ? `“${file.name}” is no text. Use .txt, .md or .html files.` : `“${file.name}” is empty.`)
+    else if (size.encode(text ?? html).length > MOST_BYTES) errors.push(`“${file.name}” is too long: 1 MB at most.`)
+    else submissions.push(text ? { text, ...optionsFor('text') } : { html, ...optionsFor('html') })
+  }
+  if (submissions.length > MOST_JOBS) errors.push(`Only the first ${plural(MOST_JOBS, 'page')} are counted.`)
+  return { submissions: submissions.slice(0, MOST_JOBS), errors }
 }
 
-// A text that is pasted into the address field goes where texts go: an address holds no white space.
-function moveText(event) {
-  const pasted = event.clipboardData.getData('text/plain')
-  if (!/\S\s+\S+\s+\S/.test(pasted)) return
-  event.preventDefault()
-  const { text } = form.elements
-  openAround(text)
-  text.value = pasted
-  text.focus()
+function wireFiles(use) {
+  files.addEventListener('change', () => {
+    const list = [...files.files]
+    files.value = ''
+    use(list)
+  })
+  document.getElementById('choose').addEventListener('click', () => files.click())
+  const holds = (event) => event.dataTransfer?.types.includes('Files')
+  addEventListener('dragover', (event) => {
+    if (!holds(event)) return
+    event.preventDefault()
+    document.body.classList.add('dropping')
+  })
+  addEventListener('dragleave', (event) => !event.relatedTarget && document.body.classList.remove('dropping'))
+  addEventListener('drop', (event) => {
+    document.body.classList.remove('dropping')
+    if (!holds(event)) return
+    event.preventDefault()
+    announce(plural(event.dataTransfer.files.length, 'file'))
+    use(event.dataTransfer.files)
+  })
+}
+
+/** Shows what a job was asked, so that it can be asked again; without a job, nothing. */
+function fill(job) {
+  clearErrors()
+  input.value = job?.kind === 'url' ? job.url : ''
+  for (const name of OPTIONS) {
+    form.elements[name].value = job?.options?.[name] ?? ''
+    if (job?.options?.[name]) openAround(form.elements[name])
+  }
+  main.checked = job?.options?.content === 'main'
+  grow()
+  closeEmpty()
+}
+
+// Where the style sheet's field-sizing is not known: as many rows as lines, eight at most.
+function grow() {
+  input.rows = Math.min(8, Math.max(1, input.value.split('\n').length))
 }
 
 const errorOf = (name) => document.getElementById(`${name}-error`)
@@ -102,8 +209,8 @@ function showErrors(errors) {
   let first = null
   for (const { pointer = '', detail } of errors) {
     const named = pointer.replace(/^#?\//, '').split('/')[0]
-    const name = FIELDS.includes(named) ? named : 'url'
-    showError(name, detail ? `${detail[0].toUpperCase()}${detail.slice(1)}` : 'This cannot be used.')
+    const name = OPTIONS.includes(named) ? named : 'input'
+    showError(name, fieldError(pointer, detail))
     openAround(form.elements[name])
     first ??= form.elements[name]
   }
@@ -112,7 +219,7 @@ function showErrors(errors) {
 
 function closeEmpty() {
   for (const details of form.querySelectorAll('details')) {
-    if (![...details.querySelectorAll('input, textarea')].some((field) => field.value.trim())) details.open = false
+    if (![...details.querySelectorAll('input')].some((field) => (field.type === 'checkbox' ? field.checked : field.value.trim()))) details.open = false
   }
 }
 

@@ -1,56 +1,73 @@
-// Which view is shown: the address bar says it (?job=<id>, or #/jobs/<id>), and everything starts from there.
-import { cancelJob, getJob, homeAddress, jobAddress, onUnauthorized, Problem, setToken } from './api.js'
-import { announce, fromTemplate } from './dom.js'
+// Which view is shown: the address says it, and everything starts from there.
+import { addressOf, cancelJob, getJob, homeAddress, jobAddress, onUnauthorized, Problem, setToken, submitJob } from './api.js'
+import { failure, missing, said } from './advice.js'
+import { addressNode, announce, fromTemplate, make } from './dom.js'
 import { ENDED, follow } from './follow.js'
 import { wireForm } from './form.js'
-import { showJobs } from './jobs.js'
-import { showAddress, showResult, titleOf } from './result.js'
-import { elapsed, visible } from './say.js'
+import { showHistory, titleOf } from './history.js'
+import { elapsed, number, plural, visible } from './say.js'
+import { emptyState, readState, writeState } from './state.js'
 
-const view = document.getElementById('view')
+const place = document.getElementById('view')
 let leave = new AbortController() // aborted when another view is shown
-let shownJob = null
+let state = emptyState()
+let result = null // the shown result's {refresh}
+
+// What shows results comes when there is one to show: the first view is light.
+const loadResult = () => import('./result.js')
 
 function enter(name) {
   leave.abort()
   leave = new AbortController()
   document.body.dataset.view = name
-  shownJob = jobInAddress()
+  result = null
   return leave.signal
 }
 
+const view = {
+  state: () => state,
+  /** Another state of the same view: kept in the address, shown at once. quiet: the list stays as it is. */
+  change(patch, { quiet = false } = {}) {
+    state = { ...state, ...patch }
+    try {
+      history.replaceState(null, '', addressOf(writeState(state)))
+    } catch {
+      // a browser that allows so many changes a minute: the next one will be kept
+    }
+    if (!quiet) result?.refresh()
+  },
+}
+
 const form = wireForm({
-  onSubmitting(submission) {
-    showWaiting(enter('job'), { what: submission.url ?? 'Your text', stage: 'sent' })
+  onSending(whats) {
+    showWaiting(enter('job'), { what: whats.length > 1 ? plural(whats.length, 'page') : whats[0], stage: 'sent' })
   },
-  onJob(job) {
-    const address = jobAddress(job.id)
+  onJobs(jobs, refused) {
+    if (!jobs.length) return route()
+    const address = addressOf(writeState({ ...emptyState(), jobs: jobs.map((job) => job.id) }))
     if (location.href !== address) history.pushState(null, '', address)
-    showJob(job.id, { job, mine: true })
+    state = readState(location.search)
+    if (jobs.length === 1 && !refused.length) showJob(jobs[0].id, { job: jobs[0], mine: true })
+    else showSeveral({ jobs, refused, mine: true })
   },
-  onError(error) {
-    if (error) showUnsent(error)
-    else if (jobInAddress()) route()
-    else showHome()
+  onError(error, again) {
+    if (error) showEnded({ title: error.status === 429 ? 'Too many requests' : 'Couldn’t send that', detail: said(error) }, { retry: again })
+    else route()
   },
 })
 
-function jobInAddress() {
-  const hash = /^#\/jobs\/([\w-]+)$/.exec(location.hash)
-  return hash ? hash[1] : new URLSearchParams(location.search).get('job')
-}
-
 function route(options) {
-  const id = jobInAddress()
-  if (!id) return showHome(options)
-  if (location.hash.startsWith('#/jobs/')) history.replaceState(null, '', jobAddress(id))
-  return showJob(id, options)
+  const hash = /^#\/jobs\/([\w-]+)$/.exec(location.hash)
+  if (hash) history.replaceState(null, '', jobAddress(hash[1]))
+  state = readState(location.search)
+  if (!state.jobs.length) return showHome(options)
+  return state.jobs.length > 1 ? showSeveral(options) : showJob(state.jobs[0], options)
 }
 
 /** To another view, and the keyboard with it: what was followed or pressed is often no longer there. */
 function go(address) {
   history.pushState(null, '', address)
-  if (!jobInAddress()) form.fill(null)
+  if (!readState(location.search).jobs.length) form.fill(null)
   route({ focus: true })
   window.scrollTo(0, 0)
 }
@@ -64,15 +81,18 @@ async function showHome({ focus = false } = {}) {
   const signal = enter('home')
   document.title = 'Wordcounts'
   if (focus) document.getElementById('main').focus()
-  await showJobs(view, { signal, askForToken: () => askForToken(false) })
-  if (location.hash !== '#jobs' || signal.aborted) return
-  const jobs = document.getElementById('jobs')
-  jobs.scrollIntoView()
-  jobs.focus()
+  const { element } = fromTemplate('home-view')
+  place.replaceChildren(element)
+  await showHistory(element, { signal, go, askForToken: () => askForToken(false) })
+  if (location.hash !== '#history' || signal.aborted) return
+  const list = document.getElementById('history')
+  list.scrollIntoView()
+  list.focus()
 }
 
 async function showJob(id, { job = null, mine = false, focus = mine } = {}) {
   const signal = enter('job')
+  if (!job) place.replaceChildren(fromTemplate('loading-view').element)
   try {
     // A job that came by a link may have ended long ago: read it once before saying that anything is waited for.
     let now = job ?? (await getJob(id, { signal })).job
@@ -80,25 +100,120 @@ async function showJob(id, { job = null, mine = false, focus = mine } = {}) {
     if (!ENDED.has(now.state)) now = await waitFor(now, signal, focus && !mine)
     if (!now) return
     form.forget()
-    document.title = `${titleOf(now)} – Wordcounts`
-    if (now.state === 'succeeded') await showDone(now, signal, focus)
-    else showFailed(now, { mine, focus })
+    if (now.state !== 'succeeded') return showFailed(now, { mine, focus })
+    await showDone([now], signal, { focus })
   } catch (error) {
     if (!signal.aborted) showMissing(error, focus)
   }
 }
 
-async function showDone(job, signal, focus) {
-  announce(`Done: ${job.totals?.words ?? 0} words`)
-  const shown = showResult(view, job, { signal, go, fail: (error) => announce(error.message) })
-  if (focus) moveTo(view.querySelector('h2'))
-  await shown
+async function showDone(jobs, signal, { focus = false, target = place } = {}) {
+  const [job] = jobs
+  document.title = `${jobs.length > 1 ? plural(jobs.length, 'page') : titleOf(job)} – Wordcounts`
+  const { showResult, wireCompare } = await loadResult()
+  const other = state.vs && jobs.length === 1 ? await otherJob(state.vs, signal) : null
+  if (signal.aborted) return
+  const shown = showResult(target, jobs, { view, signal, go, form, other })
+  result = shown
+  const parts = {}
+  for (const part of target.querySelectorAll('[data-is]')) parts[part.dataset.is] = part
+  parts['compare-menu'].hidden = jobs.length > 1
+  wireCompare(parts, { job, view, go, send: (address, to) => sendOther(parts, address, to) })
+  announce(`Done: ${plural(jobs.reduce((sum, one) => sum + (one.totals?.words ?? 0), 0), 'word')}`)
+  if (focus) moveTo(target.querySelector('h1'))
+  await shown.ready
 }
+
+async function otherJob(id, signal) {
+  try {
+    let { job } = await getJob(id, { signal })
+    if (!ENDED.has(job.state)) job = (await follow(id, { signal, onChange() {} })) ?? job
+    if (job.state === 'succeeded') return job
+    announce(`The other page could not be counted: ${failure(job).title}`)
+  } catch (error) {
+    if (!signal.aborted) announce(`The other page can’t be shown: ${missing(error).title}`)
+  }
+  return null
+}
+
+/** Counts another address, to compare this page with. */
+async function sendOther(parts, address, to) {
+  const signal = leave.signal
+  const tell = (text) => (parts['compare-error'].textContent = text)
+  tell('Counting…')
+  try {
+    let job = await submitJob({ url: address, ...form.options() }, `${Math.random()}${Date.now()}`)
+    if (!ENDED.has(job.state)) job = await follow(job.id, { signal, onChange() {} })
+    if (signal.aborted) return
+    if (job?.state === 'succeeded') return to(job.id)
+    const { title, detail } = job ? failure(job) : { title: 'This is taking longer than usual.', detail: '' }
+    tell(`${title}. ${detail}`)
+  } catch (error) {
+    if (!signal.aborted) tell(error.errors?.[0]?.detail ?? said(error))
+  }
+}
+
+/** Several jobs: a row each with its state, and their words together when they have ended. */
+async function showSeveral({ jobs = [], refused = [], mine = false, focus = mine } = {}) {
+  const signal = enter('job')
+  const { element, parts } = fromTemplate('several-view')
+  document.title = `${plural(state.jobs.length, 'page')} – Wordcounts`
+  place.replaceChildren(element)
+  if (focus) moveTo(parts.title)
+  const known = new Map(jobs.map((job) => [job.id, job]))
+  const rows = new Map(state.jobs.map((id) => [id, make('li', {})]))
+  parts.rows.append(...rows.values(), ...refused.map(({ what, error }) => row(make('li', {}), { url: what, state: 'failed' }, error)))
+  const errors = new Map()
+  const draw = () => {
+    for (const [id, line] of rows) row(line, known.get(id) ?? { id, state: errors.has(id) ? 'failed' : 'queued' }, errors.get(id))
+    const done = state.jobs.filter((id) => errors.has(id) || ENDED.has(known.get(id)?.state)).length
+    parts.progress.textContent = done < state.jobs.length ? `${number(done)} of ${plural(state.jobs.length, 'page')} done` : ''
+    return done === state.jobs.length
+  }
+  let pause = 400
+  while (!draw()) {
+    for (const id of state.jobs) {
+      if (errors.has(id) || ENDED.has(known.get(id)?.state)) continue
+      try {
+        known.set(id, (await getJob(id, { signal })).job)
+      } catch (error) {
+        if (signal.aborted) return
+        if (error instanceof Problem && error.status < 429) errors.set(id, missing(error).title)
+        else parts.progress.textContent = said(error)
+      }
+    }
+    if (draw()) break
+    await new Promise((done) => setTimeout(done, pause))
+    if (signal.aborted) return
+    pause = Math.min(5000, pause * 1.3)
+  }
+  form.forget()
+  const ended = state.jobs.map((id) => known.get(id)).filter((job) => job?.state === 'succeeded')
+  parts.details.open = refused.length > 0 || ended.length < state.jobs.length || ended.length < 2
+  parts.count.textContent = `${plural(ended.length, 'page')} counted${ended.length < rows.size + refused.length ? `, ${number(rows.size + refused.length - ended.length)} not` : ''}`
+  announce(parts.count.textContent)
+  if (!ended.length) return
+  const focused = document.activeElement === parts.title
+  const done = showDone(ended, signal, { focus: focused, target: parts.merged })
+  parts.title.hidden = true
+  await done
+}
+
+function row(line, job, error) {
+  const named = job.page || job.url ? titleOf(job) : 'Page'
+  const link = job.id ? make('a', { href: jobAddress(job.id), 'data-route': '' }, make('bdi', {}, named)) : make('bdi', {}, visible(named, 200))
+  const said = error ?? (job.state === 'failed' ? failure(job).title : '')
+  const words = job.totals ? plural(job.totals.words, 'word') : ''
+  line.replaceChildren(link, make('span', { class: 'state', 'data-state': job.state }, STATES[job.state]), make('span', { class: 'quiet' }, said || words))
+  return line
+}
+
+const STATES = { queued: 'Waiting', running: 'Counting', succeeded: 'Done', failed: 'Failed', canceled: 'Canceled' }
 
 function showWaiting(signal, { what, stage, since = Date.now() }) {
   const { element, parts } = fromTemplate('waiting-view')
   document.title = 'Counting – Wordcounts'
-  showAddress(parts.what, what)
+  parts.what.append(addressNode(what))
   parts.cancel.hidden = true
   const tick = () => {
     parts.clock.textContent = elapsed((Date.now() - since) / 1000)
@@ -106,8 +221,9 @@ function showWaiting(signal, { what, stage, since = Date.now() }) {
   tick()
   const timer = setInterval(tick, 1000)
   signal.addEventListener('abort', () => clearInterval(timer))
-  view.replaceChildren(element)
+  place.replaceChildren(element)
   markStage(element, stage)
+  loadResult().catch(() => {}) // there when the words come
   return { element, parts, stop: () => clearInterval(timer) }
 }
 
@@ -121,8 +237,6 @@ function markStage(element, current) {
   }
 }
 
-const SAID = { queued: 'In the queue', running: 'Fetching and counting' }
-
 /** The ended job; null when the reader was told to come back later, or has gone elsewhere. */
 async function waitFor(job, signal, focus) {
   const since = Math.min(Date.parse(job.submitted_at) || Date.now(), Date.now())
@@ -130,15 +244,15 @@ async function waitFor(job, signal, focus) {
   parts.cancel.hidden = false
   if (focus) moveTo(parts.title)
   parts.cancel.addEventListener('click', () => cancel(job.id, parts))
-  let said = ''
+  let told = ''
   const onChange = (now) => {
-    parts.note.textContent = now ? (now.attempt > 1 ? `· attempt ${now.attempt}` : '') : '· The service cannot be reached; trying again'
-    const state = now?.state ?? said.split(' ')[0]
+    parts.note.textContent = now ? (now.attempt > 1 ? `· attempt ${now.attempt}` : '') : '· The service can’t be reached; trying again'
+    const name = now?.state ?? told.split(' ')[0]
     if (now && !ENDED.has(now.state)) markStage(element, now.state)
     const seconds = (Date.now() - since) / 1000
-    const saying = `${state} ${Math.floor(seconds / 10)}`
-    if (saying !== said && SAID[state]) announce(`${SAID[state]}, ${elapsed(seconds)}`)
-    said = saying
+    const saying = `${name} ${Math.floor(seconds / 10)}`
+    if (saying !== told && !ENDED.has(name) && STATES[name]) announce(`${STATES[name]}, ${elapsed(seconds)}`)
+    told = saying
   }
   onChange(job)
   const ended = await follow(job.id, { signal, onChange })
@@ -154,7 +268,7 @@ async function cancel(id, parts) {
     showJob(id, { mine: true })
   } catch (error) {
     parts.cancel.disabled = false
-    if (!(error instanceof Problem && error.status === 409)) parts.note.textContent = error.message
+    if (!(error instanceof Problem && error.status === 409)) parts.note.textContent = said(error)
   }
 }
 
@@ -164,55 +278,36 @@ function showLate(parts, id) {
   parts.link.href = jobAddress(id)
   parts.link.textContent = jobAddress(id)
   parts.again.addEventListener('click', () => showJob(id, { focus: true }))
-  announce('This takes longer than usual. A link to come back is on the page.')
-}
-
-const ADVICE = {
-  'address-refused': 'Only public addresses can be fetched, over http and https on their usual ports.',
-  'dns-failed': 'Check the spelling of the address.',
-  'http-status': 'Check the address. If it is right, the site may answer better later.',
-  timeout: 'The site was too slow. It may be quicker later.',
-  'not-text': 'Pages and texts can be counted; pictures, PDF files and downloads cannot.',
-  'too-large': 'You can paste the part that matters as a text.',
-  'bad-selector': 'Open the options and check the CSS selectors.',
-  'worker-lost': 'The page may be too much for one job. You can paste a part of it as a text.',
+  announce('This is taking longer than usual. A link to come back is on the page.')
 }
 
 function showFailed(job, { mine, focus }) {
-  const error = job.error ?? {}
-  const title = job.state === 'canceled' ? 'This job was canceled' : error.title || 'This page could not be counted'
-  const detail = job.state === 'canceled' ? 'Nothing was counted.' : error.detail
-  const retry = job.kind === 'url' || mine ? form.submit : null
-  showEnded({ title, detail, what: job.url, advice: ADVICE[error.type] }, { retry, focus })
+  const { title, detail, retry } = failure(job)
+  const again = () => form.send([{ ...(job.url ? { url: job.url } : {}), ...job.options }])
+  const dotted = job.kind === 'url' && job.error?.type === 'dns-failed' && mine
+  document.title = `${title} – Wordcounts`
+  showEnded({ title, detail, what: job.url }, { retry: retry && job.kind === 'url' ? again : null, focus, text: dotted ? job.url : null })
 }
 
 function showMissing(error, focus) {
-  const gone = error instanceof Problem && [404, 410].includes(error.status)
-  const title = gone ? 'There is no such job' : error.title || 'That did not work'
+  const { title, detail, retry } = missing(error)
   document.title = `${title} – Wordcounts`
-  const unknown = gone && error.status === 404
-  const detail = unknown ? 'It may be somebody else’s, or it is gone: results are kept for some weeks.' : error.message
-  const advice = unknown ? 'Check the link.' : ''
-  showEnded({ title, detail, advice }, { retry: gone ? null : () => route({ focus: true }), focus })
+  showEnded({ title, detail }, { retry: retry ? () => route({ focus: true }) : null, focus })
 }
 
-function showUnsent(error) {
-  const title = 'That could not be sent'
-  document.title = `${title} – Wordcounts`
-  showEnded({ title, detail: error.message }, { retry: form.submit })
-}
-
-function showEnded({ title, detail, what, advice }, { retry, focus = false }) {
+function showEnded({ title, detail, what }, { retry, focus = false, text = null }) {
   const { element, parts } = fromTemplate('ended-view')
   parts.title.textContent = visible(title, 300)
   parts.detail.textContent = visible(detail ?? '', 1000) // it may quote an address
-  parts.advice.textContent = advice ?? ''
-  showAddress(parts.what, what)
+  if (what) parts.what.append(addressNode(what))
+  parts.what.hidden = !what
   parts.retry.hidden = !retry
   if (retry) parts.retry.addEventListener('click', retry)
+  parts['as-text'].hidden = !text
+  if (text) parts['as-text'].addEventListener('click', () => form.send([{ text: text.replace(/^https?:\/\/|\/$/g, '') }]))
   parts.home.href = homeAddress()
   parts.home.dataset.route = ''
-  view.replaceChildren(element)
+  place.replaceChildren(element)
   announce(`${title}. ${detail ?? ''}`)
   if (focus) moveTo(parts.title)
 }
@@ -221,17 +316,17 @@ function showEnded({ title, detail, what, advice }, { retry, focus = false }) {
 function askForToken(wrong) {
   const { element } = fromTemplate('token-view')
   document.querySelector('.token')?.remove()
-  view.before(element)
+  place.before(element)
   const { token } = element.elements
   const error = element.querySelector('.error')
-  error.textContent = wrong ? 'This token is not known here.' : ''
+  error.textContent = wrong ? 'That token isn’t valid.' : ''
   token.focus()
   return new Promise((resolve) => {
     element.addEventListener('submit', (event) => {
       event.preventDefault()
       const value = token.value.trim()
       if (!/^[\x21-\x7e]+$/.test(value)) {
-        error.textContent = value ? 'A token has no spaces or accents.' : 'Type your token.'
+        error.textContent = value ? 'A token has no spaces or accents.' : 'Enter your token.'
         return
       }
       setToken(value)
@@ -243,14 +338,15 @@ function askForToken(wrong) {
 
 onUnauthorized(askForToken)
 addEventListener('popstate', () => {
-  if (jobInAddress() !== shownJob) route() // a fragment of the same view is no other view
+  // a fragment of the same view is no other view
+  if (addressOf(writeState(state)) !== location.href.split('#')[0] || location.hash.startsWith('#/jobs/')) route()
 })
 document.addEventListener('click', (event) => {
-  const link = event.target.closest('a[data-route], .brand, #to-jobs')
+  const link = event.target.closest('a[data-route], .brand, #to-history')
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return
   event.preventDefault()
   go(link.href)
-  if (link.dataset.is === 'home') document.getElementById('url').focus()
+  if (link.dataset.is === 'home') form.focus()
 })
 for (const element of document.querySelectorAll('.scripted')) element.hidden = false
 route()

@@ -1,160 +1,407 @@
-// What was found on a page: facts, switches, bars, the two charts, the table. All from the words held here.
-import { allWords, eraseJob, homeAddress, jobAddress, MOST_WORDS } from './api.js'
-import { barsSvg, drawBars } from './bars.js'
-import { drawHistogram, drawRank, figures, range, rankSummary, summary, svgFile } from './charts.js'
-import { announce, confirmed, download, fromTemplate, make, sentence } from './dom.js'
-import { bytes, knownLanguage, languageName, number, plural, rounded, share, visible, when } from './say.js'
-import { makeTable } from './table.js'
-import { choose, makeLists, toCsv } from './words.js'
+// What was found: a sentence, chips, the list of all words, one word's contexts, two charts, a comparison.
+import { addressOf, eraseJob, getToken, homeAddress, listJobs, MOST_WORDS, phrasesOf, placesOf, textOf, wordsOf } from './api.js'
+import { said } from './advice.js'
+import { oftenText, rankText, drawOften, drawRank, tables } from './charts.js'
+import { wireChips, wireMenus } from './chips.js'
+import { showCompared } from './compare.js'
+import { addressNode, announce, calm, confirmed, fromTemplate, make, pause } from './dom.js'
+import { barsPicture, saveCsv, saveJson, savePicture } from './files.js'
+import { titleOf } from './history.js'
+import { makeInspector } from './inspector.js'
+import { makeList, PARTS } from './list.js'
+import { knownLanguage, languageName, listed, number, plural, readingTime, visible, when } from './say.js'
+import { writeState } from './state.js'
+import { choose, find, prepare, searchKey, together, wordsInHalf } from './words.js'
 
-export const titleOf = (job) =>
-  visible(job.page?.title?.trim() || job.url || { text: 'A pasted text', html: 'An HTML document' }[job.kind] || 'A page', 200)
+const BARS = 20 // in a picture
+const PRINTED = 60 // rows on paper
+const PHRASES = 10_000
+const UNSPACED = /^(zh|ja|th|lo|km|my)\b/ // scripts that set no spaces between words
 
-/** Shows a succeeded job in the place; go(address) moves to another view, fail(error) shows what went wrong. */
-export async function showResult(place, job, { signal, go, fail }) {
+const loadD3 = import('./d3.js')
+loadD3.catch(() => {}) // said where charts are drawn
+
+/**
+ * Shows succeeded jobs in the place, several as one list. view: {state(), change(patch)}: what the address says and how
+ * to change it; go(address) moves to another view, form sends another page. Returns refresh(), for the state has changed.
+ */
+export function showResult(place, jobs, { view, signal, go, form, other = null }) {
   const { element, parts } = fromTemplate('result-view')
-  showFacts(parts, job)
-  wireActions(parts, job, { go, fail })
-  const all = job.totals?.words || 0
-  const shareOf = (count) => (all ? count / all : 0)
-  const language = knownLanguage(job.page?.language)
-  drawBars(parts.tops, parts.legend, (job.top ?? []).map((row) => ({ ...row, share: shareOf(row.count) })), language)
-  parts.body.hidden = !all // charts and tables of nothing say nothing
-  parts.body.setAttribute('aria-busy', 'true')
+  const several = jobs.length > 1
+  const [job] = jobs
+  const languages = new Set(jobs.map((one) => one.page?.language))
+  const language = languages.size === 1 ? knownLanguage(job.page?.language) : undefined
+  const all = jobs.reduce((sum, one) => sum + (one.totals?.words ?? 0), 0)
+  const named = jobs.some((one) => one.totals?.stop_list !== false)
+  let [words, list, shown, found, highlights, loadedAs] = [null, null, null, [], [], '']
+
+  showHead(parts, jobs, { language, all, form })
   place.replaceChildren(element)
-  if (!all) return
-  const words = await allWords(job.id, {
-    signal,
-    onProgress: (got, total) => {
-      parts.shown.textContent = `Loading words: ${number(got)} of ${number(total)}`
+  wireMenus(element, signal)
+  wireActions(parts, job, { several, go })
+  const showChips = wireChips(parts, { change: view.change })
+  const fetchStrips = calm(80, async (items) => {
+    const asked = items.filter((item) => !item.word.includes(',') && !item.phrase).slice(0, 60).map((item) => item.word)
+    if (!asked.length) return
+    const { places } = await placesOf(job.id, asked, { signal, parts: PARTS, case: view.state().fold ? 'fold' : 'keep' }).catch(() => ({ places: [] }))
+    listView.strips(new Map(places.map((one) => [one.word, one.parts])))
+  })
+  const listView = makeList({ ...parts, empty: () => emptyText(view.state()) }, {
+    language,
+    open: (item, how) => openWord(item, how),
+    wanted: (items) => !several && fetchStrips(items),
+  })
+  const inspector = makeInspector(parts, {
+    language, signal,
+    shown: () => ({ id: job.id, fold: view.state().fold, all }),
+    hide: (item) => {
+      const { add, remove } = view.state()
+      if (!item.stop) view.change({ add: [...add, item.word], remove: remove.filter((word) => word !== item.word) })
+      else view.change({ remove: [...remove, item.word], add: add.filter((word) => word !== item.word) })
+    },
+    onClose(byKey, { keep = false } = {}) {
+      if (!keep) view.change({ word: '' }, { quiet: true })
+      if (!keep) listView.choose('')
+      if (byKey) listView.focus()
     },
   })
-  if (signal.aborted) return
-  parts.body.removeAttribute('aria-busy')
-  if (words.length >= MOST_WORDS) caution(parts, `Only the ${number(words.length)} most frequent words are shown; the API's CSV has all.`)
-  showWords(element, parts, { words, language, shareOf, name: fileName(job) })
-}
+  signal.addEventListener('abort', () => inspector.close())
+  if (several) element.classList.add('several')
+  parts.where.textContent = several ? 'by page' : 'where on the page'
+  parts['by-pages'].hidden = !several
 
-function showWords(element, parts, { words, language, shareOf, name }) {
-  const lists = makeLists(words, language)
-  const table = makeTable(element.querySelector('.all'), parts, { language, fold: lists.fold, shareOf })
-  const asRow = ({ word, count, stop }) => ({ word, count, share: shareOf(count), stop_word: stop })
-  let chosen
-  const tops = () => chosen.indexes.slice(0, Number(parts.many.value)).map((index) => asRow(chosen.list.items[index]))
-  const wordAt = (rank) => visible(chosen.list.items[chosen.indexes[rank]].word, 30)
-  const charts = () => {
-    drawHistogram(parts.histogram, chosen.bins)
-    drawRank(parts.rank, chosen.counts, wordAt, language)
+  function openWord(item, { keyboard = false, quiet = false } = {}) {
+    if (!item) return
+    if (!quiet) view.change({ word: item.word }, { quiet: true })
+    listView.choose(item.word)
+    for (const highlight of highlights) highlight(item.word)
+    for (const button of parts['compared-rows'].querySelectorAll('button')) button.classList.toggle('chosen', button.dataset.word === item.word)
+    if (several) return
+    const at = shown?.list.items.indexOf(item) ?? -1
+    inspector.open(item, at >= 0 ? shown.ranks[at] : 0, { keyboard, quiet })
   }
 
+  const itemOf = (word) => {
+    const { items } = (view.state().n > 1 ? list : words) ?? { items: [] }
+    const key = searchKey(word)
+    return items.find((item) => item.word === word) ?? items.find((item) => searchKey(item.word) === key)
+  }
+
+  /** The list as the state has it, of what is loaded. */
   function update() {
-    const least = Math.max(1, Math.floor(Number(parts.least.value)) || 1)
-    chosen = choose(parts.fold.checked ? lists.folded : lists.kept, { stop: parts.stop.checked, least })
-    parts.shown.textContent = `${plural(chosen.indexes.length, 'distinct word')}, ${number(chosen.sum)} in all`
-    drawBars(parts.tops, parts.legend, tops(), language)
-    charts()
-    explain(parts, chosen, wordAt, language)
-    table.update(chosen)
+    const state = view.state()
+    shown = choose(list, { common: state.common || state.n > 1, min: state.min })
+    found = find(shown, state.find, state.sort)
+    listView.show({ indexes: found, list, ranks: shown.ranks, all, pages: several ? jobs.length : 0 })
+    const held = state.find ? `${number(found.length)} of ` : ''
+    const kind = state.n > 1 ? 'different phrase' : 'different word'
+    parts.shown.textContent = `${held}${plural(shown.indexes.length, kind)} · ${plural(shown.sum, 'occurrence')}`
+    showChips({ state, items: words.items, named, several })
+    for (const head of element.querySelectorAll('[data-sort]')) {
+      if (head.dataset.sort === state.sort) head.setAttribute('aria-sort', state.sort === 'word' ? 'ascending' : 'descending')
+      else head.removeAttribute('aria-sort')
+    }
+    const top = words.items.filter((item) => !item.stop).slice(0, 3)
+    sentence(parts, { all, words, top, language, several: jobs.length, open: (item) => openWord(item, { keyboard: true }) })
   }
 
-  for (const control of [parts.stop, parts.fold, parts.many]) control.addEventListener('change', update)
-  parts.least.addEventListener('input', update)
-  update()
-  new ResizeObserver(onlyWidth(charts)).observe(parts.histogram)
-  parts.csv.addEventListener('click', () => download(`${name}.csv`, 'text/csv', toCsv(table.rows().map(asRow))))
-  parts.json.addEventListener('click', () =>
-    download(`${name}.json`, 'application/json', `${JSON.stringify({ words: table.rows().map(asRow) }, null, 1)}\n`))
-  const keep = (kind, svg) => download(`${name}-${kind}.svg`, 'image/svg+xml', svgFile(svg))
-  parts['tops-svg'].addEventListener('click', () => keep('words', barsSvg(tops())))
-  parts['histogram-svg'].addEventListener('click', () => keep('histogram', parts.histogram.querySelector('svg')))
-  parts['rank-svg'].addEventListener('click', () => keep('rank', parts.rank.querySelector('svg')))
-  const pause = () => new Promise(window.requestIdleCallback ?? setTimeout)
-  lists.kept.prepareAlphabet(pause).then(() => lists.folded.prepareAlphabet(pause))
-}
+  async function reload() {
+    const state = view.state()
+    loadedAs = keyOf(state)
+    const asked = loadedAs
+    const loaders = jobs.map((one) => wordsOf(one.id, state))
+    const use = (items) => {
+      words = prepare(items, language)
+      if (view.state().n === 1) list = words
+    }
+    const merged = () => (several ? together(loaders.map((one, at) => ({ language: jobs[at].page?.language, items: one.items })), state.fold) : loaders[0].items.slice())
+    const onChunk = () => {
+      const [got, total] = ['items', 'total'].map((name) => loaders.reduce((sum, one) => sum + (name === 'items' ? one.items.length : one.total), 0))
+      parts.loading.textContent = got < total ? `Loading words: ${number(got)} of ${number(total)}` : ''
+      if (several || asked !== loadedAs || (words && got > 10_000 && got < total)) return
+      use(merged())
+      if (list) update()
+    }
+    parts.rest.hidden = true
+    parts.body.setAttribute('aria-busy', 'true')
+    const load = async () => {
+      try {
+        for (const loader of loaders) if (!loader.done) await loader.load({ signal, onChunk })
+        return true
+      } catch (error) {
+        if (error.name === 'AbortError' || signal.aborted) return false
+        parts.rest.hidden = false
+        parts['rest-text'].textContent = `${said(error)} ${words ? 'Not all words are here yet.' : ''}`
+        parts['load-rest'].onclick = async () => {
+          parts.rest.hidden = true
+          if (await load()) await finish()
+        }
+        return Boolean(words) || several
+      }
+    }
+    const finish = async () => {
+      if (signal.aborted || asked !== loadedAs) return
+      listView.forgetStrips()
+      use(merged())
+      parts.loading.textContent = loaders.some((one) => one.items.length >= MOST_WORDS && one.total > MOST_WORDS)
+        ? `Only the ${number(MOST_WORDS)} most frequent words are shown; the API’s CSV has all.` : ''
+      parts.body.removeAttribute('aria-busy')
+      await phrases()
+      update()
+      await charts()
+      words.warm(pause)
+    }
+    if (await load()) await finish()
+  }
 
-function onlyWidth(draw) {
-  let width = 0
-  return ([{ contentRect }]) => {
-    if (width && Math.abs(contentRect.width - width) > 1) draw()
-    width = contentRect.width
+  const keyOf = ({ fold, add, remove }) => JSON.stringify([fold, add, remove])
+  let phrasesAs = ''
+  async function phrases() {
+    const { n, min, common } = view.state()
+    if (n === 1) {
+      list = words
+      phrasesAs = ''
+      return
+    }
+    const asked = JSON.stringify([n, min, common])
+    if (asked === phrasesAs) return
+    phrasesAs = asked
+    try {
+      const given = await phrasesOf(job.id, { signal, n, measure: 'count', min_count: Math.max(2, min), stop_words: common ? 'include' : 'edges', limit: PHRASES })
+      const glue = UNSPACED.test(language ?? '') ? '' : ' '
+      list = prepare(given.phrases.map(({ phrase, count }) => ({ word: phrase.join(glue), phrase: phrase.join(' '), count, stop: false })), language)
+    } catch (error) {
+      if (error.name === 'AbortError') return
+      list = prepare([], language)
+      parts.loading.textContent = error.type === 'text-not-kept' ? 'The text of this page was not kept, so there are no phrases.' : said(error)
+    }
+  }
+
+  async function charts() {
+    const d3 = await loadD3
+    if (signal.aborted) return
+    const { items } = words
+    const chosen = view.state().word
+    const open = (item) => openWord(item)
+    const draw = () => {
+      highlights = [
+        drawRank(d3, parts.rank, items, { language, open, chosen: view.state().word }),
+        drawOften(d3, parts.often, items, { chosen }),
+      ]
+    }
+    draw()
+    onWidth(parts.rank, draw, signal)
+    parts['rank-text'].replaceChildren(...rankText(items).map((part, at) => (at % 2 ? make('bdi', { lang: language }, part) : part)))
+    parts['often-text'].textContent = oftenText(items)
+    tables(parts, items, language)
+  }
+
+  const compare = () => {
+    if (!other) return null
+    const titles = [titleOf(job), titleOf(other)]
+    return showCompared(parts, [job, other], {
+      common: view.state().common, language, titles, signal,
+      open: (word) => openWord(itemOf(word) ?? { word, count: 0, stop: false }, { keyboard: true }),
+    })
+  }
+
+  wireFind(parts, listView, element, signal)
+  for (const head of element.querySelectorAll('[data-sort] button')) {
+    head.addEventListener('click', () => view.change({ sort: head.parentElement.dataset.sort }))
+  }
+  const asRow = (index) => {
+    const { word, count, stop, counts } = list.items[index]
+    return { word, count, share: all ? count / all : 0, stop_word: stop, ...(counts ? { counts } : {}) }
+  }
+  const about = () => ({
+    title: several ? `${number(jobs.length)} pages` : titleOf(job),
+    address: several ? '' : (job.page?.url ?? job.url ?? ''),
+    date: when(job.finished_at),
+  })
+  wireDownloads(parts, { about, name: fileName(jobs), rows: () => Array.from(found, asRow), all, state: view.state, note: () => parts.shown.textContent })
+  addEventListener('beforeprint', () => listView.print(PRINTED), { signal })
+  addEventListener('afterprint', () => listView.print(0), { signal })
+
+  parts.body.hidden = !all
+  if (!all) return { ready: Promise.resolve(), refresh() {} }
+  const ready = reload().then(() => {
+    const { word } = view.state()
+    const item = word ? itemOf(word) : null
+    if (item) openWord(item)
+    else if (found.length && !several) openWord(list.items[found[0]], { quiet: true })
+    return compare()
+  })
+  let comparedAs = view.state().common
+  return {
+    ready,
+    async refresh() {
+      const state = view.state()
+      if (keyOf(state) !== loadedAs) return reload()
+      if (!words) return
+      await phrases()
+      if (signal.aborted) return
+      update()
+      if (comparedAs !== state.common) {
+        comparedAs = state.common
+        compare()
+      }
+    },
   }
 }
 
-function explain(parts, chosen, wordAt, language) {
-  const { bins } = chosen
-  const said = summary(bins)
-  const zipf = chosen.counts.length ? ' The dashed line is Zipf’s law: the first count divided by the rank.' : ''
-  parts['histogram-text'].textContent = `${said[0].toUpperCase()}${said.slice(1)}.`
-  parts['rank-text'].replaceChildren(...sentence(rankSummary(chosen.counts, wordAt), language), `.${zipf}`)
-  figures(parts['histogram-table'], ['Occurrences', 'Distinct words'], bins.map((bin) => [range(bin), number(bin.words)]))
-  const ranks = [1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000].filter((rank) => rank <= chosen.counts.length)
-  figures(parts['rank-table'], ['Rank', 'Word', 'Count', 'Zipf'], ranks.map((rank) => [
-    number(rank), make('bdi', { lang: language }, wordAt(rank - 1)), number(chosen.counts[rank - 1]), rounded(chosen.counts[0] / rank),
-  ]))
+const emptyText = (state) => (state.find ? `No ${state.n > 1 ? 'phrases' : 'words'} match “${visible(state.find, 40)}”.` : `No ${state.n > 1 ? 'phrases' : 'words'} match these filters.`)
+
+function onWidth(place, draw, signal) {
+  let width = place.clientWidth
+  const observer = new ResizeObserver(calm(100, () => {
+    if (Math.abs(place.clientWidth - width) < 2 || !place.clientWidth) return
+    width = place.clientWidth
+    draw()
+  }))
+  observer.observe(place)
+  signal.addEventListener('abort', () => observer.disconnect())
 }
 
-function showFacts(parts, job) {
-  const { page = {}, totals = {} } = { page: job.page ?? {}, totals: job.totals ?? {} }
-  parts.title.replaceChildren(make('bdi', {}, titleOf(job)))
-  showAddress(parts.what, page.url ?? job.url)
-  const facts = [
-    ['Words', number(totals.words ?? 0)],
-    ['Distinct', number(totals.distinct ?? 0)],
-    ['Stop words', stopShare(totals)],
-    ['Language', page.language ? languageName(page.language) : 'unknown'],
-    ['Encoding', page.encoding || '–'],
-    ['Size', page.bytes == null ? '–' : bytes(page.bytes)],
-    [job.kind === 'url' ? 'Fetched' : 'Counted', when(job.finished_at)],
-  ]
-  parts.facts.append(...facts.map(([name, value]) => make('div', {}, make('dt', {}, name), make('dd', {}, value))))
-  if (job.expires_at) parts.about.textContent = `Kept until ${when(job.expires_at)}.`
-  if (!totals.words) caution(parts, 'There are no words on this page. It may be drawn by scripts, which are not run here.')
-  else if (totals.stop_list === false) {
-    caution(parts, `There is no list of stop words for ${page.language ? languageName(page.language) : 'this language'}: all words are shown.`)
+// The slash searches, as in other programs; not while somebody types.
+function wireFind(parts, listView, element, signal) {
+  document.addEventListener('keydown', (event) => {
+    if (event.key !== '/' || event.ctrlKey || event.metaKey || event.altKey) return
+    if (event.target.closest('input, textarea, select') || parts.inspector.matches(':modal')) return
+    event.preventDefault()
+    parts.find.focus()
+    parts.find.select()
+  }, { signal })
+  parts.find.addEventListener('keydown', (event) => {
+    if (event.key !== 'ArrowDown' && event.key !== 'Enter') return
+    event.preventDefault()
+    listView.focus()
+  })
+}
+
+function showHead(parts, jobs, { language, all, form }) {
+  const [job] = jobs
+  const several = jobs.length > 1
+  parts.title.replaceChildren(several ? `${number(jobs.length)} pages as one` : make('bdi', { lang: job.page?.title ? language : null }, titleOf(job)))
+  if (several) parts.what.textContent = 'All their words together; the small bars show each page.'
+  else {
+    const address = job.page?.url ?? job.url
+    const facts = [
+      ...(job.page?.language ? [languageName(job.page.language)] : []),
+      `${job.kind === 'url' ? 'fetched' : 'counted'} ${when(job.finished_at)}`,
+      ...(job.expires_at ? [`kept until ${when(job.expires_at)}`] : []),
+    ]
+    parts.what.append(...(address ? [addressNode(address), ' · '] : []), facts.join(' · '))
   }
+  sentence(parts, { all, words: null, top: [], language, several: jobs.length })
+  const cautions = []
+  if (!all) cautions.push('No words found. This page may need JavaScript, which we don’t run.')
+  else if (jobs.every((one) => one.totals?.stop_list === false)) {
+    cautions.push(`We have no list of common words for ${job.page?.language && !several ? languageName(job.page.language) : 'this language'}, so all words are shown.`)
+  }
+  parts.caution.hidden = !cautions.length
+  parts.caution.textContent = cautions.join(' ')
+  parts.edit.hidden = several || job.kind !== 'text'
+  parts.edit.addEventListener('click', async () => {
+    try {
+      form.edit(await textOf(job.id))
+    } catch (error) {
+      announce(parts.edit.textContent = error.type === 'text-not-kept' ? 'The text was not kept' : said(error))
+    }
+  })
 }
 
-function stopShare({ words, stop_words: stop, stop_list: list }) {
-  if (list === false) return 'no list'
-  return words ? share((stop ?? 0) / words) : '–'
+function sentence(parts, { all, words, top, language, several, open = null }) {
+  if (!all) return parts.sentence.replaceChildren()
+  const counts = words?.items.map((item) => item.count)
+  const word = (item) => {
+    const button = make('button', { type: 'button', class: 'entry' }, make('bdi', { lang: language }, visible(item.word, 40)))
+    button.addEventListener('click', () => open(item))
+    return button
+  }
+  const different = words ? `, ${number(words.items.length)} different` : ''
+  const says = top.length ? [` ${several > 1 ? 'They say' : 'It says'}`, ...listed(top).map((part) => (typeof part === 'string' ? part || ' ' : word(part))), ' most.'] : []
+  const half = counts && wordsInHalf(counts)
+  const once = counts?.filter((count) => count === 1).length
+  const rest = half
+    ? ` ${half === 1 ? 'The most frequent word makes' : `The ${number(half)} most frequent words make`} up half of the text; ${once ? `${plural(once, 'word')} ${once === 1 ? 'occurs' : 'occur'} once` : 'no word occurs just once'}.`
+    : ''
+  parts.sentence.replaceChildren(make('strong', {}, plural(all, 'word')), `${different}, ${readingTime(all)} to read.`, ...says, rest)
 }
 
-function caution(parts, text) {
-  parts.caution.hidden = false
-  parts.caution.append(make('span', {}, text))
-}
-
-/** The address as a link where it is one of the web's, else as text. */
-export function showAddress(place, address) {
-  const shown = make('bdi', {}, visible(address ?? '', 300))
-  const web = /^https?:\/\//.test(address ?? '')
-  place.replaceChildren(web ? make('a', { href: address, rel: 'noreferrer nofollow' }, shown) : shown)
-  place.hidden = !address
-}
-
-function wireActions(parts, job, { go, fail }) {
+function wireActions(parts, job, { several, go }) {
   parts.share.addEventListener('click', async () => {
     try {
-      await navigator.clipboard.writeText(jobAddress(job.id))
-      parts.share.textContent = 'Link copied'
-      announce('Link copied')
+      await navigator.clipboard.writeText(location.href)
+      announce(parts.share.textContent = getToken() ? 'Copied: it opens with your token only' : 'Link copied')
     } catch {
-      announce('The link is in the address bar')
-      parts.share.textContent = 'The link is in the address bar'
+      announce(parts.share.textContent = 'Copy it from the address bar')
     }
   })
-  confirmed(parts.erase, 'Really erase?', async () => {
+  parts.erase.hidden = several
+  confirmed(parts.erase, 'Delete this result?', async () => {
     try {
       await eraseJob(job.id)
-      announce('Erased')
+      announce('Deleted')
       go(homeAddress())
     } catch (error) {
-      fail(error)
+      announce(said(error))
     }
   })
 }
 
-const fileName = (job) => {
+/** The menu that adds a page to compare with: an address, or something of the history. */
+export function wireCompare(parts, { job, view, go, send }) {
+  const to = (id) => go(addressOf(writeState({ ...view.state(), jobs: [job.id], vs: id })))
+  let loaded = false
+  parts['compare-menu'].addEventListener('toggle', async () => {
+    if (loaded || !parts['compare-menu'].open) return
+    loaded = true
+    const { jobs } = await listJobs().catch(() => ({ jobs: [] }))
+    const others = jobs.filter((one) => one.state === 'succeeded' && one.id !== job.id).slice(0, 8)
+    parts.recent.replaceChildren(...others.map((one) => {
+      const button = make('button', { type: 'button', class: 'plain small' }, make('bdi', {}, titleOf(one)))
+      button.addEventListener('click', () => to(one.id))
+      return make('li', {}, button)
+    }))
+    parts['recent-title'].hidden = !others.length
+  })
+  parts['compare-form'].addEventListener('submit', (event) => {
+    event.preventDefault()
+    const address = parts['compare-input'].value.trim()
+    if (address) send(address, to)
+  })
+}
+
+function wireDownloads(parts, { about, name, rows, all, state, note }) {
+  const done = (what) => {
+    announce(`${what} downloaded`)
+    parts['download-menu'].open = false
+  }
+  parts.csv.addEventListener('click', () => (saveCsv(name, rows()), done('CSV')))
+  parts.json.addEventListener('click', () => {
+    const { jobs, ...shown } = state()
+    saveJson(name, { ...about(), jobs, words_in_all: all, shown, words: rows() })
+    done('JSON')
+  })
+  const picture = (kind) => {
+    const top = rows().slice(0, BARS)
+    return savePicture(kind, name, barsPicture(top, all), { ...about(), note: `The ${top.length} most frequent of ${note()}`, hollow: top.some((row) => row.stop_word) })
+  }
+  for (const kind of ['svg', 'png']) {
+    parts[kind].addEventListener('click', async () => (await picture(kind), done(kind.toUpperCase())))
+    for (const [chart, title] of [['rank', 'Rank and count of all words'], ['often', 'How often words occur']]) {
+      parts[`${chart}-${kind}`].addEventListener('click', async () => {
+        const text = parts[`${chart}-text`].textContent
+        await savePicture(kind, `${name}-${chart}`, parts[chart].querySelector('svg'), { ...about(), title: `${about().title}: ${title}`, note: text, hollow: chart === 'rank' })
+        announce(`${kind.toUpperCase()} downloaded`)
+      })
+    }
+  }
+}
+
+const fileName = (jobs) => {
+  const [job] = jobs
+  if (jobs.length > 1) return `words-${jobs.length}-pages`
   const host = URL.canParse?.(job.url ?? '') ? new URL(job.url).hostname : job.kind
   return `words-${host}-${job.id.slice(0, 8)}`
 }

@@ -2,25 +2,43 @@
 
 const whole = new Intl.NumberFormat('en')
 const decimal = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
-const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 })
-const percent = new Intl.NumberFormat('en', { style: 'percent', minimumFractionDigits: 2 })
+const precise = new Intl.NumberFormat('en', { maximumSignificantDigits: 2 })
 const moment = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' })
 
 export const number = (value) => whole.format(value)
 export const rounded = (value) => decimal.format(value)
-export const short = (value) => (value < 10_000 ? whole : compact).format(value)
-export const share = (value) => (value > 0 && value < 0.00005 ? '<0.01%' : percent.format(value))
 export const plural = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`
 export const when = (time) => (time ? moment.format(new Date(time)) : '')
 
-export function bytes(value) {
-  if (value < 1000) return plural(value, 'byte')
-  return value < 1e6 ? `${Math.round(value / 1000)} kB` : `${(value / 1e6).toFixed(1)} MB`
+/** A share (0 to 1) of `all` words as per cent, with no more digits than so many words can have. */
+export function share(value, all = Infinity) {
+  if (value > 0 && value < 0.00005) return '<0.01%'
+  const digits = all < 200 ? 0 : all < 2000 ? 1 : 2
+  return `${(100 * value).toFixed(value === 1 ? 0 : digits)}%`
 }
 
-export function elapsed(seconds) {
-  const rounded = Math.max(0, Math.floor(seconds))
-  return rounded < 60 ? `${rounded} s` : `${Math.floor(rounded / 60)} min ${rounded % 60} s`
+/** How many times more: 3.2×. */
+export const factor = (value) => `${value < 10 ? precise.format(value) : number(Math.round(value))}×`
+
+export function times(from, to = from) {
+  if (to === 1) return 'once'
+  if (from === 2 && to === 2) return 'twice'
+  return `${from === to ? number(from) : `${number(from)}–${number(to)}`} times`
+}
+
+/** 'a', 'a and b', 'a, b and c' as parts of which every second is a word of the page. */
+export const listed = (words) =>
+  words.flatMap((word, at) => [at === 0 ? '' : at === words.length - 1 ? ' and ' : ', ', word])
+
+export function readingTime(words) {
+  const minutes = Math.round(words / 230)
+  if (minutes < 1) return 'less than a minute'
+  return minutes < 90 ? `about ${plural(minutes, 'minute')}` : `about ${plural(Math.round(minutes / 60), 'hour')}`
+}
+
+export const elapsed = (seconds) => {
+  const full = Math.max(0, Math.floor(seconds))
+  return full < 60 ? `${full} s` : `${Math.floor(full / 60)} min ${full % 60} s`
 }
 
 /** The tag if a browser can use it: a page may declare anything as its language. */

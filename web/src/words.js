@@ -1,25 +1,36 @@
-// The words of a page, pure: fold case, choose, find, sort, count how often counts occur. Made for 50,000 distinct
-// words at a key stroke, so what can be known before is computed once for each list.
+// The words of a page, pure: choose, find, sort, count how often counts occur, add up several pages. Made for 50,000
+// different words at a key stroke, so what can be known before is computed once for each list.
+
+/** @typedef {{word: string, count: number, stop: boolean, phrase?: string, counts?: number[]}} Item */
 
 const PIECE = 2048 // words sorted at once
+const MARKS = /[\u0300-\u036f\u0591-\u05c7\u064b-\u0652]/g // accents and vowel points, which who searches leaves out
 
 const byCount = (a, b) => b.count - a.count || (a.word < b.word ? -1 : a.word > b.word ? 1 : 0)
 
-/** A list [{word, count, stop}], most frequent first, with what finding and sorting need. */
-function prepare(items, fold) {
-  const keys = items.map((item) => fold(item.word))
-  const { compare } = new Intl.Collator()
-  const inOrder = (a, b) => compare(keys[a], keys[b]) || a - b
+/** How a word is searched: without case and accents. @param {string} word */
+export const searchKey = (word) =>
+  /^[\0-\x7f]*$/.test(word) ? word.toLowerCase() : word.normalize('NFD').replace(MARKS, '').toLowerCase().normalize('NFC')
+
+/** Items, most frequent first, with what finding and sorting need. @param {Item[]} items @param {string} [language] */
+export function prepare(items, language) {
+  const { compare } = new Intl.Collator(language)
+  const inOrder = (a, b) => compare(items[a].word, items[b].word) || a - b
   let alphabet = null
+  const keys = []
   return {
     items,
-    keys,
-    /** Indexes in the order of a dictionary. */
+    key: (index) => (keys[index] ??= searchKey(items[index].word)),
+    /** Indexes in the order of a dictionary of the language. */
     get alphabet() {
       return (alphabet ??= Uint32Array.from(items.keys()).sort(inOrder))
     },
-    /** Has the alphabet ready before it is asked for, without holding anybody up. */
-    async prepareAlphabet(pause) {
+    /** Has keys and alphabet ready before they are asked for, without holding anybody up. */
+    async warm(pause) {
+      for (let at = 0; at < items.length; at++) {
+        if (at % PIECE === 0) await pause()
+        keys[at] ??= searchKey(items[at].word)
+      }
       const sorted = await sortInPieces(Uint32Array.from(items.keys()), inOrder, pause)
       alphabet ??= sorted
     },
@@ -54,6 +65,83 @@ function merge(one, other, compare) {
   return merged
 }
 
+/** What the chips leave: indexes in order, rank by index (0: left out), the sum of the counts. */
+export function choose(list, { common, min }) {
+  const { items } = list
+  const ranks = new Uint32Array(items.length)
+  const indexes = []
+  let sum = 0
+  for (let index = 0; index < items.length; index++) {
+    const item = items[index]
+    if (item.count < min || (item.stop && !common)) continue
+    ranks[index] = indexes.push(index)
+    sum += item.count
+  }
+  return { list, ranks, indexes, sum }
+}
+
+/** Indexes of the chosen words that hold the text, by 'count', by 'word', or by how many 'pages' have them. */
+export function find(chosen, text, sort) {
+  const { list, indexes } = chosen
+  const wanted = searchKey(text.trim())
+  const held = wanted ? indexes.filter((index) => list.key(index).includes(wanted)) : indexes
+  if (sort === 'word') return inAlphabet(list, held)
+  if (sort !== 'pages') return held
+  const spread = (index) => list.items[index].counts.filter(Boolean).length
+  return held.slice().sort((a, b) => spread(b) - spread(a) || a - b)
+}
+
+// Texts are looked at in the order of the list, as they lie in memory, and only marks in the order of the alphabet.
+function inAlphabet(list, indexes) {
+  const marks = new Uint8Array(list.items.length)
+  for (const index of indexes) marks[index] = 1
+  return list.alphabet.filter((index) => marks[index])
+}
+
+/** Bins [{from, to, words, sum}]: how many words occur once, twice, 3–4, 5–8 times …, and how much text they are. */
+export function histogram(items) {
+  const bins = []
+  for (const { count } of items) {
+    const bin = 32 - Math.clz32(count - 1) // the logarithm to base two, rounded up
+    while (bins.length <= bin) {
+      const to = 2 ** bins.length
+      bins.push({ from: bins.length ? to / 2 + 1 : 1, to, words: 0, sum: 0 })
+    }
+    bins[bin].words += 1
+    bins[bin].sum += count
+  }
+  return bins
+}
+
+/** Ranks to draw, at most some hundreds: all of the first, then evenly on a log axis, and the last. */
+export function ranksToDraw(total) {
+  const ranks = []
+  for (let rank = 1; rank <= total; rank = Math.max(rank + 1, Math.round(rank * 1.03))) ranks.push(rank)
+  if (ranks.length && ranks.at(-1) !== total) ranks.push(total)
+  return ranks
+}
+
+/**
+ * The straight line through count by rank on log axes, by least squares over the ranks that are drawn, which lie evenly
+ * on the axis: {slope, at(rank)}, or null where there are too few words or no difference.
+ */
+export function fitted(counts) {
+  const ranks = ranksToDraw(counts.length)
+  if (ranks.length < 5 || counts[0] === counts.at(-1)) return null
+  const points = ranks.map((rank) => [Math.log(rank), Math.log(counts[rank - 1])])
+  const mean = (axis) => points.reduce((sum, point) => sum + point[axis], 0) / points.length
+  const [x, y] = [mean(0), mean(1)]
+  const slope = points.reduce((sum, [a, b]) => sum + (a - x) * (b - y), 0) / points.reduce((sum, [a]) => sum + (a - x) ** 2, 0)
+  return { slope, at: (rank) => Math.exp(y + slope * (Math.log(rank) - x)) }
+}
+
+/** How many of the most frequent words make up half of all. counts, highest first. */
+export function wordsInHalf(counts) {
+  const half = counts.reduce((sum, count) => sum + count, 0) / 2
+  let sum = 0
+  return counts.findIndex((count) => (sum += count) >= half) + 1
+}
+
 /** What two spellings share that differ in case only: the API's rule, held by tests/cases.json for both. */
 export function makeFold(language) {
   const dotted = ['tr', 'az'].includes(language?.split('-')[0])
@@ -67,75 +155,24 @@ export function makeFold(language) {
   return (word) => (!dotted && /^[\0-\x7f]*$/.test(word) ? word.toLowerCase() : Array.from(word, one).join('').normalize('NFC'))
 }
 
-/** Both lists of a page: each spelling, and those that differ in case together, under the most frequent of them. */
-export function makeLists(words, language) {
-  const fold = makeFold(language)
-  const kept = prepare([...words].sort(byCount), fold)
-  const folded = new Map()
-  kept.items.forEach(({ word, count, stop }, index) => {
-    const key = kept.keys[index]
-    const known = folded.get(key)
-    if (!known) folded.set(key, { word, count, stop })
-    else {
+/**
+ * Several pages' items [{language, items}] as one list, the most frequent spelling shown, with the counts by page. A word
+ * that is common in one page's language and none in another's stays two: German "die" hides no English one.
+ */
+export function together(pages, fold = true) {
+  const all = new Map()
+  pages.forEach(({ language, items }, page) => {
+    const key = fold ? makeFold(language) : (word) => word
+    for (const { word, count, stop } of items) {
+      const name = `${stop ? 1 : 0}${key(word)}`
+      let known = all.get(name)
+      if (!known) all.set(name, (known = { word, most: 0, count: 0, stop, counts: new Array(pages.length).fill(0) }))
       known.count += count
-      known.stop ||= stop
+      known.counts[page] += count
+      if (count > known.most || (count === known.most && word < known.word)) Object.assign(known, { word, most: count })
     }
   })
-  return { kept, folded: prepare([...folded.values()].sort(byCount), fold), fold }
-}
-
-/** What the switches leave: indexes and counts in order, rank by index (0: left out), the sum, the histogram's bins. */
-export function choose(list, { stop, least }) {
-  const { items } = list
-  const ranks = new Uint32Array(items.length)
-  const indexes = []
-  const counts = []
-  let sum = 0
-  for (let index = 0; index < items.length; index++) {
-    const item = items[index]
-    if (item.count < least || (item.stop && !stop)) continue
-    counts.push(item.count)
-    ranks[index] = indexes.push(index)
-    sum += item.count
-  }
-  return { list, ranks, indexes, counts, sum, bins: histogram(counts) }
-}
-
-/** Indexes of the chosen words that hold the text: by 'count', most frequent first, or by 'word'; or backwards. */
-export function find(chosen, text, { sort, backwards }) {
-  const { list, indexes } = chosen
-  const held = text ? indexes.filter((index) => list.keys[index].includes(text)) : indexes
-  const found = sort === 'word' ? inAlphabet(list, held) : held.slice()
-  return backwards ? found.reverse() : found
-}
-
-// Texts are looked at in the order of the list, as they lie in memory, and only marks in the order of the alphabet.
-function inAlphabet(list, indexes) {
-  const marks = new Uint8Array(list.items.length)
-  for (const index of indexes) marks[index] = 1
-  return list.alphabet.filter((index) => marks[index])
-}
-
-/** Bins [{from, to, words}]: how many words occur once, twice, 3–4, 5–8 and so on, up to the most frequent. */
-export function histogram(counts) {
-  const bins = []
-  for (const count of counts) {
-    const bin = 32 - Math.clz32(count - 1) // the logarithm to base two, rounded up
-    while (bins.length <= bin) {
-      const to = 2 ** bins.length
-      bins.push({ from: bins.length ? to / 2 + 1 : 1, to, words: 0 })
-    }
-    bins[bin].words += 1
-  }
-  return bins
-}
-
-/** Ranks to draw, at most some hundreds: all of the first, then evenly on a log axis, and the last. */
-export function ranksToDraw(total) {
-  const ranks = []
-  for (let rank = 1; rank <= total; rank = Math.max(rank + 1, Math.round(rank * 1.03))) ranks.push(rank)
-  if (ranks.length && ranks.at(-1) !== total) ranks.push(total)
-  return ranks
+  return [...all.values()].sort(byCount)
 }
 
 /** The words as CSV; what a spreadsheet would take for a formula gets an apostrophe before it. */

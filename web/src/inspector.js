@@ -1,0 +1,204 @@
+// One word: where it is, its forms, its neighbours, and the lines around it. All of it is asked of the API. Beside the
+// list on a wide screen, a sheet from below on a narrow one.
+import { contextsOf, phrasesOf, placesOf, textOf } from './api.js'
+import { said } from './advice.js'
+import { announce, make } from './dom.js'
+import { stripSvg } from './list.js'
+import { number, plural, share, visible } from './say.js'
+import { searchKey } from './words.js'
+
+const AROUND = 900 // characters of a paragraph, with some before
+const LINES = 25 // contexts asked for at once
+const PARTS = 100 // of the page, in the strip
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/ // Hebrew, Arabic and their like
+const NARROW = matchMedia('(max-width: 56rem)')
+
+/**
+ * shown() gives what the panel needs to know of the view: {id, fold, all}; hide(word) hides it as common; onClose(byKey)
+ * is called when the reader is done with it.
+ */
+export function makeInspector(parts, { language, shown, hide, onClose, signal }) {
+  const { inspector } = parts
+  let leave = new AbortController()
+  let current = null
+  const neighbours = new Map() // by state of the case, what the API says of pairs of words
+
+  function close() {
+    leave.abort()
+    current = null
+    if (inspector.open) inspector.close()
+    else inspector.removeAttribute('open')
+  }
+
+  /** Shows a word of the list; with the keyboard, the keyboard goes there too. */
+  async function open(item, rank, { keyboard = false, quiet = false } = {}) {
+    leave.abort()
+    leave = new AbortController()
+    signal.addEventListener('abort', () => leave.abort(), { once: true })
+    current = item
+    const { id, all } = shown()
+    parts['inspector-title'].replaceChildren(make('bdi', { lang: language }, visible(item.word, 200)))
+    const facts = [plural(item.count, 'time'), ...(rank ? [`rank ${number(rank)}`] : []), share(item.count / all, all)]
+    parts.about.textContent = facts.join(' · ')
+    parts.hide.hidden = Boolean(item.phrase)
+    parts.hide.textContent = item.stop ? 'Don’t treat as common' : 'Hide as common'
+    for (const name of ['forms', 'near', 'problem']) parts[name].replaceChildren()
+    parts.lines.setAttribute('aria-busy', 'true')
+    unfold({ keyboard, quiet })
+    try {
+      await Promise.all([lines(id, item, 0, leave.signal), places(id, item, leave.signal), near(id, item, leave.signal)])
+    } catch (error) {
+      if (error.name !== 'AbortError') tell(error)
+    }
+    parts.lines.removeAttribute('aria-busy')
+  }
+
+  function unfold({ keyboard, quiet }) {
+    if (NARROW.matches && !quiet) {
+      if (!inspector.matches(':modal')) {
+        inspector.removeAttribute('open')
+        inspector.showModal()
+      }
+    } else if (!NARROW.matches) inspector.setAttribute('open', '')
+    if (keyboard) parts['inspector-title'].focus()
+    if (inspector.matches(':modal')) inspector.scrollTop = 0
+  }
+
+  function tell(error) {
+    const kept = error.type !== 'text-not-kept'
+    parts.lines.replaceChildren()
+    parts.problem.textContent = kept ? said(error) : 'The text of this page was not kept, so there are no lines to show.'
+    parts.more.hidden = true
+  }
+
+  async function lines(id, item, offset, signal) {
+    const { fold } = shown()
+    const found = await contextsOf(id, item, { signal, limit: LINES, offset, window: 12, case: fold ? 'fold' : 'keep' })
+    if (!offset) parts.lines.replaceChildren()
+    parts.lines.append(...found.contexts.map((context) => line(id, context)))
+    const got = offset + found.contexts.length
+    parts.more.hidden = got >= found.total
+    parts.more.textContent = `Show more (${number(got)} of ${number(found.total)})`
+    parts.more.onclick = async () => {
+      const before = parts.lines.children.length
+      await lines(id, item, got, leave.signal).catch(tell)
+      parts.lines.children[before]?.firstElementChild.focus()
+    }
+    if (!offset && !found.total) parts.problem.textContent = 'This word is not in the text as it was kept.'
+    if (item.phrase && !offset) spots(found.contexts.map((context) => context.place))
+  }
+
+  /** A line of text around the word; a press opens the paragraph. */
+  function line(id, context) {
+    const button = make('button', { type: 'button', class: 'context', 'aria-expanded': 'false' },
+      make('bdi', { lang: language, class: 'before', dir: 'auto' }, tail(context.before)),
+      ' ', make('mark', {}, make('bdi', { lang: language }, visible(context.match, 80))), ' ',
+      make('bdi', { lang: language, class: 'after', dir: 'auto' }, flat(context.after)))
+    if (RIGHT_TO_LEFT.test(context.match)) button.dir = 'rtl'
+    const entry = make('li', {}, button)
+    button.addEventListener('click', async () => {
+      const open = button.getAttribute('aria-expanded') === 'true'
+      button.setAttribute('aria-expanded', String(!open))
+      if (open) return entry.querySelector('.paragraph').remove()
+      entry.append(make('p', { class: 'paragraph', lang: language, dir: 'auto' }, '…'))
+      const start = Math.max(0, context.start - 400)
+      const text = await textOf(id, { offset: start, limit: AROUND }).catch(() => null)
+      const place = entry.querySelector('.paragraph')
+      if (!place) return
+      if (text === null) place.replaceChildren(...paragraph(context.before + context.match + context.after, context.before.length, context))
+      else place.replaceChildren(...paragraph(text, characters(text, context.start - start), context, start > 0))
+    })
+    return entry
+  }
+
+  async function places(id, item, signal) {
+    if (item.phrase) return
+    const { fold } = shown()
+    const { places: found } = await placesOf(id, [item.word], { signal, parts: PARTS, case: fold ? 'fold' : 'keep' })
+    const place = found[0]
+    if (!place) return
+    strip(place.parts)
+    if (place.forms.length > 1) {
+      parts.forms.replaceChildren('Forms: ', ...place.forms.slice(0, 8).flatMap(({ word, count }, at) => [
+        at ? ', ' : '', make('bdi', { lang: language }, visible(word, 40)), ` ${number(count)}`]))
+    }
+  }
+
+  const spots = (found) => {
+    const values = new Array(PARTS).fill(0)
+    for (const place of found) values[Math.min(PARTS - 1, Math.floor(place * PARTS))] += 1
+    strip(values)
+  }
+
+  function strip(values) {
+    const filled = values.filter(Boolean).length
+    parts.strip.replaceChildren(stripSvg(values, 2, 28))
+    const [from, to] = [values.findIndex(Boolean), values.findLastIndex(Boolean) + 1]
+    const span = values.length / 100
+    parts.strip.setAttribute('aria-label', filled
+      ? `From ${Math.round(from / span)}% to ${Math.round(to / span)}% of the page, in ${Math.round(filled / span)} of 100 parts of it`
+      : 'Not on the page')
+  }
+
+  async function near(id, item, signal) {
+    if (item.phrase) return
+    if (!neighbours.has(id)) {
+      neighbours.set(id, phrasesOf(id, { signal: undefined, n: 2, measure: 'logdice', stop_words: 'any', limit: 2000 }).catch(() => null))
+    }
+    const found = await neighbours.get(id)
+    if (signal.aborted || !found) return
+    const key = searchKey(item.word)
+    const beside = new Map()
+    for (const { phrase, count } of found.phrases) {
+      const at = phrase.findIndex((word) => searchKey(word) === key)
+      if (at >= 0) beside.set(phrase[1 - at], (beside.get(phrase[1 - at]) ?? 0) + count)
+    }
+    if (!beside.size) return
+    parts.near.replaceChildren('Next to: ', ...[...beside].slice(0, 8).flatMap(([word, count], at) => [
+      at ? ', ' : '', make('bdi', { lang: language }, visible(word, 40)), ` ${number(count)}`]))
+  }
+
+  parts.close.addEventListener('click', () => {
+    close()
+    onClose(true)
+  })
+  inspector.addEventListener('cancel', (event) => {
+    event.preventDefault()
+    parts.close.click()
+  })
+  inspector.addEventListener('keydown', (event) => {
+    if (event.key !== 'Escape' || inspector.matches(':modal')) return
+    event.preventDefault()
+    onClose(true, { keep: true })
+  })
+  parts.hide.addEventListener('click', () => {
+    if (!current) return
+    announce(current.stop ? `“${current.word}” is no longer a common word` : `“${current.word}” is hidden as a common word`)
+    hide(current)
+  })
+  return { open, close, isOpen: () => Boolean(current), current: () => current }
+}
+
+// The API counts characters, JavaScript counts halves of some.
+function characters(text, count) {
+  let at = 0
+  for (let n = 0; n < count && at < text.length; n++) at += text.codePointAt(at) > 0xffff ? 2 : 1
+  return at
+}
+
+const flat = (text) => visible(text.replaceAll(/\s+/g, ' '), 2000)
+const tail = (text) => flat([...text].slice(-160).join(''))
+
+/** The lines of the text around the word, cut where paragraphs end. */
+function paragraph(text, at, { match }, cut = true) {
+  const end = at + match.length
+  const from = Math.max(text.lastIndexOf('\n\n', at), text.lastIndexOf('\n', at))
+  const to = text.indexOf('\n', end)
+  const start = from < 0 ? 0 : from + 1
+  const stop = to < 0 ? text.length : to
+  return [
+    `${from < 0 && cut ? '…' : ''}${visible(text.slice(start, at), 3000)}`,
+    make('mark', {}, visible(text.slice(at, end), 200)),
+    `${visible(text.slice(end, stop), 3000)}${to < 0 && text.length >= AROUND ? '…' : ''}`,
+  ]
+}
