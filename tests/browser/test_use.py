@@ -352,70 +352,83 @@ def test_two_pages_are_compared_by_their_counts(counted, visit, site):
     assert job_of(first) in page.url or "job=" in page.url
 
 
-def test_only_the_keyboard(visit, site):
-    """Submit, find a word, read its contexts, compare with another page, download: step by step, no pointer."""
-    site.pages["/second"] = f"<title>Second</title>{'delta ' * 300}"
-    page = visit()
+def tab_to(page, target):
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if target.evaluate("element => element === document.activeElement"):
+            return
+    raise AssertionError(f"{target} is not reached")
+
+
+def find_by_keys(page):
+    """The slash searches, Enter goes into the list and opens what was found, Escape comes back."""
     press = page.keyboard.press
-
-    def tab_to(target):
-        for _ in range(60):
-            press("Tab")
-            if target.evaluate("element => element === document.activeElement"):
-                return
-        raise AssertionError(f"{target} is not reached")
-
-    press("Tab")  # 1. the link over the header, then the brand, then the field
-    expect(page.get_by_text("Skip to the words")).to_be_focused()
-    tab_to(page.locator("#input"))
-    page.keyboard.type(f"{site.address}/page")  # 2. submit
-    press("Enter")
-    expect(page.get_by_role("heading", level=1, name="A page of words")).to_be_focused()
-    page.wait_for_selector("[data-is=rank] svg")
-    press("/")  # 3. find a word
+    press("/")
     expect(page.get_by_label("Find a word")).to_be_focused()
     page.keyboard.type("GAM")
-    press("Enter")  # 4. into the list, and open what was found
+    press("Enter")
     expect(page.locator("#words")).to_be_focused()
     expect(page.locator("tr.active")).to_contain_text("gamma")
     press("Enter")
     expect(page.locator("[data-is=inspector-title]")).to_be_focused()
     expect(page.locator("[data-is=inspector-title]")).to_have_text("gamma")
-    tab_to(page.locator("button.context").first)  # 5. read its contexts, and the paragraph
+    tab_to(page, page.locator("button.context").first)
     press("Enter")
     expect(page.locator(".paragraph")).to_contain_text("gamma")
-    press("Escape")  # 6. back to the list
+    press("Escape")
     expect(page.locator("#words")).to_be_focused()
-    page.get_by_label("Find a word").focus()
-    page.get_by_label("Find a word").fill("")
+
+
+def move_by_keys(page):
+    """Arrows, Home and End move in the list of all words."""
+    press = page.keyboard.press
+    press("/")
+    press("Backspace")
     press("Enter")
-    press("End")
-    expect(page.locator("tr.active")).to_contain_text("once_only")
+    for key, word in (("End", "once_only"), ("Home", "alpha"), ("ArrowDown", "Beta")):
+        press(key)
+        expect(page.locator("tr.active")).to_contain_text(word)
+
+
+def charts_by_keys(page):
+    press = page.keyboard.press
+    tab_to(page, page.locator("[data-is=rank] svg"))
     press("Home")
-    expect(page.locator("tr.active")).to_contain_text("alpha")
-    press("ArrowDown")
-    expect(page.locator("tr.active")).to_contain_text("Beta")
-    page.get_by_role("heading", level=1).focus()  # 7. compare with another page
-    tab_to(page.locator("[data-is=compare-menu] > summary"))
-    press("Enter")
-    tab_to(page.locator("#compare-input"))
-    page.keyboard.type(f"{site.address}/second")
-    press("Enter")
-    expect(page.locator(".butterfly tbody tr").filter(has_text="delta")).to_contain_text("0 : 300")
-    page.wait_for_selector("[data-is=rank] svg")
-    tab_to(page.locator("[data-is=download-menu] > summary"))  # 8. download
-    press("Enter")
-    csv = page.get_by_role("button", name="CSV (spreadsheet)")
-    tab_to(csv)
-    assert b"alpha,40" in kept(page, lambda: press("Enter"))
-    page.focus("[data-is=often] svg")  # 9. values of a chart
+    expect(page.locator("[data-is=rank] .readout")).to_have_text("Rank 1: alpha, 40 times")
+    tab_to(page, page.locator("[data-is=often] svg"))
     press("ArrowRight")
     expect(page.locator("[data-is=often] .readout")).to_have_text("2 words occur once: 2% of the text")
     press("End")
     expect(page.locator("[data-is=often] .readout")).to_contain_text("33–64 times")
-    page.focus("[data-is=rank] svg")
-    press("Home")
-    expect(page.locator("[data-is=rank] .readout")).to_have_text("Rank 1: alpha, 40 times")
+
+
+def test_only_the_keyboard(visit, site):
+    """Submit, find a word, read its contexts, compare with another page, download: step by step, no pointer."""
+    site.pages["/second"] = f"<title>Second</title>{'delta ' * 300}"
+    page = visit()
+    press = page.keyboard.press
+    press("Tab")
+    expect(page.get_by_text("Skip to the words")).to_be_focused()
+    tab_to(page, page.locator("#input"))
+    page.keyboard.type(f"{site.address}/page")
+    press("Enter")
+    expect(page.get_by_role("heading", level=1, name="A page of words")).to_be_focused()
+    page.wait_for_selector("[data-is=rank] svg")
+    find_by_keys(page)
+    move_by_keys(page)
+    charts_by_keys(page)
+    page.get_by_role("heading", level=1).focus()
+    tab_to(page, page.locator("[data-is=compare-menu] > summary"))
+    press("Enter")
+    tab_to(page, page.locator("#compare-input"))
+    page.keyboard.type(f"{site.address}/second")
+    press("Enter")
+    expect(page.locator(".butterfly tbody tr").filter(has_text="delta")).to_contain_text("0 : 300")
+    page.wait_for_selector("[data-is=rank] svg")
+    tab_to(page, page.locator("[data-is=download-menu] > summary"))
+    press("Enter")
+    tab_to(page, page.get_by_role("button", name="CSV (spreadsheet)"))
+    assert b"alpha,40" in kept(page, lambda: press("Enter"))
 
 
 def test_the_pointer_gives_values_too(counted):

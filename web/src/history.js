@@ -68,7 +68,7 @@ export async function showHistory(place, { signal, go, askForToken }) {
       if (!line.hidden) shown += 1
     }
     parts.empty.hidden = jobs.size > 0 || !parts.problem.hidden
-    parts.tools.hidden = jobs.size < 2
+    parts.tools.hidden = !jobs.size
     parts.none.hidden = !wanted || shown > 0
     parts.none.textContent = `Nothing matches “${parts.search.value.trim()}”.`
     parts.more.hidden = !next || Boolean(wanted)
