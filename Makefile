@@ -54,7 +54,7 @@ install: .venv/.local .venv/.nltk node_modules/.made $(PAGE) ## make all that `m
 
 # --- run ---
 
-.PHONY: help install run count token status servers test container faults fuzz unit docs screenshots check fix lock audit clean
+.PHONY: help install run count token status servers test container scale faults fuzz unit docs screenshots check fix lock audit clean
 run: install ## run everything on this machine: make run PORT=8000 DATA_DIR=.local
 	@exec $(BIN)/python -m scripts.run --parent $$PPID
 
@@ -80,8 +80,15 @@ container: .venv/.dev $$(PACKAGING) ## build the worker's image with podman and 
 	$(BIN)/python -m pytest -rs tests/container $(ARGS)
 
 faults: .venv/.dev install $$(PACKAGING) ## break everything on purpose, minutes: make faults [TIMES=10]
-	$(BIN)/python -m pytest -rs -m long --ignore=tests/faults --ignore=tests/fuzz --ignore=tests/container --ignore=tests/deploy
+	$(BIN)/python -m pytest -rs -m long --ignore=tests/faults --ignore=tests/fuzz --ignore=tests/container --ignore=tests/deploy --ignore=tests/scale
 	$(BIN)/python -m scripts.reliability --times $(or $(TIMES),1) $(ARGS)
+
+.venv-spark/.made: requirements-spark.txt
+	@scripts/step.sh $@ "Making an environment with Spark in .venv-spark: 400 MB to fetch" sh -c \
+	  '$(PYTHON) -m venv .venv-spark && .venv-spark/bin/python -m pip install --disable-pip-version-check --no-input -q -r requirements-spark.txt'
+
+scale: .venv/.dev .venv-spark/.made ## DuckDB, Spark (in local mode; needs Java) and Python give the same answers about a corpus
+	$(BIN)/python -m pytest -rs tests/scale $(ARGS)
 
 fuzz: .venv/.dev .venv/.nltk ## random input against the references, for as long as you like
 	$(BIN)/python -m pytest -rs --hypothesis-profile=many tests/properties tests/fuzz $(ARGS)

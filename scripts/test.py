@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-APART = ("faults", "fuzz", "container", "deploy")  # with targets of their own
+APART = ("faults", "fuzz", "container", "deploy", "scale")  # with targets of their own
 SCHEMATHESIS = "tests/integration/test_schemathesis.py"
 BESIDE = (["tests/browser", SCHEMATHESIS], ["tests/integration", f"--ignore={SCHEMATHESIS}"])  # about as long each
 ROOT = Path(__file__).resolve().parent.parent

@@ -35,7 +35,7 @@ LOCAL_AWS = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
-SLOW_FOLDERS = ("integration", "browser", "container", "deploy", "faults", "fuzz")
+SLOW_FOLDERS = ("integration", "browser", "container", "deploy", "faults", "fuzz", "scale")
 SERVER_FIXTURES = {"redis_server", "dynalite", "moto_server", "page_server", "browser"}
 
 

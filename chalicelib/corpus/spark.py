@@ -1,25 +1,27 @@
 """The queries of a corpus in Spark, for corpora that one machine does not hold: the same SQL on the same files.
 
-Run by ``spark-submit`` (EMR Serverless, or local mode in ``make scale``): it reads a request, one JSON object, and
-writes the rows of its query as one JSON file. It imports nothing but pyspark and ``corpus/queries.py``.
+Run by ``spark-submit`` (EMR Serverless, or local mode in ``make scale``): it reads a request, one JSON object or the
+name of a file with one, and writes the rows of each query as a line of JSON. Summaries and their merging are queries
+too, so this is what compacts. It imports nothing but pyspark.
 
-    {"words": [file, …], "documents": [file, …], "spellings": […], "folds": […], "removed": [doc, …],
-     "sql": "…", "values": {…}, "output": file}
+    {"files": {"words": [file, …], "documents": [file, …], "spellings": […], "folds": […]}, "removed": [doc, …],
+     "queries": [{"sql": "…", "values": {…}}, …], "output": folder, "settings": {"spark.…": "…"}}
 """
 
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 
-def session(**options: str) -> Any:
-    """A Spark session; ``options`` are its settings, with ``_`` for ``.``."""
+def session(options: Mapping[str, str]) -> Any:
+    """A Spark session with these settings."""
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.appName("wordcounts")
     for name, value in options.items():
-        builder = builder.config(name.replace("_", "."), value)
+        builder = builder.config(name, value)
     return builder.getOrCreate()
 
 
@@ -44,14 +46,15 @@ def rows(spark: Any, sql: str, **values: Any) -> list[tuple[Any, ...]]:
 
 def main(request: str) -> None:
     """Answer one request."""
-    asked = json.loads(request)
-    spark = session()
-    kinds = ("words", "documents", "spellings", "folds")
-    views(spark, {kind: asked[kind] for kind in kinds if asked.get(kind)}, asked.get("removed", ()))
-    found = rows(spark, asked["sql"], **asked.get("values", {}))
-    spark.createDataFrame([(json.dumps(found, default=dict),)], "value string").coalesce(1).write.mode(
-        "overwrite"
-    ).text(asked["output"])
+    asked = json.loads(request if request.startswith("{") else Path(request).read_text(encoding="utf-8"))
+    spark = session(asked.get("settings", {}))
+    views(spark, {kind: files for kind, files in asked["files"].items() if files}, asked.get("removed", ()))
+    lines = [
+        (number, json.dumps(rows(spark, query["sql"], **query.get("values", {}))))
+        for number, query in enumerate(asked["queries"])
+    ]
+    answers = spark.createDataFrame(lines, "number int, value string").coalesce(1).sortWithinPartitions("number")
+    answers.select("value").write.mode("overwrite").text(asked["output"])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,93 @@
+"""A corpus' files as compaction writes them, and what a plain count says of the same documents."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from chalicelib.analysis import corpus_words
+from chalicelib.analysis.corpus_words import CorpusTable
+from chalicelib.analysis.evidence import Evidence
+from chalicelib.corpus import parts, queries
+from chalicelib.corpus.engine import opened
+
+Tokens = list[tuple[int, str, str]]  # of a document: sentence, word, folded word
+Files = dict[str, list[Path]]
+
+
+def written(folder: Path, groups: Sequence[Sequence[parts.Document]], removed: Sequence[int] = ()) -> Files:
+    """The files of each group's part, with summaries that leave the removed documents out."""
+    files: Files = {kind: [] for kind in parts.SCHEMAS}
+    for number, group in enumerate(groups):
+        made = dict(zip(("words", "documents"), parts.write(group), strict=True))
+        own = {kind: [folder / f"{number}.{kind}"] for kind in parts.SCHEMAS}
+        for kind, data in made.items():
+            own[kind][0].write_bytes(data)
+        with opened({kind: own[kind] for kind in made}, parts.SCHEMAS, removed) as engine:
+            for kind, sql in (("spellings", queries.SPELLINGS), ("folds", queries.FOLDS)):
+                own[kind][0].write_bytes(parts.as_parquet(engine.table(sql).cast(parts.SCHEMAS[kind])))
+        for kind, paths in own.items():
+            files[kind] += paths
+    return files
+
+
+def merged(files: Files, documents: int, *, threads: int = 2) -> CorpusTable:
+    """The word table that compaction makes of the summaries."""
+    with opened({kind: files[kind] for kind in ("spellings", "folds")}, parts.SCHEMAS, threads=threads) as engine:
+        spellings = engine.table(queries.MERGED_SPELLINGS).to_pydict()
+        return corpus_words.build(spellings, engine.table(queries.MERGED_FOLDS).to_pydict(), documents)
+
+
+def tokens_of(evidence: Evidence) -> Tokens:
+    """A document's tokens, one by one."""
+    keys, ends = evidence.keys(fold_case=True), list(evidence.tokens.sentence_ends)
+    found, sentence = [], 0
+    for at, row in enumerate(evidence.tokens.rows):
+        while at >= ends[sentence]:
+            sentence += 1
+        found.append((sentence, evidence.table.words[row], keys[row]))
+    return found
+
+
+def plain(documents: Sequence[Tokens]) -> dict[str, tuple[int, int, float, float]]:
+    """By folded word: count, documents, Juilland's D and D_KL, each from its definition."""
+    counts = [Counter(fold for _, _, fold in document) for document in documents]
+    sizes = [len(document) for document in documents]
+    every = sum(sizes)
+    found = {}
+    for word in set().union(*counts):
+        frequencies = [count[word] for count in counts]
+        total, n = sum(frequencies), len(documents)
+        rates = [f / w if w else 0.0 for f, w in zip(frequencies, sizes, strict=True)]
+        mean = math.fsum(rates) / n
+        deviation = math.sqrt(math.fsum((rate - mean) ** 2 for rate in rates) / n)
+        d = 1.0 if n == 1 else max(0.0, 1 - deviation / mean / math.sqrt(n - 1))
+        shares = [(f / total, w / every) for f, w in zip(frequencies, sizes, strict=True) if f]
+        d_kl = math.fsum(t * math.log2(t / w) for t, w in shares)
+        found[word] = total, sum(map(bool, frequencies)), d, d_kl
+    return found
+
+
+def near(documents: Sequence[Tokens], node: str, window: int) -> Counter[str]:
+    """Words within ``window`` words of ``node`` in its sentence; a place near two occurrences counts once."""
+    found: Counter[str] = Counter()
+    for document in documents:
+        spots = {
+            at + step
+            for at, (sentence, _, fold) in enumerate(document)
+            for step in range(-window, window + 1)
+            if fold == node and step and 0 <= at + step < len(document) and document[at + step][0] == sentence
+        }
+        found.update(document[spot][2] for spot in spots)
+    return found
+
+
+def grams(documents: Sequence[Tokens], n: int) -> Counter[tuple[str, ...]]:
+    """Phrases of ``n`` folded words within a sentence."""
+    found: Counter[tuple[str, ...]] = Counter()
+    for document in documents:
+        for at in range(len(document) - n + 1):
+            some = document[at : at + n]
+            if some[0][0] == some[-1][0]:
+                found[tuple(fold for _, _, fold in some)] += 1
+    return found
