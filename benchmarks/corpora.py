@@ -136,9 +136,9 @@ def main(arguments: list[str]) -> int:
             asked(files, packed, clock)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         print(
-            f"{number} documents, {rows} rows, {size / 1e6:.0f} MB, table {len(packed) / 1e6:.1f} MB, {memory} MB of memory\n"
+            f"{number} documents, {rows} rows, {size / 1e6:.0f} MB, table {len(packed) / 1e6:.1f} MB, {memory} MB RAM"
         )
-        print("| step | CPU s | wall s |\n|---|---|---|")
+        print("\n| step | CPU s | wall s |\n|---|---|---|")
         for name in clock.cpu:
             print(f"| {name} | {clock.cpu[name]:.2f} | {clock.wall[name]:.2f} |")
         print(flush=True)

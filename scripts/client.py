@@ -11,10 +11,11 @@ Each submission carries an idempotency key, so that every call may be repeated, 
 the service asks for patience. Jobs and words are dictionaries as the API answers them.
 """
 
+import json
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -24,6 +25,7 @@ Job = dict[str, Any]
 
 ENDED = ("succeeded", "failed", "canceled")
 LONGEST_WAIT = 20  # seconds that the service holds a request back
+CORPUS_DOCUMENTS, CORPUS_BYTES = 1_000, 4_000_000  # of one request
 # No connection, no answer in time, or one that ended in the middle.
 _MAY_PASS = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 
@@ -112,7 +114,7 @@ class Wordcounts:
         ``query``: ``stop_words`` (exclude or include), ``stop_add``, ``stop_remove``, ``case`` (fold or keep),
         ``prefix``, ``min_count``, ``min_length``, ``offset``.
         """
-        yield from self._rows(job_id, "words", limit, query)
+        yield from self._rows(f"jobs/{job_id}/words", limit, query)
 
     def text(self, job_id: str) -> str:
         """The text that was counted; ``Problem`` of type text-not-kept where it was not kept."""
@@ -129,14 +131,14 @@ class Wordcounts:
 
         ``query``: ``window``, ``unit`` (words, sentence or characters), ``sort`` (place, left or right), ``case``.
         """
-        yield from self._rows(job_id, "contexts", limit, query)
+        yield from self._rows(f"jobs/{job_id}/contexts", limit, query)
 
     def phrases(self, job_id: str, *, limit: int | None = None, **query: str | int) -> Iterator[dict[str, Any]]:
         """Phrases with ``count``, ``logdice``, ``g2`` and ``npmi``, the strongest first.
 
         ``query``: ``n`` (2 to 5), ``min_count``, ``measure``, ``stop_words`` (edges, any or include).
         """
-        yield from self._rows(job_id, "phrases", limit, query)
+        yield from self._rows(f"jobs/{job_id}/phrases", limit, query)
 
     def keywords(
         self, job_id: str, against: str, *, limit: int | None = None, **query: str | float
@@ -145,14 +147,18 @@ class Wordcounts:
 
         ``query``: ``alpha``, ``sort`` (lrc, log_ratio or g2), ``sign``, ``stop_words``, ``prefix``.
         """
-        yield from self._rows(job_id, "keywords", limit, {**query, "against": against})
+        yield from self._rows(f"jobs/{job_id}/keywords", limit, {**query, "against": against})
 
-    def _rows(self, job_id: str, name: str, limit: int | None, query: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        target: str | None = f"jobs/{job_id}/{name}"
-        params: dict[str, Any] | None = {**query, "limit": min(limit or 10_000, 10_000)}
+    def _rows(
+        self, target: str | None, limit: int | None, query: Mapping[str, Any], *, most: int = 10_000
+    ) -> Iterator[dict[str, Any]]:
+        name = str(target).rpartition("/")[2]
+        params: dict[str, Any] | None = {**query, "limit": min(limit or most, most)}
         given = 0
         while target and given != limit:
-            page = self._read("GET", target, params=params)
+            page = self._read("GET", target, params=params, headers=_prefer(LONGEST_WAIT))
+            if name not in page:
+                continue  # the question is still being answered: the same request asks for the same answer
             for row in page[name]:
                 yield row
                 given += 1
@@ -169,6 +175,13 @@ class Wordcounts:
             if "next" not in answer.links:
                 return
             target, params, header = answer.links["next"]["url"], {}, False
+
+    def corpus(self, corpus_id: str | None = None, *, key: str | None = None, **given: Any) -> "Corpus":
+        """The corpus of an id, or a new one with ``name``, ``options`` and the names of its ``metadata``."""
+        if corpus_id is None:
+            headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+            corpus_id = self._read("POST", "corpora", json=given, headers=headers)["id"]
+        return Corpus(self, corpus_id)
 
     def jobs(self, state: str | None = None) -> Iterator[Job]:
         """Your jobs, newest first."""
@@ -226,6 +239,84 @@ class Wordcounts:
                 raise Problem(answer.status_code, _body(answer))
             time.sleep(max(_pause(tries), _seconds(answer.headers.get("Retry-After"))))
         raise AssertionError("the last try returns or raises")
+
+
+class Corpus:
+    """Many documents counted as one. Rows are read like a job's; those of contexts have their ``document`` too."""
+
+    def __init__(self, service: Wordcounts, corpus_id: str) -> None:
+        self._service, self.id, self._path = service, corpus_id, f"corpora/{corpus_id}"
+
+    def state(self) -> dict[str, Any]:
+        """The corpus as it is: ``state``, ``documents``, ``totals``, ``complete``."""
+        return self._service._read("GET", self._path)
+
+    def add(
+        self, documents: Iterable[Mapping[str, Any]], *, progress: Callable[[int], None] | None = None
+    ) -> list[dict[str, Any]]:
+        """Add documents (``url``, ``text`` or ``html``; ``key``; ``metadata``); those that were refused, with why.
+
+        ``progress`` is told after each request how many were sent. The same key again replaces a document, so that
+        the whole call may be repeated.
+        """
+        refused: list[dict[str, Any]] = []
+        sent = 0
+        for lines in _requests_of(documents):
+            answer = self._service._read(
+                "POST",
+                f"{self._path}/documents",
+                data=b"\n".join(lines),
+                headers={"Content-Type": "application/x-ndjson"},
+            )
+            refused += [{**one, "index": one["index"] + sent} for one in answer["refused"]]
+            sent += len(lines)
+            if progress is not None:
+                progress(sent)
+        return refused
+
+    def wait(
+        self, *, timeout: float | None = None, changed: Callable[[dict[str, Any]], None] | None = None
+    ) -> dict[str, Any]:
+        """The corpus once it is complete, or as it is after ``timeout`` seconds."""
+        until = None if timeout is None else time.monotonic() + timeout
+        pause, found = 0.2, self.state()
+        while not found["complete"] and (until is None or time.monotonic() < until):
+            if changed is not None:
+                changed(found)
+            time.sleep(pause)
+            pause, found = min(pause * 1.3, 5.0), self.state()
+        return found
+
+    def words(self, *, limit: int | None = None, **query: str | int) -> Iterator[dict[str, Any]]:
+        """Words with ``count``, ``documents``, ``dispersion``, ``d_kl``, ``tfidf``, the most frequent first."""
+        yield from self._service._rows(f"{self._path}/words", limit, query)
+
+    def contexts(self, *, limit: int | None = None, **query: str | int) -> Iterator[dict[str, Any]]:
+        """Where a ``word`` or a ``phrase`` occurs, with the document."""
+        yield from self._service._rows(f"{self._path}/contexts", limit, query, most=500)
+
+    def keywords(self, against: str, *, limit: int | None = None, **query: str | float) -> Iterator[dict[str, Any]]:
+        """Words that the corpus has relatively more or less often than ``corpus:ID`` or ``job:ID``."""
+        yield from self._service._rows(f"{self._path}/keywords", limit, {**query, "against": against})
+
+    def erase(self) -> None:
+        """Erase the corpus with its documents."""
+        self._service._request("DELETE", self._path)
+
+
+def _requests_of(documents: Iterable[Mapping[str, Any]]) -> Iterator[list[bytes]]:
+    """The documents as lines, as many together as one request takes."""
+    lines: list[bytes] = []
+    size = 0
+    for document in documents:
+        line = json.dumps(document).encode()
+        if lines and (len(lines) == CORPUS_DOCUMENTS or size + len(line) > CORPUS_BYTES):
+            yield lines
+            lines, size = [], 0
+        lines.append(line)
+        size += len(line) + 1
+    if lines:
+        yield lines
 
 
 def _prefer(wait: float) -> dict[str, str]:

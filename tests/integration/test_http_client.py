@@ -194,3 +194,26 @@ def test_it_reads_texts_contexts_phrases_and_keywords(service: client.Wordcounts
     assert len(list(service.contexts(other, word="pear", limit=7))) == 7
     assert next(service.phrases(one, measure="count", stop_words="include"))["count"] == 2
     assert next(service.keywords(other, one))["word"] == "pear"
+
+
+def test_a_corpus_is_made_filled_asked_and_erased(
+    service: client.Wordcounts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OBJECT_STORE", str(tmp_path))
+    monkeypatch.setattr(client, "CORPUS_DOCUMENTS", 2)
+    with counting_at_once():
+        corpus = service.corpus(name="trees", options={"language": "en"}, metadata=["year"])
+        sent: list[int] = []
+        documents = [{"text": f"The old tree number {at} stands.", "metadata": {"year": str(at)}} for at in range(4)]
+        assert corpus.add(documents, progress=sent.append) == []
+        assert [one["index"] for one in corpus.add([*documents, {"text": 1}])] == [4]
+        assert sent == [2, 4]
+        found = corpus.wait(timeout=30)
+        assert (found["complete"], found["documents"]["succeeded"]) == (True, 4)
+        assert [(row["word"], row["count"]) for row in corpus.words(limit=1)] == [("number", 4)]
+        contexts = list(corpus.contexts(word="tree"))
+        assert len(contexts) == 4
+        other = service.count(text="A river is a river.", language="en")
+        assert "tree" in [row["word"] for row in corpus.keywords(f"job:{other['id']}", alpha=0.5)]
+        assert service.corpus(corpus.id).state()["name"] == "trees"
+        corpus.erase()
