@@ -154,7 +154,8 @@ def _claimed(store: Records, job_id: str, worker: str, load: settings.Settings) 
 def _result(store: Records, job: Job, outcome: Outcome, gate: Gate) -> dict[str, Any]:
     """What ``records.finish`` takes: words, page, totals, top."""
     if job.kind in ("compaction", "query"):
-        return _corpus_result(store, job)
+        with gate(job, 0):
+            return _corpus_result(store, job)
     with _clocked(outcome, "fetch"):
         source = _source(store, job)
     outcome.bytes = len(source.body)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from chalicelib import pipeline, queue, settings
+from chalicelib import jobs, pipeline, queue, settings
 from chalicelib.store.job import Job
 
 CPU_SECONDS = 30  # of one job; the kernel ends a process that uses more
@@ -21,6 +21,8 @@ MEMORY_LEAST, MEMORY_MOST = 320 << 20, 1 << 30  # that a worker may map beyond w
 GATES_A_CORE = 2  # jobs that extract and count at once
 GATE_BYTES = 200_000  # of a page that needs no gate
 GATE_SECONDS = 20.0  # that a job waits for its gate before it goes back
+CORPUS_BYTES = 512 << 20  # that a job of a corpus uses at most
+CORPUS_MAPPED = 4 << 30  # that it may map: libraries, stacks and arenas of threads, of which it uses little
 KEPT_BYTES = 48_000_000  # that a process may keep from a page before it is replaced
 PR_SET_PDEATHSIG = 1  # Linux's number for it
 WORKERS_A_CORE = 14
@@ -37,7 +39,8 @@ def limit_cpu(seconds: int | None) -> None:
 def limit_memory(more: int) -> None:
     """Bound what this process may map to so much more than it has mapped now."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more,) * 2)
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more, hard))
 
 
 def no_core_dumps() -> None:
@@ -68,6 +71,10 @@ def gate(job: Job, size: int) -> Iterator[None]:
     So the sum of their memory is bounded, and it costs no time: more at once would only share the cores. The gates are
     locks of files, which the kernel gives back when a process dies. A job that finds none goes back without a failure.
     """
+    if job.kind in jobs.INTERNAL:
+        with _corpus_gate():
+            yield
+        return
     if size < GATE_BYTES and not job.lost:
         yield
         return
@@ -79,6 +86,27 @@ def gate(job: Job, size: int) -> Iterator[None]:
                 if time.monotonic() > until:
                     raise pipeline.Defer(random.uniform(1, 5))  # noqa: S311
                 time.sleep(0.03)
+        yield
+
+
+@contextlib.contextmanager
+def _corpus_gate() -> Iterator[None]:
+    """Held while a worker compacts a corpus or answers a question: as many at once as a quarter of the memory holds.
+
+    DuckDB and Arrow map far more than they use, so what the worker may map is more for as long; what they use is
+    bounded by their own limit.
+    """
+    several = max(1, min(cores(), memory() // 4 // CORPUS_BYTES))
+    folder, until = Path(tempfile.gettempdir()), time.monotonic() + GATE_SECONDS
+    paths = [folder / f"{settings.load().queue_name}-corpus-{n}" for n in range(several)]
+    with contextlib.ExitStack() as held:
+        while not any(_lock(path, held) for path in paths):
+            if time.monotonic() > until:
+                raise pipeline.Defer(random.uniform(1, 5))  # noqa: S311
+            time.sleep(0.03)
+        if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+            limit_memory(CORPUS_MAPPED)
+            held.callback(lambda: limit_memory(share_of_memory(memory(), cores())))
         yield
 
 
