@@ -13,9 +13,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from heapq import merge
+from itertools import accumulate
 from itertools import count as numbers_from
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from chalicelib.text import languages
 from chalicelib.text import stop_words as lists
@@ -23,6 +23,9 @@ from chalicelib.text import words as unicode
 
 NLTK_RULES = "nltk-3.10"
 Vote = languages.Vote
+languages_of = languages.vote
+language_code = languages.code
+prepare = unicode.prepare
 
 
 class Token(NamedTuple):
@@ -58,17 +61,23 @@ class Segments:
 def count(text: str, language: str | None = "en", *, words: str = "unicode") -> Counter[str]:
     """Words of ``text`` as written, with how often each occurs; ``language`` is a code like ``en`` or ``pt-BR``."""
     if words == "nltk":
-        return Counter(_nltk_words(text, language))
-    rules = _rules(language)
-    found: Counter[unicode.Found] = Counter()
+        return Counter(word for word, _ in _nltk_words(text, language))
+    rules, counts = unicode.rules_of(languages.code(language)), Counter[str]()
     for piece in unicode.pieces(unicode.prepare(text)):
-        found.update(rules.found(piece.split()))
-    several = [(value, found.pop(value)) for value in [*found] if isinstance(value, unicode.Several)]
-    counts = cast(Counter[str], found)
-    get = counts.get
-    for value, number in several:
-        for word in value.words:
-            counts[word] = get(word, 0) + number  # += would call Counter.__missing__
+        chunks = Counter(piece.split())
+        odd = unicode.odd(chunks)
+        numbers = list(map(chunks.pop, odd))
+        counts.update(chunks)
+        once: list[str] = []
+        for number, found in zip(numbers, rules.found(odd).values(), strict=True):
+            if isinstance(found, str):
+                counts[found] += number
+            elif number == 1:
+                once += found[0]
+            else:
+                for word in found[0]:
+                    counts[word] += number
+        counts.update(once)
     return counts
 
 
@@ -88,48 +97,40 @@ def segment(text: str, language: str | None, *, words: str = "unicode", numbers:
     index: defaultdict[str, int] = defaultdict(numbers_from().__next__)
     rows, starts = array("I"), array("I")
     if words == "nltk":
-        for word, start in _nltk_places(text, language):
+        for word, start in _nltk_words(text, language):
             rows.append(index[word])
             starts.append(start)
     else:
         text = unicode.prepare(text)
-        rules = _rules(language, numbers == "keep")
+        rules = unicode.rules_of(languages.code(language), numbers == "keep")
         add_row, add_start = rows.append, starts.append
         start = 0
         for piece in unicode.pieces(text):
             chunks = unicode.chunks_of(piece)
-            for chunk, value in zip(chunks, rules.found(chunks), strict=True):
-                if isinstance(value, str):
-                    add_row(index[value])
+            odd = rules.found(unicode.odd(set(chunks)))
+            for chunk, found in zip(chunks, map(odd.get, chunks, chunks), strict=True):
+                if isinstance(found, str):
+                    add_row(index[found])
                     add_start(start)
                 else:
-                    for word, offset in zip(value.words, value.offsets, strict=True):
+                    for word, offset in zip(found[0], found[1]):  # noqa: B905 - as many; the innermost loop
                         add_row(index[word])
                         add_start(start + offset)
                 start += len(chunk) + 1
             start -= 1  # no space behind the last
-    sentences = _ordinals(merge(_sentence_ends(text), _block_ends(text)), starts)
-    return Segments(text, list(index), rows, starts, sentences, _ordinals(_block_ends(text), starts))
+    blocks = _ordinals(accumulate(map(len, text.splitlines(keepends=True))), starts)
+    return Segments(text, list(index), rows, starts, _ordinals(_sentence_ends(text), starts), blocks)
 
 
-def prepare(text: str) -> str:
-    """The text that tokens' offsets refer to: NFC, no invisible characters, letters in their usual shapes."""
-    return unicode.prepare(text)
+def forget() -> None:
+    """Drop what was learned from earlier texts: the words of chunks and the languages of pieces."""
+    unicode.forget()
+    languages.forget()
 
 
 def stop_words(language: str | None) -> frozenset[str]:
     """The language's stop words under full case folding; empty where there is no list."""
-    return lists.stop_words(languages.code(language or ""))
-
-
-def language_code(tag: str | None) -> str | None:
-    """ISO 639 code of a tag like ``en-US``; None if it names no one language."""
-    return languages.code(tag or "")
-
-
-def languages_of(text: str, *declared: str | None) -> Vote:
-    """The language of a text and the shares of its languages; declarations of the page are a prior."""
-    return languages.vote(text, *declared)
+    return lists.stop_words(languages.code(language))
 
 
 def rules(words: str = "unicode") -> str:
@@ -149,21 +150,12 @@ def preload(*, nltk: bool = False) -> None:
     gc.freeze()  # nor does the collector visit it again, and write to shared pages
 
 
-def forget() -> None:
-    """Drop what was learned from earlier texts."""
-    unicode.forget()
-
-
-def _rules(language: str | None, numbers: bool = False) -> unicode.Rules:
-    return unicode.rules_of(languages.code(language or "") or "", numbers)
-
-
 # --- sentences and blocks ---
 
-_LINE_END = re.compile(r"[\n\x0b\x0c\r\x85\u2028\u2029]")
 _CLOSING = "\"')\\]}»”’›」』）】》"
-_FULL_STOPS = "。！？｡"  # end a sentence whatever comes behind
-_SENTENCE_END = re.compile(rf"[.!?…؟۔।॥።෴{_FULL_STOPS}]++[{_CLOSING}]*+(?=(\s++[^\w\s]*+(\w)?)?)")
+_ALWAYS = "。！？｡\n\x0b\x0c\r\x1c-\x1e\x85\u2028\u2029"  # end a sentence whatever comes behind
+_SENTENCE_END = re.compile(rf"[{_ALWAYS}]|[.!?…؟۔।॥።෴]++[{_CLOSING}]*+(?=\s++[^\w\s]*+(\w?))")
+_LAST_WORD = re.compile(r"(?<!\w)[^\W\d_]++$")
 # After these a period rarely ends a sentence, nor after a single letter.
 _ABBREVIATIONS = frozenset(
     "mr mrs ms dr prof st jr sr vs etc fig no vol pp al inc ltd co cf ca approx dept est gen gov rev sen rep hon capt "
@@ -172,25 +164,17 @@ _ABBREVIATIONS = frozenset(
 )
 
 
-def _block_ends(text: str) -> Iterator[int]:
-    return (match.start() for match in _LINE_END.finditer(text))
-
-
 def _sentence_ends(text: str) -> Iterator[int]:
-    """Offsets behind sentences' last marks; a period needs a space and no small letter behind it."""
+    """Offsets behind sentences' last marks and lines; a period needs a space and no small letter behind it."""
     for match in _SENTENCE_END.finditer(text):
-        mark = match[0][0]
-        if mark not in _FULL_STOPS:
-            if match[1] is None or (match[2] and match[2].islower()):
+        if (following := match[1]) is not None:
+            if following.islower():
                 continue
             if match[0] == ".":
                 before = _LAST_WORD.search(text, max(0, match.start() - 12), match.start())
                 if before and (len(before[0]) == 1 or before[0].lower() in _ABBREVIATIONS):
                     continue
         yield match.end()
-
-
-_LAST_WORD = re.compile(r"(?<!\w)[^\W\d_]++$")
 
 
 def _ordinals(offsets: Iterable[int], starts: "array[int]") -> "array[int]":
@@ -209,13 +193,6 @@ def _ordinals(offsets: Iterable[int], starts: "array[int]") -> "array[int]":
 
 # --- NLTK ---
 
-_NLTK = {
-    "cs": "czech", "da": "danish", "nl": "dutch", "en": "english", "et": "estonian", "fi": "finnish", "fr": "french",
-    "de": "german", "el": "greek", "it": "italian", "ml": "malayalam", "no": "norwegian", "pl": "polish",
-    "pt": "portuguese", "ru": "russian", "sl": "slovene", "es": "spanish", "sv": "swedish", "tr": "turkish",
-}  # fmt: skip
-_QUOTES = {"``": '"', "''": '"'}
-
 
 @cache
 def _nltk() -> Any:
@@ -225,12 +202,18 @@ def _nltk() -> Any:
     return nltk
 
 
-def _nltk_tokens(text: str, language: str | None) -> list[str]:
-    name = _NLTK.get(languages.code(language or "") or "", "english")
+def _nltk_words(text: str, language: str | None) -> Iterator[tuple[str, int]]:
+    """NLTK's words and their offsets: tokens are parts of the text in order, and those without letters are left out."""
     try:
-        return list(_nltk().word_tokenize(text, name))
+        tokens = _nltk().word_tokenize(text, languages.NLTK.get(languages.code(language) or "", "english"))
     except LookupError as error:
         raise without_data(error) from None
+    end = 0
+    for token in tokens:
+        if any(map(str.isalpha, token)):
+            start = max(end, text.find(token, end))
+            end = start + len(token)
+            yield token, start
 
 
 def without_data(error: LookupError) -> LookupError:
@@ -243,30 +226,3 @@ def without_data(error: LookupError) -> LookupError:
             f"NLTK does not read {refused[1]}: others may write it. Run `make install`, which mends that."
         )
     return LookupError("NLTK's data is missing. Run `make install`, which fetches it.")
-
-
-def _nltk_words(text: str, language: str | None) -> list[str]:
-    return [token for token in _nltk_tokens(text, language) if any(map(str.isalpha, token))]
-
-
-def _nltk_places(text: str, language: str | None) -> Iterator[tuple[str, int]]:
-    """NLTK's words with their offsets. Its tokens are parts of the text in order, but that it turns quotes."""
-    end = 0
-    for token in _nltk_tokens(text, language):
-        start = text.find(token, end, end + len(token) + 1) if token not in _QUOTES else -1
-        if start < 0:
-            start = _behind_space(text, end)
-            if not text.startswith(token, start) and text[start : start + 1] == _QUOTES.get(token):
-                end = start + 1
-                continue
-        end = start + len(token)
-        if any(map(str.isalpha, token)):
-            yield token, start
-
-
-_SPACE = re.compile(r"\s*+")
-
-
-def _behind_space(text: str, start: int) -> int:
-    match = _SPACE.match(text, start)
-    return match.end() if match else start

@@ -109,8 +109,7 @@ def test_a_text_in_pieces_has_the_words_of_the_whole(monkeypatch: pytest.MonkeyP
         with monkeypatch.context() as patch:
             whole = counting.tokens(text)
             patch.setattr(words, "_PIECE", 7)
-            patch.setattr(words, "_MEMO_CHUNK", 3)
-            patch.setattr(words, "_MEMO_CHARACTERS", 100)
+            patch.setattr(words, "_MEMO_BYTES", 3000)
             counting.forget()
             assert counting.tokens(text) == whole
             assert counting.count(text) == Counter(token.word for token in whole)
@@ -127,13 +126,12 @@ def test_learning_from_one_text_changes_nothing_in_the_next() -> None:
 
 
 def test_the_memo_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(words, "_MEMO_CHARACTERS", 30_000)
+    monkeypatch.setattr(words, "_MEMO_BYTES", 200_000)
     for start in range(0, 3000, 300):
         counting.count(" ".join(f"w{number}" for number in range(start, start + 300)))
-    rules = words.rules_of("en")
-    assert len(rules.memo) <= 600
+    assert 0 < len(words.rules_of("en").memo) <= 600
     counting.forget()
-    assert not rules.memo
+    assert not words.rules_of("en").memo
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n", "\ud800 a \udfff. b", "\u0301a", "\u200d\u200c", "a\x00b", "'"])
@@ -145,6 +143,21 @@ def test_no_text_is_refused(text: str) -> None:
 def test_a_run_of_marks_without_end_is_interrupted_as_unicode_says() -> None:
     text = counting.prepare("e" + "\u0316" * 100)
     assert text == "e" + "\u034f".join(["\u0316" * 30] * 3 + ["\u0316" * 10])
+
+
+def test_a_mark_of_kana_or_thai_behind_another_letter_takes_no_word_away() -> None:
+    assert in_order("a\u3099 国 b\u0e31 日本 \u0e17", "ja") == ["a", "国", "b", "日本", "\u0e17"]
+
+
+@pytest.mark.parametrize("code", ["en", "fr", "it", "sv"])
+def test_the_short_cut_past_the_patterns_changes_nothing(code: str) -> None:
+    chance = random.Random(5)
+    alphabet = "aÉß.,:;'’-_@/1\"”״א日ー\u0301\u200d…!?()[]{}<>=#|+~^$%&\\*`«»„“‘–—www.:///"
+    rules = words.rules_of(code)
+    for _ in range(3000):
+        chunk = "".join(chance.choices(alphabet, k=chance.randint(1, 7)))
+        (slowly,) = rules._parted([chunk], words._pattern(rules.colon, False))
+        assert rules._learned([chunk]) == {chunk: slowly}
 
 
 @pytest.mark.slow

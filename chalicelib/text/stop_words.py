@@ -7,22 +7,21 @@ import unicodedata
 from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from chalicelib.text import words
 
+_FOLDER = Path(__file__).parent / "data"
+
 
 @cache
-def _repairs() -> dict[str, dict[str, Any]]:
-    return tomllib.loads((Path(__file__).parent / "data" / "stop_words.toml").read_text(encoding="utf-8"))
+def _repairs() -> dict[str, dict[str, str]]:
+    return tomllib.loads((_FOLDER / "stop_words.toml").read_text(encoding="utf-8"))
 
 
 @cache
 def _iso() -> dict[str, list[str]]:
-    found: dict[str, list[str]] = json.loads(
-        resources.files("stopwordsiso").joinpath("stopwords-iso.json").read_text(encoding="utf-8")
-    )
-    return found
+    return cast(dict[str, list[str]], json.loads((resources.files("stopwordsiso") / "stopwords-iso.json").read_bytes()))
 
 
 def _nltk(name: str) -> list[str]:
@@ -43,20 +42,18 @@ def languages() -> list[str]:
 @lru_cache(maxsize=128)
 def stop_words(code: str | None) -> frozenset[str]:
     """The stop words of a language's code, each one word by the rules, fully folded."""
-    listed = _repairs().get(code or "")
-    if code is None or listed is None:
-        return frozenset()
+    listed = _repairs().get(code or "", {})
     source, _, name = listed.get("source", "").partition(":")
-    entries = _nltk(name) if source == "nltk" else _iso()[name or code] if source == "iso" else []
+    entries = _nltk(name) if source == "nltk" else _iso()[name or code or ""] if source == "iso" else []
     given = [words.prepare(entry.strip()) for entry in [*entries, *listed.get("add", "").split()]]
     # An elided form is a word only before a letter.
-    found = words.rules_of(code).found([f"{entry}a" if entry.endswith(("'", "’")) else entry for entry in given])
-    single = {value if isinstance(value, str) else value.words[0] for value in found if _is_one_word(value)}
+    given = [f"{entry}a" if entry.endswith(("'", "’")) else entry for entry in given]
+    single: set[str] = set()
+    for found in words.rules_of(code).found(given).values():
+        parts = (found,) if isinstance(found, str) else found[0]
+        if len(parts) == 1 or (parts[1:] == ("a",) and parts[0].endswith("'")):
+            single.add(parts[0])
     return frozenset(map(fold, single)) - {fold(word) for word in listed.get("remove", "").split()}
-
-
-def _is_one_word(found: words.Found) -> bool:
-    return isinstance(found, str) or (len(found.words) == 2 and found.words[0].endswith("'") and found.words[1] == "a")
 
 
 def fold(word: str) -> str:

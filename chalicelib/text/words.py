@@ -9,32 +9,18 @@ Every pattern is linear in its input: repeats are possessive, and none begins wi
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
+from itertools import filterfalse
 
 import icu4py
 import regex
 from icu4py.breakers import WordBreaker
 
+Found = str | tuple[tuple[str, ...], tuple[int, ...]]  # a chunk's only word, at its beginning; or words and offsets
 
-class Several:
-    """The words of a chunk that has not just one, at its beginning, and their offsets in it.
-
-    Compared by identity: a hash of its words would be made for each occurrence of the chunk.
-    """
-
-    __slots__ = ("offsets", "words")
-
-    def __init__(self, words: tuple[str, ...], offsets: tuple[int, ...]) -> None:
-        self.words, self.offsets = words, offsets
-
-
-Found = str | Several  # what a chunk is worth
-
-_NONE = Several((), ())
 _PIECE = 200_000  # characters of a text that are in work at once, for the sake of memory
-_MEMO_CHARACTERS = 4_000_000  # in the memo's chunks, 100 for each chunk itself: about 10 MB
-_MEMO_CHUNK = 500  # a longer chunk is not remembered
+_MEMO_BYTES = 10_000_000  # about what a memo may take between two pieces
 
 # --- the text ---
 
@@ -47,14 +33,15 @@ _SHAPES = re.compile(f"[{_SHAPES_RANGES}]+")
 _MANY_MARKS = regex.compile(r"\p{M}{30}(?=\p{M})")
 _GRAPHEME_JOINER = "\u034f"
 
-# Thai, Lao, Burmese, Khmer, kana, Han: written without spaces. Their digits are not in it.
-_UNSPACED = (
+_KATAKANA = "\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
+# Thai, Lao, Burmese, Khmer, hiragana, Han: written without spaces, as katakana is. Their digits are not in it.
+_NO_KATAKANA = (
     "\u0e01-\u0e3a\u0e40-\u0e4f\u0e5a\u0e5b\u0e80-\u0ecf\u0eda-\u0eff\u1000-\u103f\u104a-\u108f\u109a-\u109f"
     "\u1780-\u17df\u17ea-\u17ff\u19e0-\u19ff\ua9e0-\ua9ef\ua9fa-\ua9ff\uaa60-\uaa7f"
-    "\u2e80-\u2fd5\u3005-\u3007\u3021-\u3029\u3038-\u303b\u3041-\u3096\u3099-\u309f\u30a1-\u30fa\u30fc-\u30ff"
-    "\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"
-    "\U0001aff0-\U0001b16f\U00020000-\U000323af"
+    "\u2e80-\u2fd5\u3005-\u3007\u3021-\u3029\u3038-\u303b\u3041-\u3096\u3099-\u309f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\uff66-\uff9f\U0001aff0-\U0001b16f\U00020000-\U000323af"
 )
+_UNSPACED = _NO_KATAKANA + _KATAKANA
 # Between letters of scripts without spaces it is there to separate words.
 _ZERO_WIDTH_SPACE = re.compile(f"(?<![{_UNSPACED}])\u200b(?![{_UNSPACED}])")
 
@@ -66,7 +53,8 @@ def prepare(text: str) -> str:
     if _TO_PREPARE.search(text):
         for character in _DELETED:
             text = text.replace(character, "")
-        text = _ZERO_WIDTH_SPACE.sub("", text)
+        if "\u200b" in text:
+            text = _ZERO_WIDTH_SPACE.sub("", text)
         text = _SHAPES.sub(lambda shapes: unicodedata.normalize("NFKC", shapes[0]), text)
         # Normalising is quadratic in the length of a run of marks; UAX #15's stream-safe form interrupts such runs.
         text = _MANY_MARKS.sub(lambda marks: marks[0] + _GRAPHEME_JOINER, text)
@@ -94,17 +82,21 @@ _TO_PREPARE = re.compile(_ASTRAL_RANGE.sub("", f"[{_DELETED}\u200b{_SHAPES_RANGE
 _LETTER = _ranges(rf"[[\p{{WB=ALetter}}\p{{WB=Hebrew_Letter}}\p{{L}}]--[{_UNSPACED}ʼ]]")
 _HEBREW = _ranges(r"\p{WB=Hebrew_Letter}")
 _DIGIT = _ranges(r"\p{WB=Numeric}")
-_EXTEND = _ranges(r"\p{WB=Extend}\p{WB=Format}\p{WB=ZWJ}")  # WB4: what belongs to the character before it
+_EXTEND = _ranges(
+    rf"[[\p{{WB=Extend}}\p{{WB=Format}}\p{{WB=ZWJ}}]--[{_UNSPACED}]]"
+)  # WB4: belongs to what is before it
 _LOW_LINE = _ranges(r"\p{WB=ExtendNumLet}")
 # WB6, WB7 and WB11, WB12 without the colon and the middle dot, which are tailored, and the apostrophes and quotes.
 _INNER_LETTER = _ranges(r"[[\p{WB=MidLetter}\p{WB=MidNumLet}]--[:︓﹕：··’״]]")
 _INNER_DIGIT = _ranges(r"[[\p{WB=MidNum}\p{WB=MidNumLet}]--[’]]")
 
-_KATAKANA = "\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
 # A run of katakana with a length mark, which ICU would part; not one that lengthens the hiragana before it.
 _LENGTHENED = rf"(?<![{_KATAKANA}])(?<![ぁ-ゖ](?=ー))[\u30a1-\u30fa\u30fd-\u30ff\u31f0-\u31ff]*+ー[{_KATAKANA}]*+"
 _VARIANTS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
-_RUNS = re.compile(rf"{_LENGTHENED}|((?:(?!{_LENGTHENED})[{_UNSPACED}][{_VARIANTS}]*+)++)")
+_RUNS = re.compile(
+    rf"{_LENGTHENED}"
+    rf"|((?:[{_NO_KATAKANA}][{_NO_KATAKANA}{_VARIANTS}]*+|(?!{_LENGTHENED})[{_KATAKANA}][{_VARIANTS}]*+)++)"
+)
 _HAS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 _SPECIAL = re.compile(f"[{_UNSPACED}ʼ]")  # letters to Python that `_LETTER` lacks
 _SPACES = [chr(code) for code in range(0x3001) if chr(code).isspace() and code != 0x20]
@@ -144,7 +136,7 @@ _END = r"\s<>\"`{}|\\^「」『』（）【】《》，。、；：！？" + _UN
 _NAME = "0-9A-Za-z_\u00c0-\u0dff%+"
 _ADDRESS = re.compile(
     rf"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*+://[^{_END}]*+"
-    rf"|(?<![{_NAME}])[Ww][Ww][Ww]\.[^{_END}]++"
+    rf"|(?<![{_NAME}])[Ww][Ww][Ww]\.(?=\w)[^{_END}]++"
     rf"|(?<![{_NAME}.-])[{_NAME}.-]++@[{_NAME}-]++(?:\.[{_NAME}-]++)++"
 )
 # Elision: what is parted before a letter, the apostrophe with the first part.
@@ -160,8 +152,7 @@ _ELISION = {
 
 # --- the words of chunks ---
 
-# Most chunks that are not just letters: a word between marks that join nothing. A short cut past the patterns above.
-_COMMON = re.compile(r"""["(\[“«„‘]*+([^\W\d_]++)[.,;:!?)\]"”»…]*+""")
+_AROUND = '.,;:!?…()[]{}<>"“”„«»‘`*=#|+~^$%&\\_-‐‑–—'  # stand around a word and join nothing
 
 
 def pieces(text: str) -> Iterator[str]:
@@ -183,7 +174,11 @@ def chunks_of(piece: str) -> list[str]:
     return piece.split(" ")
 
 
-_all: list["Rules"] = []
+def odd(chunks: Collection[str]) -> list[str]:
+    """The chunks that are more than letters: letters alone are one word by all rules."""
+    if _SPECIAL.search("".join(filterfalse(str.isascii, chunks))):
+        return [chunk for chunk in chunks if not (chunk.isascii() and chunk.isalpha())]
+    return list(filterfalse(str.isalpha, chunks))
 
 
 class Rules:
@@ -193,49 +188,37 @@ class Rules:
         self.colon = language == "sv"
         self.elision = _ELISION.get(language)
         self.numbers = numbers
+        self.wordless = _AROUND if numbers else _AROUND + "0123456789"
         self.memo: dict[str, Found] = {}
-        _all.append(self)
-        self.characters = 0
+        self.bytes = 0
 
-    def found(self, chunks: list[str]) -> list[Found]:
-        """The words of each chunk."""
-        if self.characters > _MEMO_CHARACTERS:
-            self.forget()
-        known = self.memo
-        new = set(chunks).difference(known)
-        if new:
-            learned = dict(self._learned(new))
-            kept = {chunk: found for chunk, found in learned.items() if len(chunk) <= _MEMO_CHUNK}
-            known.update(kept)
-            self.characters += sum(map(len, kept)) + 100 * len(kept)
-            if len(kept) < len(learned):
-                known = known | learned
-        return list(map(known.__getitem__, chunks))
+    def found(self, chunks: Iterable[str]) -> dict[str, Found]:
+        """The words of each of these chunks, in their order."""
+        memo = self.memo
+        if new := list(filterfalse(memo.__contains__, chunks)):
+            memo.update(self._learned(new))
+            self.bytes += sum(200 + len(chunk) + 70 * len(memo[chunk][0]) for chunk in new)
+        found = {chunk: memo[chunk] for chunk in chunks}
+        if self.bytes > _MEMO_BYTES:
+            self.memo, self.bytes = {}, 0
+        return found
 
-    def forget(self) -> None:
-        """Drop what was learned from earlier texts."""
-        self.memo.clear()
-        self.characters = 0
-
-    def _learned(self, chunks: Iterable[str]) -> Iterator[tuple[str, Found]]:
-        hard: list[str] = []
+    def _learned(self, chunks: list[str]) -> dict[str, Found]:
+        """The words of new chunks: most are letters between marks, which needs none of the patterns above."""
+        learned: dict[str, Found] = {}
+        hard: dict[bool, list[str]] = {False: [], True: []}
         for chunk in chunks:
-            if chunk.isalpha() and (chunk.isascii() or not _SPECIAL.search(chunk)):
-                yield chunk, chunk
-            elif (
-                (common := _COMMON.fullmatch(chunk))
-                and (word := common[1]).isalpha()
-                and (chunk.isascii() or not _SPECIAL.search(chunk))
-            ):
-                start = common.start(1)
-                yield chunk, Several((word,), (start,)) if start else word
+            word = chunk.strip(_AROUND)
+            if word.isalpha() and (word.isascii() or not _SPECIAL.search(word)):
+                start = chunk.index(word)
+                learned[chunk] = ((word,), (start,)) if start else word
+            elif not word.strip(self.wordless):
+                learned[chunk] = (), ()
             else:
-                hard.append(chunk)
-        astral = [chunk for chunk in hard if _ASTRAL.search(chunk)] if _ASTRAL.search("".join(hard)) else []
-        usual = list(set(hard).difference(astral)) if astral else hard
-        yield from zip(usual, self._parted(usual, _pattern(self.colon, False)), strict=True)
-        if astral:
-            yield from zip(astral, self._parted(astral, _pattern(self.colon, True)), strict=True)
+                hard[not chunk.isascii() and _ASTRAL.search(chunk) is not None].append(chunk)
+        for astral, these in hard.items():
+            learned.update(zip(these, self._parted(these, _pattern(self.colon, astral)), strict=True))
+        return learned
 
     def _parted(self, chunks: list[str], pattern: re.Pattern[str]) -> Iterator[Found]:
         """The words of each chunk, by one pass of the pattern and one call of ICU over all of them."""
@@ -243,9 +226,8 @@ class Rules:
         written = lines
         for mark, usual in _WRITTEN:
             written = written.replace(mark, usual)
-        segments: Iterator[list[str]] = iter(())
-        if _HAS_UNSPACED.search(lines):
-            segments = _segments("\n".join(run[1] for run in _RUNS.finditer(lines) if run.lastindex))
+        runs = _RUNS.findall(lines) if _HAS_UNSPACED.search(lines) else []
+        segments = iter(_breaker("".join(f"{run}\n" for run in runs if run)))
         words: list[str] = []
         offsets: list[int] = []
         start = 0
@@ -253,28 +235,37 @@ class Rules:
             at, end = match.span()
             word = written[at:end]
             if word == "\n":
-                yield _found(words, offsets)
+                yield words[0] if len(words) == 1 and not offsets[0] else (tuple(words), tuple(offsets))
                 words, offsets, start = [], [], end
-            elif match.lastindex or (self.elision and "'" in word):
-                for part in next(segments) if match.lastindex else self._elided(word):
-                    if part.isalpha() or self._counts(part):
-                        words.append(part)
-                        offsets.append(at - start)
-                    at += len(part)
-            elif word.isalpha() or self._counts(word):
-                words.append(word)
-                offsets.append(at - start)
+                continue
+            at -= start
+            if not match.lastindex and not (self.elision and "'" in word):
+                if word.isalpha() or self._counts(word):
+                    words.append(word)
+                    offsets.append(at)
+                continue
+            parts = (
+                _elided(word, self.elision) if self.elision and not match.lastindex else iter(segments.__next__, "\n")
+            )
+            if len(word) > _PIECE:
+                parts = map(cache(str), parts)  # each distinct word once: such a run repeats few
+            for part in parts:
+                if part.isalpha() or self._counts(part):
+                    words.append(part)
+                    offsets.append(at)
+                at += len(part)
 
     def _counts(self, word: str) -> bool:
         """Whether it holds a letter, or a digit where numbers are words."""
         return any(map(str.isalpha, word)) or (self.numbers and any(map(str.isdecimal, word)))
 
-    def _elided(self, word: str) -> Iterator[str]:
-        start = 0
-        while self.elision and (first := self.elision.match(word, start)):
-            yield first[0]
-            start = first.end()
-        yield word[start:]
+
+def _elided(word: str, elision: re.Pattern[str]) -> Iterator[str]:
+    start = 0
+    while first := elision.match(word, start):
+        yield first[0]
+        start = first.end()
+    yield word[start:]
 
 
 def _without_addresses(chunk: str) -> str:
@@ -284,24 +275,11 @@ def _without_addresses(chunk: str) -> str:
     return chunk
 
 
-def _found(words: list[str], offsets: list[int]) -> Found:
-    if len(words) == 1 and not offsets[0]:
-        return words[0]
-    return Several(tuple(words), tuple(offsets)) if words else _NONE
-
-
-def _segments(lines: str) -> Iterator[list[str]]:
-    """ICU's segments of each line; all lines at once, since a call costs as much as thirty characters."""
-    _load_dictionaries()
-    same: dict[str, str] = {}  # a long run repeats few words
-    words: list[str] = []
-    for word in WordBreaker(lines, "und"):
-        if word == "\n":
-            yield words
-            words = []
-        else:
-            words.append(same.setdefault(word, word))
-    yield words
+def _breaker(lines: str) -> WordBreaker:
+    """ICU's segments of all lines at once, since a call costs as much as thirty characters."""
+    if lines:
+        _load_dictionaries()
+    return WordBreaker(lines, "und")
 
 
 @cache
@@ -314,18 +292,10 @@ def _load_dictionaries() -> None:
 RULES = f"unicode-1/icu-{icu4py.icu_version.split('.')[0]}"
 
 
-def rules_of(language: str, numbers: bool = False) -> Rules:
+def rules_of(language: str | None, numbers: bool = False) -> Rules:
     """The rules for a language's code; languages of one class share them and their memo."""
-    classes = {"fi": "sv", "sv": "sv", "fr": "fr", "it": "it", "ca": "ca"}
-    return _rules(classes.get(language, ""), numbers)
+    return _rules({"fi": "sv", "sv": "sv", "fr": "fr", "it": "it", "ca": "ca"}.get(language or "", ""), numbers)
 
 
-@cache
-def _rules(language: str, numbers: bool) -> Rules:
-    return Rules(language, numbers)
-
-
-def forget() -> None:
-    """Drop what was learned from earlier texts, in every language."""
-    for rules in _all:
-        rules.forget()
+_rules = cache(Rules)
+forget = _rules.cache_clear  # what was learned from earlier texts, in every language
