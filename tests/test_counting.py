@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nltk
 import pytest
+from icu4py.breakers import WordBreaker
 
 from chalicelib import counting
 from chalicelib.text import words
@@ -158,6 +159,14 @@ def test_the_short_cut_past_the_patterns_changes_nothing(code: str) -> None:
         chunk = "".join(chance.choices(alphabet, k=chance.randint(1, 7)))
         (slowly,) = rules._parted([chunk], words._pattern(rules.colon, False))
         assert rules._learned([chunk]) == {chunk: slowly}
+
+
+@pytest.mark.parametrize("alphabet", ["abéßЯα12,;‘\u2024!\u0301\u200dאم/ \n\u00a0+", "aéЯ1;,!🙂אم/ \u0308‘"])
+def test_where_no_tailoring_speaks_words_are_those_between_icus_boundaries(alphabet: str) -> None:
+    chance = random.Random(1)
+    for _ in range(3000):
+        text = counting.prepare("".join(chance.choices(alphabet, k=chance.randint(1, 10))))
+        assert in_order(text) == [word for word in WordBreaker(text, "en") if any(map(str.isalpha, word))], text
 
 
 @pytest.mark.slow

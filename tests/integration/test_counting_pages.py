@@ -1,14 +1,19 @@
 """The counter on every real page and on hostile texts of 5 MB: offsets that hold, NLTK's words, linear time."""
 
 import json
+import math
+import os
+import random
 import subprocess
 import sys
+import time
 from collections import Counter
 
 import nltk
 import pytest
 
-from chalicelib import counting
+from chalicelib import counting, pipeline
+from chalicelib.errors import AttemptFailed, ErrorKind
 from tests.conftest import ROOT, SHARED, require
 
 HOSTILE = {
@@ -86,3 +91,39 @@ def test_no_text_of_five_megabytes_costs_five_seconds_or_250_mb(text: str) -> No
     seconds, megabytes = map(float, run.stdout.split())
     assert seconds < 5
     assert megabytes < 250
+
+
+def test_a_text_on_which_nltk_takes_too_long_ends_with_a_sentence_and_is_not_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pipeline, "NLTK_SECONDS", 0.2)
+    with pytest.raises(AttemptFailed) as failed:
+        pipeline._counted("a. " * 300_000, None, {"words": "nltk", "language": "en"})
+    assert failed.value.kind == ErrorKind.TIMEOUT
+    assert not failed.value.transient
+    assert "words=unicode" in str(failed.value)
+
+
+# Known ways to make the counter's patterns, memo, vote or ICU slow, and every other repeated fragment.
+FRAGMENTS = ["a)", "x,", "'qzj", "a'0 ", "a.", "a@", "://", "www.", "l'", "e\u0301", "日ア", "アー", "ก", "\u200b", "ﬁ",
+             "\U00010400", ". ", "? (", "\n", "\xa0", "é", "_", "-", "1,", "א\""]  # fmt: skip
+
+
+def _seconds(text: str) -> float:
+    counting.forget()
+    started = time.process_time()
+    counting.languages_of(text)
+    counting.segment(text, "fr")
+    return time.process_time() - started
+
+
+def test_a_repeated_fragment_of_text_costs_in_proportion_to_its_length() -> None:
+    chance = random.Random(7)
+    counting.preload()
+    for _ in range(int(os.environ.get("GROWTH_FUZZ_CASES", "40"))):
+        unit = "".join(chance.choices(FRAGMENTS, k=chance.choice([1, 1, 2, 3, 5])))
+        exponents = []
+        while len(exponents) < 3 and min(exponents, default=9.0) >= 1.2:
+            few, many = (min(_seconds(unit * (size // len(unit))) for _ in range(2)) for size in (50_000, 400_000))
+            exponents.append(math.log(many / max(few, 1e-4), 8) if many > 0.1 else 1.0)
+        assert min(exponents) < 1.2, unit
