@@ -154,10 +154,9 @@ def main(arguments: list[str]) -> int:
         *report.table(["from bytes to a Counter", "CPU ms", "MB/s", "times the usual"], rows),
         "",
         "*Usual* is `BeautifulSoup(html, 'html.parser').get_text()`, `nltk.word_tokenize`, the tutorial's filter and "
-        "two Counters. *Cold* forgets before each page what it learned of words; *warm* has seen the page's words "
-        "before. One process that begins cold and takes the pages as they come: "
-        f"{total[USUAL] / once:.1f} times the usual. The last three count other words, for orientation: "
-        "none of them splits as NLTK does.",
+        "two Counters. *Cold* forgets before each page what it learned of words; *warm* has seen the page "
+        "before: its chunks, and the languages of its pieces. One process that begins cold and takes the pages as they come: "
+        f"{total[USUAL] / once:.1f} times the usual. The last three count other words, for orientation.",
         "",
         "Where our time goes:",
         "",
