@@ -155,7 +155,8 @@ def main(arguments: list[str]) -> int:
         "",
         "*Usual* is `BeautifulSoup(html, 'html.parser').get_text()`, `nltk.word_tokenize`, the tutorial's filter and "
         "two Counters. *Cold* forgets before each page what it learned of words; *warm* has seen the page "
-        "before: its chunks, and the languages of its pieces. One process that begins cold and takes the pages as they come: "
+        "before: its chunks, and the languages of its pieces. One process that begins cold and "
+        "takes the pages as they come: "
         f"{total[USUAL] / once:.1f} times the usual. The last three count other words, for orientation.",
         "",
         "Where our time goes:",
