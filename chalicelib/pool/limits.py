@@ -84,7 +84,8 @@ def gate(job: Job, size: int) -> Iterator[None]:
         for choice in [[path] for path in paths] if job.lost else [random.sample(paths, len(paths))]:
             while not any(_lock(path, held) for path in choice):
                 if time.monotonic() > until:
-                    raise pipeline.Defer(random.uniform(1, 5))  # noqa: S311
+                    # Later each time: the page is fetched again, from a host that has done nothing.
+                    raise pipeline.Defer(random.uniform(1, 5) * min(job.attempt, 6))  # noqa: S311
                 time.sleep(0.03)
         yield
 

@@ -174,15 +174,14 @@ def test_sigterm_under_load_ends_soon_strands_nothing_and_the_next_container_fin
 class WorstPages(websites.Site):
     """Any path: a page of 5 MB, of the kinds that cost most memory: short words, all different words, deep markup."""
 
+    BODIES = (
+        b"<p>" + b"ab " * 1_666_000,
+        b"<p>" + b" ".join(b"w%xy" % n for n in range(640_000)),
+        b"<div><b>a</b> c" * 330_000,
+    )
+
     def page(self, path: str) -> tuple[int, str, bytes]:
-        kind = int(path.rpartition("/")[2]) % 3
-        if kind == 0:
-            body = b"<p>" + b"ab " * 1_666_000
-        elif kind == 1:
-            body = b"<p>" + b" ".join(b"w%xy" % n for n in range(640_000))
-        else:
-            body = b"<div><b>a</b> c" * 330_000
-        return 200, "text/html; charset=utf-8", body[:4_999_000]
+        return 200, "text/html; charset=utf-8", self.BODIES[int(path.rpartition("/")[2]) % 3][:4_999_000]
 
 
 def test_a_task_full_of_the_worst_pages_at_once_loses_no_worker(start: Callable[..., Container]) -> None:
