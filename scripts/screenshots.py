@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "screenshots"
 TO_LOOK_AT = ROOT / "build" / "screenshots"
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-HISTOGRAM = "svg[aria-label*=histogram]"
+CHART = "[data-is=rank] svg"
 
 
 def main(arguments: list[str]) -> int:
@@ -51,12 +51,13 @@ def take_few(browser: Browser, stack: str, site: str) -> None:
     """The pictures of the README."""
     page = opened(browser, stack, width=1440, height=900)
     words_of(page, f"{site}/wordcounts")
+    page.wait_for_selector("button.context")
     save(page, "result-1440-light", until=".panels")
     link = page.url
     for width, scheme in ((1440, "dark"), (320, "light")):
         page = opened(browser, link, width=width, height=900, scheme=scheme)
-        page.wait_for_selector(HISTOGRAM)
-        save(page, f"result-{width}-{scheme}", until=".panels" if width > 1000 else ".tops")
+        page.wait_for_selector(CHART)
+        save(page, f"result-{width}-{scheme}", until=".panels" if width > 1000 else ".list")
     page = opened(browser, link, width=1440, height=760, scripts=False)
     save(page, "without-javascript-1440-light")
     page = opened(browser, stack, width=1440, height=560)
@@ -75,14 +76,13 @@ def take_all(browser: Browser, stack: str, site: str) -> None:
             size = {"width": width, "height": 900, "scheme": scheme}
             about = f"{width}-{scheme}"
             page = opened(browser, link, **size)
-            page.wait_for_selector(HISTOGRAM)
+            page.wait_for_selector(CHART)
             save(page, f"all-words-{about}", whole=True)
             page = opened(browser, stack, **size)
-            page.wait_for_selector(".jobs li")
+            page.wait_for_selector(".history li")
             save(page, f"all-first-{about}", whole=True)
-            page.get_by_text("Paste a text instead").click()
             page.get_by_text("Options").click()
-            page.press("input[name=url]", "Enter")
+            page.press("#input", "Enter")
             save(page, f"all-refused-{about}", whole=True)
             submit(page, f"{site}/missing")
             page.wait_for_selector(".ended")
@@ -110,13 +110,13 @@ def opened(
 
 
 def submit(page: Page, address: str) -> None:
-    page.fill("input[name=url]", address)
-    page.press("input[name=url]", "Enter")
+    page.fill("#input", address)
+    page.press("#input", "Enter")
 
 
 def words_of(page: Page, address: str) -> None:
     submit(page, address)
-    page.wait_for_selector(HISTOGRAM)
+    page.wait_for_selector(CHART)
 
 
 def save(page: Page, name: str, *, until: str = "", whole: bool = False) -> None:

@@ -54,7 +54,7 @@ def _parameters(operation: Schema) -> str:
         f"<td>{_kind(one['schema'])}</td><td>{_prose(one.get('description', ''))}</td></tr>"
         for one in operation.get("parameters", ())
     )
-    return _table("Parameters", ("Name", "In", "Type", "Meaning"), rows)
+    return _table(f"Parameters of {operation['operationId']}", ("Name", "In", "Type", "Meaning"), rows)
 
 
 def _body(operation: Schema) -> str:
@@ -127,13 +127,14 @@ def _schema(name: str, schema: Schema) -> str:
         for field, kind in schema.get("properties", {}).items()
     )
     about = f"<p>{_prose(schema['description'])}</p>" if "description" in schema else ""
-    table = _table("Fields", ("Name", "Type", "Meaning"), rows)
+    table = _table(f"Fields of {name}", ("Name", "Type", "Meaning"), rows)
     return f'<section id="schema-{_text(name)}"><h3>{_text(name)}</h3>{about}{table}</section>'
 
 
-def _table(caption: str, heads: tuple[str, ...], rows: str) -> str:
+def _table(title: str, heads: tuple[str, ...], rows: str) -> str:
     if not rows:
         return ""
+    caption = _text(title)
     columns = "".join(f'<th scope="col">{head}</th>' for head in heads)
     return (
         f'<div class="wide" tabindex="0" role="region" aria-label="{caption}"><table><caption class="unseen">{caption}'

@@ -40,6 +40,26 @@ def test_axe_finds_nothing_on_the_words(counted):
     assert violations(page) == []
 
 
+def test_the_reference_of_the_api_is_read_and_tried(visit):
+    page = visit("docs")
+    assert violations(page) == []
+    page.locator("#submitJob .try summary").click()
+    page.locator("#submitJob .try button").click()
+    expect(page.locator("#submitJob .try [role=status]")).to_contain_text("202")
+    page.set_viewport_size({"width": 320, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def test_the_first_view_is_light(visit):
+    page = visit()
+    sizes = []
+    page.on("response", lambda response: sizes.append(int(response.headers["content-length"])))
+    page.reload()
+    page.wait_for_selector(".history [data-is=loading][hidden]", state="attached")
+    assert len(sizes) <= 6
+    assert sum(sizes) <= 40_000
+
+
 def test_axe_finds_nothing_without_javascript(visit, counted):
     """axe itself is a script: the plain view is taken out of its noscript and looked at in a page with scripts."""
     job = counted().url.partition("?")[2]

@@ -125,8 +125,9 @@ function paint(pen, element) {
     pen.lineWidth = Number.parseFloat(value('stroke-width') ?? '1')
     const dashes = value('stroke-dasharray')
     pen.setLineDash(dashes && dashes !== 'none' ? dashes.split(/[ ,]+/).map(Number.parseFloat) : [])
-    if (fill !== 'none') (pen.fillStyle = fill), pen.fill(shape)
-    if (stroke !== 'none') (pen.strokeStyle = stroke), pen.stroke(shape)
+    Object.assign(pen, { fillStyle: fill, strokeStyle: stroke })
+    if (fill !== 'none') pen.fill(shape)
+    if (stroke !== 'none') pen.stroke(shape)
   } else if (element.localName === 'text') {
     pen.fillStyle = value('fill') ?? '#000'
     pen.font = `${value('font-weight') ?? 400} ${Number.parseFloat(value('font-size') ?? '12')}px ${FONT}`
