@@ -9,16 +9,14 @@ they are first asked for.
 
 import re
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
-from turbohtml.saxparse import sax_parse
+from turbohtml import Namespace, parse
 
-from chalicelib.text import kinds
+from chalicelib.text import kinds, xml
 from chalicelib.text.decoding import decode
 from chalicelib.text.kinds import BadEncoding, BadSelector, NotText
-from chalicelib.text.rendering import Renderer
-from chalicelib.text.xmlevents import XmlReader
+from chalicelib.text.rendering import text_of
 
 __all__ = ["BadEncoding", "BadSelector", "NotText", "Page", "extract"]
 
@@ -57,21 +55,22 @@ def extract(
     text, encoding = decode(body, charset, kind)
     if kind == "plain":
         return Page(text.replace("\0", ""), None, _language(content_language), encoding)
-    text = text if kind == "html" else text.replace("\0", "")  # turbohtml does what a browser does with it
-    renderer = Renderer()
-    reader = _read(text, kind, renderer)
-    declared = [renderer.languages.get("html"), renderer.languages.get("body"), reader.language if reader else None]
+    tree, declared, is_page = xml.tree_of(text.replace("\0", "")) if kind == "xml" else (_parsed(text), None, True)
+    title = next((t for t in tree.select("title,xml-title") if t.namespace is Namespace.HTML), None)
+    named = [element.attrs.get("lang") or element.attrs.get("xml:lang") for element in tree.select("html,body")]
+    metas = [meta.attrs.get("content") for meta in tree.select("meta[http-equiv=content-language i]")]
     page = Page(
-        text=renderer.text(),
-        title=renderer.title or (reader.title if reader else None),
-        language=_language(*declared, content_language, renderer.languages.get("meta")),
+        text="",
+        title=" ".join(title.text.split()) if title is not None else None,
+        language=_language(declared, *named, content_language, *metas),
         encoding=encoding,
     )
     if select or ignore:
-        from chalicelib.text.selecting import narrowed  # these two load a lot, which few jobs need
+        from chalicelib.text.selecting import narrow  # these two load a lot, which few jobs need
 
-        return replace(page, text=narrowed(text, partial(_read, text, kind), select, ignore, xml=kind == "xml"))
-    if content == "main" and (reader is None or reader.is_page):
+        narrow(tree, select, ignore, xml=kind == "xml")
+    page = replace(page, text=text_of(tree))
+    if content == "main" and is_page and not (select or ignore):
         from chalicelib.text.article import main_text
 
         if found := main_text(text, page.text):
@@ -92,16 +91,10 @@ _RUN = 256  # signs in a row that are no words: the parser takes 50 bytes for ea
 _RUNS = re.compile(f"<{{{_RUN},}}|\0{{{_RUN},}}")
 
 
-def _read(text: str, kind: str, handler: Any) -> XmlReader | None:
-    """Give a handler the events of a document."""
-    if kind == "xml":
-        reader = XmlReader(text, handler)
-        reader.read()
-        return reader
+def _parsed(text: str) -> Any:
     if "<" * _RUN in text or "\0" * _RUN in text:
         text = _RUNS.sub(lambda run: run[0][0], text)
-    sax_parse(text, handler)
-    return None
+    return parse(text, positions=False)
 
 
 def _language(*declared: str | None) -> str | None:

@@ -10,6 +10,7 @@ _LOWER = {"tr": (("İ", "i"), ("I", "ı")), "az": (("İ", "i"), ("I", "ı"))}
 _GREEK = re.compile(r"[\u0370-\u03ff\u1f00-\u1fff\u0300-\u036f]+")
 _HIATUS = re.compile("([\u0391-\u03c9])[\u0313\u0314]?[\u0300\u0301\u0342]([ιυ])(?!\u0308)")  # μάιος: ΜΑΪΟΣ
 _ACCENTS = re.compile("[\u0300\u0301\u0313\u0314\u0342]")
+_PART = re.compile(r".{1,50000}(?:\s|\Z)|.{1,50000}", re.S)  # since replacing makes a list of all words
 _WORD = re.compile(r"\w[\w'’]*")
 _ITALICS = {normalize("NFKC", chr(code)): chr(code) for code in (*range(0x1D434, 0x1D468), *range(0x1D6E2, 0x1D71C))}
 _ITALICS["h"] = "ℎ"  # Planck's constant had its place before the others
@@ -27,7 +28,7 @@ def cased(text: str, case: str, lang: str) -> str:
             text = text.replace(capital, small)
         return text.lower()
     if case == "capitalize":
-        return _WORD.sub(_capital, text)
+        return "".join([_WORD.sub(_capital, part) for part in _PART.findall(text)])
     letter = text.strip("\0\n")
     return text.replace(letter, _ITALICS.get(letter, letter)) if letter else text
 

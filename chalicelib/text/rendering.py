@@ -1,37 +1,42 @@
-"""The events of a page's tree, turned into the text that a reader sees.
+"""A page's tree, turned into the text that a reader sees.
 
-turbohtml builds the tree as a browser does and calls ``start_element``, ``end_element`` and ``characters``; nothing
-here builds a tree again. Text goes straight into one list. What an element hides or changes is put right when it ends,
-on the piece of the list that it wrote: of ``<b hidden>x</b>`` nothing is left then, of ``<div
-style="visibility:hidden">a<p style="visibility:visible">b</p></div>`` the paragraph, which was made final when it
-ended. That costs nothing where nothing is hidden, which is nearly everywhere, and is linear everywhere, since the
-parser nests elements no deeper than 512.
+turbohtml (in C) builds the tree as a browser does. Elements that may hide or change something, by their name or their
+attributes, get a mark instead of their name: ``<3>``, the number of their style. All inline elements go, the
+tree is written as markup again, and there every tag of a block is the end of a line. So Python's work is for the marks
+alone, a few in a page. No tag of a page can be a mark: to the parser a name begins with a letter.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import groupby
+from typing import Any, NamedTuple
 
+from turbohtml import Element, Namespace, unescape
+
+from chalicelib.text import styles
 from chalicelib.text.casing import cased
-from chalicelib.text.styles import (
-    AFTER,
-    BEFORE,
-    BOX,
-    CARE,
-    CELL,
-    LINE,
-    OPTION,
-    TELLING,
-    State,
-    look_of,
-    plan,
-    tells,
-)
+from chalicelib.text.styles import BOX, CELL, LINE, Style, style_of, tells
 
-Attributes = Sequence[tuple[str, str | None]]
-_Frame = tuple[int, int, State, int, str | None, str, bool]  # depth, start, outer state, care, after, how, inside
+_NOT_DRAWN = (
+    "svg :is(circle,ellipse,image,line,path,polygon,polyline,rect,desc,metadata,title),"
+    "math :is(annotation,annotation-xml,mglyph,mphantom)"
+)
+_FIELDS = ("embed", "img", "input")  # no text and no end tag: they matter where they part white space from an edge
+_TELLING = frozenset("align display hidden lang mathvariant open popover style visibility".split())
+_MARKED = {*styles.HIDDEN, *styles.REPLACED, *styles.PRE, *styles.DRAWN, "svg", "math", "button", "select", "dialog"}
+_MARKED -= {*_FIELDS}
+_INLINE = (
+    "a,span,code,b,i,em,strong,abbr,acronym,bdi,bdo,big,cite,col,colgroup,data,del,dfn,embed,font,img,input,ins,kbd,"
+    "label,link,map,mark,meta,nobr,q,rt,ruby,s,samp,small,source,strike,sub,sup,tbody,tfoot,thead,time,tt,u,var,wbr"
+)
+_COMMENT = re.compile("<!--.*?-->", re.S)
+_BLOCK = re.compile(rf"(?:</?(?:{'|'.join(styles.BLOCKS)}|br|xml-[^ >]*)(?: [^>]*)?>|</tr>)[ \t\n\r\f]*+")
+_CELL = re.compile("<t[dh](?: [^>]*)?>")
+_OTHER = re.compile(r"</?[^\d/][^>]*>")
+_MARK = re.compile(r"<(?:(\d+)|/\d+)>")
 _SPACES = re.compile("  +")
-_EDGES = " " + CELL
+_CHUNK = 100_000  # characters
+_MOST_READ = 50_000_000  # characters of attributes: the parser repeats <b style="…"> in every paragraph behind it
 _WHITE = " \t\n\r\f"
 
 
@@ -41,136 +46,206 @@ class _Final(str):
     __slots__ = ()
 
 
-class Events:
-    """A handler for turbohtml: the events that nobody here needs."""
+class _State(NamedTuple):
+    """What holds for the text of an element."""
 
-    def comment(self, *_: object) -> None: ...
+    shown: bool = True
+    drawn: bool = True
+    case: str = "none"
+    lang: str = ""
+    pre: bool = False
 
-    doctype = processing_instruction = comment
-
-
-class Renderer(Events):
-    """Receives the events of one page; ``text()``, ``title`` and ``languages`` are what came of them."""
-
-    def __init__(self) -> None:
-        self.out: list[str] = []
-        self.characters = self.append = self.out.append  # the parser calls the list itself
-        self.title: str | None = None
-        self.languages: dict[str, str] = {}  # as html, body and meta declare them
-        self.frames: list[_Frame] = []
-        self.care = 0  # the depth of the children of a flex container or of a closed details
-        self.state = State()
-        self.groups: set[str] = set()  # the names of details of which one is open
-        self.start_element, self.end_element = _handlers(self)
-
-    def line(self) -> None:
-        """End a line, whatever the elements say."""
-        self.append(_Final(LINE))
-
-    def text(self) -> str:
-        """What was rendered: each block on a line of its own, cells apart by tabs, other white space as one space."""
-        text = "".join(self.out)
-        for space in _WHITE[1:]:
-            text = text.replace(space, " ")
-        lines = [line for part in text.split(LINE) if (line := part.strip(_EDGES))]
-        return _SPACES.sub(" ", "\n".join(lines)).replace(CELL, "\t")
-
-    def careful(self, depth: int, tag: str, attrs: Attributes) -> tuple[int, int]:
-        """Begin an element that may hide or change something; at which depths the next of them ends or begins."""
-        state, attributes = self.state, {name: value or "" for name, value in attrs}
-        opened = "open" in attributes
-        if tag == "details" and opened and (group := attributes.get("name")):  # of a group only the first
-            opened = group not in self.groups
-            self.groups.add(group)
-        elif tag in ("html", "body", "meta"):
-            self._declare(tag, attributes)
-        elif tag == "optgroup" and state.wanted is OPTION:
-            self.line()
-        lang = (attributes.get("lang") or attributes.get("xml:lang") or "")[:20]
-        look, upright = look_of(tag, attributes, state.realm), attributes.get("mathvariant") == "normal"
-        todo = plan(tag, state, look, lang, depth == self.care, opened, upright)
-        if tag == "summary" and state.wanted and todo.how is not None:  # a closed details shows its first summary
-            state = state._replace(wanted=frozenset())
-        start = len(self.out)
-        if todo.before is not None:
-            self.append(todo.before)
-        if todo.how is not None:
-            start = start if todo.inside else len(self.out)
-            self.frames.append((depth, start, state, self.care, todo.after, todo.how, todo.inside))
-            self.state, self.care = todo.inner, depth + 1 if todo.items else 0
-        return self.frames[-1][0] if self.frames else 0, self.care
-
-    def close(self) -> tuple[int, int]:
-        """End the innermost of those elements: put right what it wrote."""
-        inner, out = self.state, self.out
-        _, start, outer, self.care, after, how, inside = self.frames.pop()
-        self.state = outer
-        if how == "title" and self.title is None:
-            self.title = " ".join("".join(out[start:]).split())
-        if how in ("title", "hide"):
-            del out[start:]
-        elif how:
-            (_strip if how == "strip" else _trim)(out, start)
-        if after and inside:
-            out.append(after)
-        if inner.pre and not outer.pre:
-            out[start:] = [kind("".join(run).replace("\n", LINE)) for kind, run in groupby(out[start:], type)]
-        if (
-            inner.shown != outer.shown
-            or inner.case != outer.case
-            or (inner.lang != outer.lang and inner.case != "none")
-        ):
-            out[start:] = [_settled(out[start:], inner)]
-        if after and not inside:
-            out.append(after)
-        return self.frames[-1][0] if self.frames else 0, self.care
-
-    def _declare(self, tag: str, attributes: dict[str, str]) -> None:
-        """Note what html, body and meta say of the page's language."""
-        if tag != "meta":
-            declared = attributes.get("lang") or attributes.get("xml:lang")
-        else:
-            stands_for = attributes.get("http-equiv", "").lower()
-            declared = attributes.get("content") if stands_for == "content-language" else None
-        if declared:
-            self.languages.setdefault(tag, declared)
+    def within(self, style: Style) -> "_State":
+        """What holds within an element of that style."""
+        return _State(
+            self.shown if style.shown is None else style.shown,
+            self.drawn if style.drawn is None else style.drawn,
+            style.case or self.case,
+            style.lang or self.lang,
+            self.pre if style.pre is None else style.pre,
+        )
 
 
-def _handlers(renderer: Renderer) -> tuple[Callable[[str, Attributes], None], Callable[[str], None]]:
-    """The two calls of each element. Closures, since what most elements need is done here in half a method's time."""
-    depth = top = care = 0  # of the current element; of the innermost with a frame; of those that need care
-    append = renderer.append
+def text_of(tree: Any) -> str:
+    """The text of a tree, which is used up: each block is a line, cells are apart by tabs, other white space is one."""
+    found = _mark(tree)
+    tree.strip_tags(_INLINE)
+    text = "".join(_settled(tree.serialize_iter(), found))
+    for space in _WHITE[1:]:
+        text = text.replace(space, " ")
+    lines, at = [], 0
+    while at < len(text):  # in pieces: replacing makes a list of all that is between
+        end = text.find(LINE, at + _CHUNK) if len(text) > at + _CHUNK else len(text)
+        end = len(text) if end < 0 else end
+        parts = _SPACES.sub(" ", text[at:end]).split(LINE)
+        lines.append("\n".join([line for part in parts if part and (line := part.strip(" " + CELL))]))
+        at = end
+    return "\n".join(filter(None, lines)).replace(CELL, "\t")
 
-    def start_element(tag: str, attrs: Attributes) -> None:
-        nonlocal depth, top, care
-        depth += 1
-        if depth != care:
-            for name, value in attrs:
-                if name in TELLING and tells(tag, name, value):
-                    break
+
+def _mark(tree: Any) -> list[Style]:
+    """Mark what may hide or change something, and leave out what never shows; the styles by their number."""
+    tree.remove("head:not([style]),script:not([style]),style:not([style])")
+    special = list(tree.iter_elements(_MARKED | {"details", "foreignobject"}))
+    tags = {element.tag for element in special}
+    if "svg" in tags or "math" in tags:
+        tree.remove(_NOT_DRAWN)
+        special += tree.select("svg [display],svg [visibility]")
+    _unfold(special)
+    found: list[Style] = []
+    names: dict[Any, str] = {}  # of the marks, by what makes the style
+    items: dict[Any, None] = {}  # children of flex containers
+
+    read = 0
+
+    def mark(elements: Iterable[Any], *, item: bool = False) -> None:
+        nonlocal read
+        for element in elements:
+            tag, space = element.tag, element.namespace
+            if tag[0] in "0123456789":
+                continue
+            telling = tuple([(key, element.attrs[key] or "") for key in element.attrs if key in _TELLING])
+            read += sum([len(value) for _, value in telling])
+            if read > _MOST_READ:
+                break
+            key = (tag, space, telling, item or element in items)
+            if (name := names.get(key)) is None:
+                style = style_of(*key)
+                plain = tag not in _MARKED and tag not in _FIELDS and style == style_of(tag, Namespace.HTML, (), False)
+                name = names[key] = "" if plain else str(len(found))
+                found.append(style)
+            if name:
+                if found[int(name)].flex:
+                    items.update((child, None) for child in element.children if isinstance(child, Element))
+                element.attrs.clear()
+                _rename(element, name)
+
+    mark(_styled(tree))
+    mark(tree.select("[hidden],[popover],[lang],img[align],object[align],embed[align]"))
+    while items:
+        batch = [*items]
+        items.clear()
+        mark(batch, item=True)
+    mark(special)
+    if any(style.how == "strip" for style in found):
+        mark(tree.iter_elements(_FIELDS))
+    return found
+
+
+def _styled(tree: Any) -> Iterator[Any]:
+    read = 0
+    for element in tree.select("[style]"):
+        style = element.attrs["style"] or ""
+        read += len(style)
+        if read > _MOST_READ:
+            break
+        if tells(style):
+            yield element
+
+
+def _rename(element: Any, name: str) -> None:
+    if element.tag != "template":
+        element.tag = name
+    elif element.parent is not None:
+        element.replace_with(Element(name))  # it cannot be renamed, and its content is no part of the page
+
+
+def _unfold(elements: list[Any]) -> None:
+    """Of a closed ``details`` only its first summary is shown, of a ``select`` its options, whatever their style."""
+    groups: set[str] = set()
+    for element in elements:
+        if element.tag == "details":
+            group = element.attrs.get("name")
+            if "open" not in element.attrs or group in groups:  # of a group only the first is open
+                summary = next((child for child in element.children if getattr(child, "tag", "") == "summary"), None)
+                element.clear()
+                element.extend([summary] if summary else [])
+            groups.update([group] if group else [])
+        elif element.tag == "select":
+            options = element.select("option,optgroup")
+            for option in options:
+                option.attrs.clear()
+                if option.tag == "optgroup":
+                    option.clear()
+            element.clear()
+            element.extend(options)
+
+
+def _settled(markup: Iterable[str], found: list[Style]) -> list[str]:
+    """The pieces of the text. What an element hides or changes is put right when it ends, on the pieces that it wrote.
+
+    Linear, since the parser nests elements no deeper than 512, and costs nothing where nothing is marked.
+    """
+    out: list[str] = []
+    state = _State()
+    frames: list[tuple[_Step, int, _State]] = []
+    steps: dict[tuple[_State, int], _Step] = {}
+    for chunk in markup:  # of some KB; each ends between tags and text
+        text = _COMMENT.sub("", chunk) if "<!--" in chunk else chunk
+        text = _OTHER.sub("", _BLOCK.sub(LINE, _CELL.sub(CELL, text)))
+        at = 0
+        for mark in _MARK.finditer(text):
+            if mark.start() > at:
+                out.append(unescape(text[at : mark.start()]))
+            at = mark.end()
+            if mark[1]:
+                number = int(mark[1])
+                if (step := steps.get((state, number))) is None:
+                    step = steps[state, number] = _step(state, found[number])
+                frames.append((step, len(out), state))
+                state = step.inner
+                if step.begins:
+                    out.append(step.style.before)
             else:
-                before = BEFORE.get(tag)
-                if before is None:
-                    return
-                if before is not CARE:
-                    append(before)
-                    return
-        top, care = renderer.careful(depth, tag, attrs)
-
-    def end_element(tag: str) -> None:
-        nonlocal depth, top, care
-        if depth == top:
-            top, care = renderer.close()
-        elif tag in AFTER:
-            append(AFTER[tag])
-        depth -= 1
-
-    return start_element, end_element
+                step, start, state = frames.pop()
+                _end(out, start, step)
+        out.append(unescape(text[at:]))
+    return out
 
 
-def _settled(pieces: list[str], state: State) -> str:
+class _Step(NamedTuple):
+    """What is done at an element of a style in a state. Its gaps show where it does, else where its parent does."""
+
+    style: Style
+    inner: _State
+    begins: bool  # with a piece of its own, which is one of its parent's ...
+    outside: bool  # ... if its gaps are
+    decides: bool  # what it wrote is hidden or in its case
+    lines: bool  # white space is kept in it
+
+
+def _step(outer: _State, style: Style) -> _Step:
+    inner = outer.within(style)
+    visible = inner.shown and inner.drawn
+    cased = inner.case != outer.case or (inner.lang != outer.lang and inner.case != "none")
+    begins, outside = style.before != "" or style.how == "hide", style.outside or not visible
+    decides = cased or visible != (outer.shown and outer.drawn)
+    return _Step(style, inner, begins, outside, decides, inner.pre and not outer.pre)
+
+
+def _end(out: list[str], start: int, step: _Step) -> None:
+    """Put right what an element wrote, from ``start`` on."""
+    style, inner, begins, outside, decides, lines = step
+    start += begins and outside
+    if style.how == "hide":
+        del out[start:]
+    elif style.how == "strip" and not inner.pre:
+        _strip(out, start)
+    elif style.how == "trim":
+        _trim(out, start)
+    if style.after and not outside:
+        out.append(style.after)
+    if lines:
+        out[start:] = [kind("".join(run).replace("\n", LINE)) for kind, run in groupby(out[start:], type)]
+    if decides:
+        out[start:] = [_decided(out[start:], inner)]
+    if style.after and outside:
+        out.append(style.after)
+
+
+def _decided(pieces: list[str], state: _State) -> str:
     """What an element wrote, as one piece: hidden or in its case, but for what elements within it have decided."""
-    if not state.shown:
+    if not (state.shown and state.drawn):
         return _Final("".join([piece for piece in pieces if type(piece) is _Final]))
     if state.case == "none":
         return _Final("".join(pieces))
@@ -183,7 +258,7 @@ def _strip(out: list[str], start: int) -> None:
     for places, strip in ((range(start, len(out)), str.lstrip), (range(len(out) - 1, start - 1, -1), str.rstrip)):
         for place in places:
             piece = out[place]
-            if piece in (BOX, LINE, CELL):
+            if piece == BOX:
                 break
             out[place] = type(piece)(strip(piece, _WHITE))
             if out[place]:
@@ -192,11 +267,7 @@ def _strip(out: list[str], start: int) -> None:
 
 def _trim(out: list[str], start: int) -> None:
     """Within a line, a table's first cell begins without a gap and its last row ends without one."""
-    for places, gap in ((range(start, len(out)), CELL), (range(len(out) - 1, start - 1, -1), LINE)):
-        for place in places:
-            piece = out[place]
-            if piece != gap and not piece.isspace():
-                break
-            out[place] = ""
-            if piece == gap:
-                break
+    full = [place for place in range(start, len(out)) if out[place].strip(_WHITE)]
+    if full:
+        out[full[0]] = type(out[full[0]])(out[full[0]].lstrip(_WHITE).removeprefix(CELL))
+        out[full[-1]] = type(out[full[-1]])(out[full[-1]].rstrip(_WHITE).removesuffix(LINE))

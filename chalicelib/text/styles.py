@@ -8,6 +8,7 @@ from collections.abc import Collection
 from functools import lru_cache
 from typing import NamedTuple
 
+from turbohtml import Namespace
 from turbohtml.cssom import StyleDeclaration
 
 # Two characters that no text node holds: the parser drops or replaces NUL; U+001F is white space to every reader.
@@ -15,155 +16,117 @@ LINE, CELL = "\0", "\x1f"
 BOX = ""  # an image or a field: no text, but white space beside it is not at an edge
 
 
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
 # A line of their own. An inline ``display`` changes any of them but those of _OWN_LINE.
-_BLOCKS = _names(
-    "address article aside blockquote center dd details dialog dir div dl dt fieldset figcaption figure footer form h1 "
-    "h2 h3 h4 h5 h6 header hgroup hr html body legend li listing main menu nav ol optgroup option p plaintext pre "
-    "search section summary ul xmp table caption"
-)
-_DISPLAY = {**dict.fromkeys(_BLOCKS, "block"), "tr": "row", "td": "cell", "th": "cell"}
+BLOCKS = (
+    "div dt p li dd dl address article aside blockquote body caption center details dialog dir fieldset figcaption "
+    "figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr html legend listing main menu nav ol optgroup option "
+    "plaintext pre search section summary table ul xmp"
+).split()
+_DISPLAY = {**dict.fromkeys(BLOCKS, "block"), "br": "break", "tr": "row", "td": "cell", "th": "cell"}
 # Not rendered unless a style says so. What canvas and object hold is shown: with scripting off it is all there is.
-_HIDDEN = _names("datalist head noembed noframes rp script style template title")
+HIDDEN = "datalist head noembed noframes rp script style template title".split()
 # Boxes of the browser's own: whatever they hold is never text, whatever their style.
-_REPLACED = _names("audio embed iframe img input meter progress template textarea video")
-_VOID = _names("embed img input")
-_OWN_LINE = _names("legend option p")  # innerText ends a line at each, even at an inline one
-_PRE = _names("listing plaintext pre xmp")  # white space is kept: their lines are lines
-_SHAPES = _names("circle ellipse image line path polygon polyline rect")  # SVG draws nothing that is within them
-_NOT_DRAWN = _names("annotation annotation-xml desc metadata mglyph mphantom")  # in SVG and MathML
-_FLOATED = _names("embed iframe img object")  # by their ``align``
-# Elements that show some of the elements within them only. MathML's have a line each, as text in SVG has: innerText
-# takes each for a block.
-SUMMARY, OPTION = _names("summary"), _names("option")
-_DRAWN = {"svg": _names("text foreignObject"), "math": _names("mi mn mo ms mtext mtd")}
-_WANTED = {"details": SUMMARY, "select": OPTION, **_DRAWN}
-_GAPS: dict[str, tuple[str | None, str | None]] = {  # what stands before and after an element, by its display
+REPLACED = "audio embed iframe img input meter progress template textarea video".split()
+_OWN_LINE = ("legend", "option", "p")  # innerText ends a line at each, even at an inline one
+PRE = ("listing", "plaintext", "pre", "xmp")  # white space is kept: their lines are lines
+_FLOATED = ("embed", "iframe", "img", "object")  # by their ``align``
+# SVG and MathML show the text of these elements only, each on a line: innerText takes them for blocks.
+DRAWN = "text foreignObject mi mn mo ms mtext mtd".split()
+_GAPS: dict[str, tuple[str, str]] = {  # what stands before and after an element, by its display
     "block": (LINE, LINE),
     "flex": (LINE, LINE),
-    "row": (None, LINE),
-    "cell": (CELL, None),
-    "styled cell": (None, CELL),
+    "break": (LINE, ""),
+    "row": ("", LINE),
+    "cell": (CELL, ""),
+    "styled cell": ("", CELL),
 }
-_NO_GAP = (None, None)
-
-CARE = "careful"  # the element is planned, see below; all others do no more than these two tables say
-AFTER = {tag: gap for tag, display in _DISPLAY.items() if (gap := _GAPS[display][1])}
-BEFORE: dict[str, str] = {
-    **{tag: gap for tag, display in _DISPLAY.items() if (gap := _GAPS[display][0])},
-    "br": LINE,
-    **dict.fromkeys(_VOID, BOX),
-    **dict.fromkeys(_HIDDEN | _PRE | _REPLACED - _VOID, CARE),
-    **dict.fromkeys(_SHAPES.union(_NOT_DRAWN, *_DRAWN.values()), CARE),
-    **dict.fromkeys(_names("html body meta button details dialog option optgroup select summary svg math"), CARE),
-}
-TELLING = _names("align display hidden lang popover style visibility xml:lang")  # attributes that may change the text
 
 
-class State(NamedTuple):
-    """What holds for the text of an element."""
+class Style(NamedTuple):
+    """What an element does to the text in it; None leaves what holds around it."""
 
-    shown: bool = True
-    case: str = "none"
-    lang: str = ""
-    pre: bool = False
-    realm: str = ""  # svg or math
-    wanted: frozenset[str] | None = None  # the only elements that are shown here, and ...
-    within: bool = True  # ... whether they are (a hidden <select> shows none)
-
-
-class Look(NamedTuple):
-    """What an element's attributes change; None leaves it as its default style says."""
-
-    display: str | None = None
+    before: str = ""
+    after: str = ""
+    how: str = ""  # hide, strip, trim: what happens to what it holds
+    outside: bool = False  # its gaps are shown where its parent is, though it shows nothing
+    flex: bool = False  # its children are lines
     shown: bool | None = None  # visibility
+    drawn: bool | None = None  # whether text is drawn here at all, in SVG and MathML
     case: str | None = None  # text-transform
     pre: bool | None = None  # white-space
-    skipped: bool = False  # content-visibility: the box is there, its content is not
-    out: bool = False  # of the line, by float or position
+    lang: str = ""
 
 
-class Plan(NamedTuple):
-    """What is done at an element. ``how``: None if it ends as its name says, else what happens to what it wrote."""
-
-    before: str | None
-    after: str | None = None
-    how: str | None = None  # hide, title, strip, trim, or nothing of these
-    inner: State = State()
-    inside: bool = True  # its gaps are shown where it is shown, else where its parent is
-    items: bool = False  # its children are looked at one by one
+Attributes = tuple[tuple[str, str], ...]
 
 
-@lru_cache(4000)
-def plan(tag: str, state: State, look: Look, lang: str, item: bool, opened: bool, upright: bool) -> Plan:
-    """What an element does where ``state`` holds.
-
-    ``item``: a child of a flex container or a details; ``opened``: details and dialog; ``upright``: no italic formula.
-    """
-    if state.wanted is not None and (tag not in state.wanted or (tag == "summary" and not item)):
-        if tag in _SHAPES and state.realm == "svg":
-            return Plan(None, how="hide", inner=state)
-        within = state.within if look.shown is None else look.shown  # what is shown in it inherits its visibility
-        return Plan(None) if within == state.within else Plan(None, how="", inner=state._replace(within=within))
-    if state.wanted is OPTION:
-        look = NO_LOOK  # a browser lists every option, whatever its attributes
-    display = _display(tag, state, look, opened)
-    if item and state.wanted is None:  # a flex container makes lines of what it holds, but for contents' children
-        display = {"inline": "block", "inline-block": "block", "contents": "inline-flex"}.get(display, display)
-    before, after = _GAPS.get(display, _NO_GAP)
-    if tag in _REPLACED:
-        box = None if display == "none" else LINE if before == LINE and look.shown is not False else BOX
-        return Plan(box, None, None if tag in _VOID else "hide", state, inside=False)
+def style_of(tag: str, space: Namespace, attributed: Attributes, item: bool) -> Style:
+    """The style of an element by the attributes that tell; ``item``: a child of a flex container."""
+    attributes = dict(attributed)
+    if tag.startswith("xml-"):
+        return Style(LINE, LINE)
+    foreign, root = space is not Namespace.HTML, tag in ("svg", "math")
+    styles = _styles(attributes["style"][:_LONGEST]) if "style" in attributes else {}
+    if space is Namespace.SVG:  # has attributes that are styles
+        named = {name: attributes.get(name, "").strip().lower() for name in ("display", "visibility")}
+        styles = {name: value for name, value in named.items() if value in _VALUES[name]} | styles
+    drawn = None if not foreign else False if root else tag in DRAWN or None
+    case, how = styles.get("text-transform"), ""
+    if foreign and not root:
+        hides = styles.get("display") == "none" and (drawn or tag in ("tspan", "textPath"))
+        display = "none" if hides else "block" if drawn else "inline"
+        case = case or ("italic" if tag == "mi" and attributes.get("mathvariant") != "normal" else None)
+    else:
+        display = _display(tag, styles, attributes, item)
+        case = case or ("none" if tag in ("button", "select") else None)
+    before, after = _GAPS.get(display, ("", ""))
+    shown = _VISIBLE.get(styles.get("visibility", ""))
+    waits = attributes.get("hidden") == "until-found" and not foreign
+    skipped = waits or styles.get("content-visibility") == "hidden"
+    flex = display in ("flex", "inline-flex")
     if display == "none":
-        return Plan(None, how="title" if tag == "title" and not state.realm else "hide", inner=state)
-    if look.skipped and display in ("block", "flex", "inline-block", "inline-flex") and tag != "table":
-        return Plan(before, after, "hide", state, inside=False)
-    inner = _inner(tag, state, look, lang, opened, upright)
-    how = "strip" if (tag == "button" or display == "inline-block") and not inner.pre else ""
-    if tag == "table" and display in ("inline", "inline-block", "contents"):
+        before, after, how = "", "", "hide"
+    elif tag in REPLACED:
+        before, after, how, skipped = LINE if before == LINE and shown is not False else BOX, "", "hide", True
+    elif skipped and tag != "table" and (flex or display in ("block", "inline-block")):
+        how = "hide"
+    elif tag == "table" and display in ("inline", "inline-block", "contents"):
         how = "trim"
-    items = display in ("flex", "inline-flex") or inner.wanted is SUMMARY
-    if inner == state and not how and not items and (before, after) == _GAPS.get(_DISPLAY.get(tag, ""), _NO_GAP):
-        return Plan(before)
-    return Plan(before, after, how, inner, inner.shown, items)
+    elif tag == "button" or display == "inline-block":
+        how = "strip"
+    pre = styles["white-space"] not in ("normal", "nowrap") if "white-space" in styles else tag in PRE or None
+    lang = attributes.get("lang", "")[:20]
+    return Style(before, after, how, how == "hide", flex, shown, drawn, case, pre, lang)
 
 
-def _display(tag: str, state: State, look: Look, opened: bool) -> str:
+def _display(tag: str, styles: dict[str, str], attributes: dict[str, str], item: bool) -> str:
     """The display of an element: its style's, else its default, as far as the element lets itself be changed."""
-    display = look.display
     if tag in ("html", "body"):
         return "block"  # of a page that is hidden as a whole, innerText is all its text
+    display = _DISPLAYS.get(styles.get("display", ""))
+    popover, html = "popover" in attributes, tag not in ("svg", "math")
     if display is None:
         display = _DISPLAY.get(tag, "inline")
-        if tag in _HIDDEN or (state.realm and tag in _NOT_DRAWN) or (tag == "dialog" and not opened):
+        hidden = html and "hidden" in attributes and attributes["hidden"] != "until-found"
+        if tag in HIDDEN or hidden or (popover and html) or (tag == "dialog" and "open" not in attributes):
             display = "none"
-        elif tag in _DRAWN.get(state.realm, ()):
-            display = "block"
     elif tag in _OWN_LINE and display not in ("none", "contents"):
         display = "block"
-    if look.out:
-        taken = {"inline": "block", "inline-block": "block", "styled cell": "block", "inline-flex": "flex"}
-        display = taken.get(display, display)
-    return display
+    elif tag == "br" and display != "none":
+        display = "break"
+    elif display == "inline" and "position" not in styles and (tag == "dialog" or popover):
+        display = "block"  # their default style takes them out of the line
+    aligned = tag in _FLOATED and attributes.get("align", "").lower() in ("left", "right")
+    if styles.get("float", "left" if aligned else "none") != "none" or styles.get("position") in ("absolute", "fixed"):
+        display = _TAKEN_OUT.get(display, display)
+    # A flex container makes lines of what it holds, but for contents' children.
+    return _ITEM.get(display, display) if item else display
 
 
-def _inner(tag: str, state: State, look: Look, lang: str, opened: bool, upright: bool) -> State:
-    """What holds for the text of an element that is shown."""
-    shown = state.shown if state.wanted is None else state.within
-    shown = shown if look.shown is None else look.shown
-    case = look.case or ("none" if tag in ("button", "select") else state.case)
-    if tag == "mi" and state.realm == "math" and not upright:
-        case = "italic"
-    pre = (tag in _PRE or state.pre) if look.pre is None else look.pre
-    realm = tag if tag in _DRAWN else "" if tag == "foreignObject" else state.realm
-    wanted = None if tag == "details" and opened else _WANTED.get(tag)
-    return State(shown and wanted is None, case, lang or state.lang, pre, realm, wanted, shown)
+_TAKEN_OUT = {"inline": "block", "inline-block": "block", "styled cell": "block", "inline-flex": "flex"}
+_ITEM = {"inline": "block", "inline-block": "block", "contents": "inline-flex"}
 
-
-# --- Attributes -------------------------------------------------------------------------------------------------------
+# --- Inline styles ----------------------------------------------------------------------------------------------------
 
 _DISPLAYS = {
     value: display
@@ -191,50 +154,21 @@ _VALUES: dict[str, Collection[str]] = {  # of the properties that concern text; 
     "float": ("none", "left", "right", "inline-start", "inline-end"),
     "position": ("static", "relative", "absolute", "fixed", "sticky"),
 }
+_LONGEST = 50_000  # no page has a style of so many characters
 _CSS_ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{1,6})\s?|(.))", re.S)
-NO_LOOK = Look()
 
 
-def look_of(tag: str, attributes: dict[str, str], realm: str) -> Look:
-    """What an element's attributes change. SVG and MathML know no ``hidden``; SVG has attributes that are styles."""
-    if TELLING.isdisjoint(attributes):
-        return NO_LOOK
-    styles = _styles(attributes["style"]) if "style" in attributes else {}
-    if "svg" in (realm, tag):
-        named = {name: attributes[name].strip().lower() for name in ("display", "visibility") if name in attributes}
-        styles = {name: value for name, value in named.items() if value in _VALUES[name]} | styles
-    if tag in _FLOATED and attributes.get("align", "").lower() in ("left", "right"):
-        styles = {"float": "left"} | styles
-    display, skipped = _DISPLAYS.get(styles.get("display", "")), styles.get("content-visibility") == "hidden"
-    out = styles.get("float", "none") != "none" or styles.get("position") in ("absolute", "fixed")
-    if realm:
-        display, out = ("none" if display == "none" and tag != "a" else None), False
-    elif tag not in _DRAWN:
-        if display == "inline" and "position" not in styles and (tag == "dialog" or "popover" in attributes):
-            display = "block"  # their default style takes them out of the line
-        elif display is None and ("popover" in attributes or attributes.get("hidden", "until-found") != "until-found"):
-            display = "none"
-        elif display is None and "hidden" in attributes:
-            skipped = True
-    pre = styles["white-space"] not in ("normal", "nowrap") if "white-space" in styles else None
-    shown = _VISIBLE.get(styles.get("visibility", ""))
-    return Look(display, shown, styles.get("text-transform"), pre, skipped, out)
-
-
-def tells(tag: str, name: str, value: str | None) -> bool:
-    """Whether an attribute of those in TELLING changes anything: most styles are about colours and widths."""
-    if name == "style":
-        return bool(_styles(value or ""))
-    return tag[0] != "?" and (name != "align" or tag in _FLOATED)
-
-
-def _styles(css: str) -> dict[str, str]:
-    """What is remembered is bounded, and so is what is read: no page has a style of so many bytes."""
-    return _read_styles(css) if len(css) < 300 else _read_styles.__wrapped__(css[:50_000])
+def tells(css: str) -> bool:
+    """Whether a style concerns text: most are about colours and widths."""
+    return len(css) > 300 or _tells(css)
 
 
 @lru_cache(2000)
-def _read_styles(css: str) -> dict[str, str]:
+def _tells(css: str) -> bool:
+    return bool(_styles(css))
+
+
+def _styles(css: str) -> dict[str, str]:
     """The declarations of a style attribute that concern text, the last valid one of each."""
     whole = StyleDeclaration.parse(css)
     found: dict[str, str] = {}
