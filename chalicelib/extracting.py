@@ -1,10 +1,9 @@
 """Bytes of a page to the words that a reader sees, in the reader's order: what a browser's innerText gives with
 scripting off, its default styles, the ``hidden`` attribute and inline styles.
 
-The bytes are decoded (text/decoding.py), turbohtml builds the tree that a browser builds and tells its elements one by
-one (XML: text/xmlevents.py), and a renderer writes the text (text/rendering.py). CSS selectors narrow the page
-(text/selecting.py), ``content="main"`` leaves out what is around an article (text/article.py); both are loaded when
-they are first asked for.
+The bytes are decoded (text/decoding.py), turbohtml builds the tree that a browser builds (XML is written again as HTML
+first: text/xml.py), and the tree becomes text (text/rendering.py). CSS selectors narrow the tree (text/selecting.py),
+``content="main"`` leaves out what is around an article (text/article.py); both are loaded when first asked for.
 """
 
 import re

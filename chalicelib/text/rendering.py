@@ -83,8 +83,8 @@ def text_of(tree: Any) -> str:
     return "\n".join(filter(None, lines)).replace(CELL, "\t")
 
 
-def _mark(tree: Any) -> list[Style]:
-    """Mark what may hide or change something, and leave out what never shows; the styles by their number."""
+def _special(tree: Any) -> list[Any]:
+    """The elements that are always marked; what never shows is left out of the tree."""
     tree.remove("head:not([style]),script:not([style]),style:not([style])")
     special = list(tree.iter_elements(_MARKED | {"details", "foreignobject"}))
     tags = {element.tag for element in special}
@@ -92,6 +92,12 @@ def _mark(tree: Any) -> list[Style]:
         tree.remove(_NOT_DRAWN)
         special += tree.select("svg [display],svg [visibility]")
     _unfold(special)
+    return special
+
+
+def _mark(tree: Any) -> list[Style]:
+    """Mark what may hide or change something; the styles by their number."""
+    special = _special(tree)
     found: list[Style] = []
     names: dict[Any, str] = {}  # of the marks, by what makes the style
     items: dict[Any, None] = {}  # children of flex containers
@@ -122,8 +128,7 @@ def _mark(tree: Any) -> list[Style]:
 
     mark(_styled(tree))
     mark(tree.select("[hidden],[popover],[lang],img[align],object[align],embed[align]"))
-    while items:
-        batch = [*items]
+    while batch := [*items]:
         items.clear()
         mark(batch, item=True)
     mark(special)
