@@ -228,6 +228,7 @@ class Rules:
             written = written.replace(mark, usual)
         runs = _RUNS.findall(lines) if _HAS_UNSPACED.search(lines) else []
         segments = iter(_breaker("".join(f"{run}\n" for run in runs if run)))
+        intern = cache(str)  # keeps each distinct word of a huge chunk once: it repeats few
         words: list[str] = []
         offsets: list[int] = []
         start = 0
@@ -247,8 +248,8 @@ class Rules:
             parts = (
                 _elided(word, self.elision) if self.elision and not match.lastindex else iter(segments.__next__, "\n")
             )
-            if len(word) > _PIECE:
-                parts = map(cache(str), parts)  # each distinct word once: such a run repeats few
+            if len(lines) > 2 * _PIECE:
+                parts = map(intern, parts)
             for part in parts:
                 if part.isalpha() or self._counts(part):
                     words.append(part)
