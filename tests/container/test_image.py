@@ -129,7 +129,7 @@ def test_a_page_is_counted_by_a_user_without_rights_on_a_read_only_system(
     done = jobs.get(job.id, "anonymous")
     assert done.totals is not None
     assert done.totals["words"] == 3  # the title and the script do not count
-    assert done.top == [{"word": word, "count": 1} for word in ("Word", "otherpage", "word")]
+    assert done.top == [{"word": "Word", "count": 2}, {"word": "otherpage", "count": 1}]
     assert container.execute("id", "-u") == (0, "10001\n")
     assert container.execute("touch", "/opt/wordcounts/new")[0] != 0
     assert container.execute("touch", "/tmp/new") == (0, "")  # noqa: S108 - the one place that it may write to
