@@ -120,7 +120,14 @@ def running(folder: Path) -> Iterator[Cloud]:
     stop = threading.Event()
     threading.Thread(target=serve_tls, args=(folder, secure, plain, stop), daemon=True).start()
     cloud = Cloud(port, secure, folder)
-    given = {"GATEWAY_PORT": str(port), "AUTH": "true", "MINISTACK_REGION": REGION, "TMPDIR": str(folder)}
+    # No port but its own: the listener of its IoT would be open to the network.
+    given = {
+        "GATEWAY_PORT": str(port),
+        "IOT_MTLS_PORT": "0",
+        "AUTH": "true",
+        "MINISTACK_REGION": REGION,
+        "TMPDIR": str(folder),
+    }
     given |= {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(secure)}
     # What the functions inherit is the emulator's own, so none of their settings may be in it.
     inherited = {name: cloud.environment[name] for name in ("PATH", "SSL_CERT_FILE", *KEYS, "AWS_DEFAULT_REGION")}

@@ -4,6 +4,7 @@ It stands for one AWS account with IAM enforced. Functions run as processes of t
 """
 
 import asyncio
+import json
 import sys
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack.app import app
 from ministack.core import iam_evaluator
-from ministack.services import apigateway_v1
+from ministack.services import apigateway_v1, eventbridge, s3
 from ministack.services.cloudformation import provisioners
 
 # Types that MiniStack only records and refuses in a template: each needs no more than a name here.
@@ -49,7 +50,25 @@ def resolve_as_by_tls(key: str, context: Any) -> Any:
     return "true" if key.lower() == "aws:securetransport" else resolved(key, context)
 
 
+dispatched = eventbridge._dispatch_event
+
+
+def dispatch_with_version(event: dict[str, Any], *more: Any) -> Any:
+    """An event; one of an object in a versioned bucket has its version, as from S3, which MiniStack leaves out.
+
+    Without it a job would mean the object as it is when a worker reads it, which the worker's role may not read.
+    """
+    if event["Source"] == "aws.s3":
+        detail = json.loads(event["Detail"])
+        stored = s3._buckets.get(detail["bucket"]["name"])["objects"].get(detail["object"]["key"]) or {}
+        if version := stored.get("version_id"):
+            detail["object"]["version-id"] = version
+            event = event | {"Detail": json.dumps(detail)}
+    return dispatched(event, *more)
+
+
 def main() -> None:
+    eventbridge._dispatch_event = dispatch_with_version
     iam_evaluator._resolve_condition_key = resolve_as_by_tls
     apigateway_v1._import_rest_api = import_with_binary_types
     for kind in LACKING:

@@ -258,6 +258,19 @@ def test_the_schedule_sweeps_and_says_how_many_tasks_live(cloud: Cloud) -> None:
     assert line["service"] == "wordcounts-staging"
 
 
+@pytest.mark.usefixtures("worker")
+def test_the_smoke_script_counts_and_erases_by_each_way_in(cloud: Cloud, api: API, outside: API) -> None:
+    before = [job["id"] for job in outside.jobs()]
+    given = cloud.environment | {"URL": api.url, "HOST": api.host}
+    command = ["sh", "scripts/smoke.sh", "staging"]
+    run = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=False, timeout=120)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert [line for line in run.stdout.splitlines() if line.endswith(": counted and erased")] == [
+        f"{way}: counted and erased" for way in ("HTTP", "SQS", "S3", "EventBridge")
+    ]
+    assert [job["id"] for job in outside.jobs()] == before
+
+
 def test_a_job_is_erased(api: API) -> None:
     [job] = api.jobs()
     assert api.ask("DELETE", f"/jobs/{job['id']}").status_code == 204
