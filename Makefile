@@ -61,7 +61,7 @@ run: install ## run everything on this machine: make run PORT=8000 DATA_DIR=.loc
 count: install ## count a page's words: make count URL=https://example.com/ [ARGS="--csv"]
 	@exec $(BIN)/python -m scripts.count "$$URL" $(value ARGS)
 
-token: .venv/.local ## an API token: make token NAME=ann; all: make token ARGS=list; ARGS="revoke wc_…"
+token: .venv/.local ## an API token: make token NAME=ann; all: make token ARGS=list; ARGS="revoke HASH"
 	@exec $(BIN)/python -m scripts.tokens $(if $(NAME),make "$$NAME") $(ARGS)
 
 status: .venv/.local ## what waits, what runs and for whom; of another stack by REDIS_URL [ARGS="--json"]

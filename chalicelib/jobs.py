@@ -20,7 +20,7 @@ from chalicelib.analysis.evidence import Evidence
 from chalicelib.analysis.words import Table
 from chalicelib.dispatch import metering
 from chalicelib.errors import Gone, HasEnded, KeyReused, NotFound, NotKept, RulesDiffer, StillRuns, Unavailable
-from chalicelib.store import records
+from chalicelib.store import access_tokens, records
 from chalicelib.store.records import Job, Records
 from chalicelib.submissions import Submission
 
@@ -380,6 +380,9 @@ def owner_of_token(token: str) -> str | None:
     if known is None:
         metering.refuse(digest)
         return None
+    if metering.is_first_use(digest, table().clock.now() // access_tokens.DAY):
+        with contextlib.suppress(Unavailable):
+            table().note_use(digest)
     return known["owner"]
 
 

@@ -20,6 +20,10 @@ NAMELESS = {
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 }
+ITEMS = {
+    f"dynamodb:{action}"
+    for action in ("GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "BatchWriteItem", "Query")
+}
 INTERFACES = {action for action in NAMELESS if action.startswith("ec2:")}
 FUNCTIONS = ("AWS::Serverless::Function", "AWS::Lambda::Function")
 
@@ -62,6 +66,21 @@ def _policies(template: Mapping[str, Any]) -> Iterator[str]:
                 yield f"{role}: an action with a wildcard in {sorted(actions)}"
             if "*" in as_list(statement["Resource"]) and not actions <= NAMELESS:
                 yield f"{role}: {sorted(actions - NAMELESS)} on every resource, though these have names"
+            if actions & ITEMS and {"Fn::GetAtt": ["Table", "Arn"]} in as_list(statement["Resource"]):
+                yield from _items(role, actions, leading_keys(statement))
+
+
+def leading_keys(statement: Mapping[str, Any]) -> set[str]:
+    """The patterns of the keys on which a statement allows something in the table; empty where it allows all."""
+    condition = statement.get("Condition", {}).get("ForAllValues:StringLike", {})
+    return set(as_list(condition.get("dynamodb:LeadingKeys", [])))
+
+
+def _items(role: str, actions: set[str], keys: set[str]) -> Iterator[str]:
+    if not keys or "*" in keys:
+        yield f"{role}: every item of the table, its tokens among them"
+    if any(key.startswith(("tokens", "token#")) for key in keys) and actions != {"dynamodb:GetItem"}:
+        yield f"{role}: may make or list tokens"
 
 
 def _functions(template: Mapping[str, Any]) -> Iterator[str]:

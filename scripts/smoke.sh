@@ -12,9 +12,9 @@ out() { # an output of the stack
 }
 TABLE_NAME=$(out TableName) url=${URL:-$(out EndpointURL)} bus=$(out BusName) bucket=$(out DocumentsBucket)
 export TABLE_NAME
-token() { .venv/bin/python -m scripts.tokens make "$1" --owner "$2" 2>/dev/null; }
+token() { .venv/bin/python -m scripts.tokens make "$1" --owner "$2" --days 1 2>/dev/null; }
 mine=$(token "$owner" "$owner") outside=$(token "$owner-events" events)
-trap '.venv/bin/python -m scripts.tokens revoke "$mine" >/dev/null; .venv/bin/python -m scripts.tokens revoke "$outside" >/dev/null' EXIT
+trap 'for each in "$mine" "$outside"; do echo "$each" | .venv/bin/python -m scripts.tokens revoke - >/dev/null; done' EXIT
 
 ask() { # token, path, curl's options
   bearer=$1 path=$2

@@ -102,6 +102,19 @@ def refuse(what: str, seconds: float = REFUSED_SECONDS) -> None:
     _refused[what] = time.monotonic() + seconds
 
 
+_used: dict[str, int] = {}  # digests of valid tokens, and the day on which this process saw them last
+
+
+def is_first_use(digest: str, day: int) -> bool:
+    """Whether this process sees a token for the first time on a day, which is remembered."""
+    if _used.get(digest) == day:
+        return False
+    if len(_used) >= _REMEMBERED:
+        _used.clear()
+    _used[digest] = day
+    return True
+
+
 def count_refusal(address: str) -> None:
     """Count a request without a valid token; an address with too many is refused until its meter has room."""
     with contextlib.suppress(queue.QueueError):

@@ -57,6 +57,8 @@ def test_no_policy_allows_every_resource_where_resources_have_names(function: st
 
 
 def test_the_checks_see_what_is_wrong() -> None:
+    table = {"Fn::GetAtt": ["Table", "Arn"]}
+    tokens = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["tokens"]}}
     role = {
         "Type": "AWS::IAM::Role",
         "Properties": {
@@ -67,6 +69,8 @@ def test_the_checks_see_what_is_wrong() -> None:
                         "Statement": [
                             {"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::bucket"},
                             {"Effect": "Allow", "Action": ["dynamodb:GetItem"], "Resource": ["*"]},
+                            {"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": table},
+                            {"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": table, "Condition": tokens},
                         ]
                     }
                 }
@@ -82,6 +86,8 @@ def test_the_checks_see_what_is_wrong() -> None:
         "managed",
         "wildcard",
         "every resource",
+        "every item",
+        "make or list tokens",
         "shares",
         "ec2:",
         "own code",

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -64,6 +65,7 @@ class Cloud:
         session.client("events", endpoint_url=endpoint).create_event_bus(Name="bus")
         self.dynamodb = session.client("dynamodb", endpoint_url=endpoint)
         self.records = records_by_boto3(self.dynamodb, table)
+        self.keys: set[Call] = set()
 
     def environment(self) -> dict[str, str]:
         return {
@@ -93,8 +95,18 @@ class Cloud:
         self.recorder("start")
         run()
         self.recorder("stop")
-        lines = self.recorder("download").splitlines()
-        return {call for line in lines for call in _calls(json.loads(line))}
+        entries = [json.loads(line) for line in self.recorder("download").splitlines()]
+        self.keys = {each for entry in entries for each in _keys(entry)}
+        return {call for entry in entries for call in _calls(entry)}
+
+    def beyond(self, statements: list[dict[str, Any]]) -> set[Call]:
+        """Actions on keys of the table that were used in the last calls, and that the statements do not allow."""
+        rights = [(set(checks.as_list(each["Action"])), checks.leading_keys(each)) for each in statements]
+        return {
+            (action, used)
+            for action, used in self.keys
+            if not any(action in actions and any(fnmatchcase(used, key) for key in keys) for actions, keys in rights)
+        }
 
     def put(self, key: str, body: bytes) -> dict[str, Any]:
         """An object, and EventBridge's event of it."""
@@ -132,6 +144,26 @@ def _calls(entry: Mapping[str, Any]) -> Iterator[Call]:
         yield "s3:PutObject", f"documents/{prefix}"
     elif entry["method"] in ("GET", "HEAD"):
         yield "s3:GetObjectVersion" if "versionId" in parse_qs(url.query) else "s3:GetObject", "documents/*"
+
+
+def _keys(entry: Mapping[str, Any]) -> Iterator[Call]:
+    """Actions of a call on the table, with the first part of each key; none of an index."""
+    headers = {name.lower(): value for name, value in entry["headers"].items()}
+    service, _, operation = headers.get("x-amz-target", "").partition(".")
+    body = base64.b64decode(entry["body"]) if entry["body_encoded"] else entry["body"].encode()
+    given = json.loads(body or b"{}") if service.startswith("DynamoDB") else {"IndexName": ""}
+    if "IndexName" in given or operation == "Scan":  # the scan is the tests' own look
+        return
+    items = [given.get("Key"), given.get("Item")]
+    for asked in given.get("RequestItems", {}).values():
+        requests_of = asked if isinstance(asked, list) else asked["Keys"]
+        for one in requests_of:
+            items += [one] if "pk" in one else [each.get("Key") or each.get("Item") for each in one.values()]
+    found = [item["pk"]["S"] for item in items if item]
+    if operation == "Query":
+        found.append(given["ExpressionAttributeValues"][":pk"]["S"])
+    assert found, f"no key is seen in {operation}"
+    yield from ((f"dynamodb:{operation}", used) for used in found)
 
 
 def allowed(statements: list[dict[str, Any]]) -> set[Call]:
@@ -228,6 +260,8 @@ def test_the_api_may_do_what_its_routes_do(cloud: Cloud, monkeypatch: pytest.Mon
 
     used = cloud.calls_during(run) - {("s3:PutObject", "texts/*")}
     assert used == allowed(policy("api_handler"))
+    assert cloud.keys
+    assert not cloud.beyond(policy("api_handler"))
 
 
 def test_the_queue_s_function_may_do_what_it_does(cloud: Cloud) -> None:
@@ -236,6 +270,8 @@ def test_the_queue_s_function_may_do_what_it_does(cloud: Cloud) -> None:
     event = {"Records": [{**message, "eventSource": "aws:sqs"} for message in messages]}
     used = cloud.calls_during(invoke(cloud, "sqs", event, event))
     assert used == allowed(policy("sqs")) - IN_A_RACE
+    assert cloud.keys
+    assert not cloud.beyond(policy("sqs"))
 
 
 def test_the_bucket_s_function_may_do_what_it_does(cloud: Cloud) -> None:
@@ -252,6 +288,8 @@ def test_the_bucket_s_function_may_do_what_it_does(cloud: Cloud) -> None:
 
     used = cloud.calls_during(run)
     assert used == allowed(policy("s3")) - IN_A_RACE
+    assert cloud.keys
+    assert not cloud.beyond(policy("s3"))
 
 
 def test_the_bus_s_function_may_do_what_it_does(cloud: Cloud) -> None:
@@ -259,6 +297,8 @@ def test_the_bus_s_function_may_do_what_it_does(cloud: Cloud) -> None:
     events = [{**_event("test", "Word Count Requested"), "detail": detail} for detail in asked]
     used = cloud.calls_during(invoke(cloud, "requested", *events, *events))
     assert used == allowed(policy("requested")) - IN_A_RACE
+    assert cloud.keys
+    assert not cloud.beyond(policy("requested"))
 
 
 def test_the_sweep_may_do_what_it_does(cloud: Cloud) -> None:
@@ -268,6 +308,8 @@ def test_the_sweep_may_do_what_it_does(cloud: Cloud) -> None:
     cloud.records.submit(msgspec.structs.replace(lost, id=records.new_id(), **given_up), [b"text"])
     used = cloud.calls_during(invoke(cloud, "sweep", _event("aws.events", "Scheduled Event")))
     assert used == allowed(policy("sweep"))
+    assert cloud.keys
+    assert not cloud.beyond(policy("sweep"))
 
 
 def test_the_stream_s_function_may_do_what_it_does(cloud: Cloud) -> None:
@@ -323,6 +365,8 @@ def test_a_worker_may_do_what_it_does(cloud: Cloud) -> None:
         api("POST", f"/corpora/{corpus}/documents", json.dumps({"documents": [{"text": "to be"}]}))
         used = cloud.calls_during(run) - {("dynamodb:Scan", "table")}  # the test's own look
     assert used <= allowed(checks.statements(role, "WorkerRole")), "a call is missing"
+    erased = {("dynamodb:GetItem", "tokens")}  # the API's own look, for the erasing of the corpus
+    assert cloud.beyond(checks.statements(role, "WorkerRole")) <= erased
     spare = allowed(checks.statements(role, "WorkerRole")) - used
     lost = {("dynamodb:BatchGetItem", "table"), ("s3:DeleteObject", "texts/*")}
     assert spare <= lost, "which is called only when something was lost"

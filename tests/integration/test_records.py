@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from chalicelib.aws import dynamodb
-from chalicelib.store import records
+from chalicelib.store import access_tokens, records
+from chalicelib.store.job import key, values
 from chalicelib.store.records import Clock, Gone, Job, KeyReused, Packed, Records, Unavailable, records_of
 from tests import factories
 
@@ -301,9 +302,37 @@ def test_documents_and_words_of_any_size_fit(store):
 def test_tokens_are_found_listed_and_revoked(store):
     store.put_token("d1", owner="anna", name="laptop")
     assert store.token("d1") == {"owner": "anna", "name": "laptop"}
-    assert [(t["digest"], t["name"]) for t in store.tokens()] == [("d1", "laptop")]
+    [listed] = store.tokens()
+    assert (listed["digest"], listed["name"], listed["expires_at"], listed["used_at"]) == ("d1", "laptop", None, None)
+    for _ in range(2):
+        store.note_use("d1")
+    [listed] = store.tokens()
+    assert 0 <= store.now() - listed["used_at"] < 2 * access_tokens.DAY
     store.delete_token("d1")
     assert store.token("d1") is None
+    assert store.tokens() == []
+
+
+def test_a_token_ends_on_its_day(store, monkeypatch):
+    store.put_token("d1", owner="anna", name="laptop", days=2)
+    assert store.token("d1") is not None
+    later = store.now() + 2 * access_tokens.DAY + 1_000
+    monkeypatch.setattr(store.clock, "now", lambda: later)
+    assert store.token("d1") is None
+    assert store.tokens() == []
+
+
+def test_a_token_of_the_former_form_is_valid_and_can_be_moved_and_revoked(store):
+    former = {"owner": "anna", "name": "old", "created_at": 1_700_000_000_000}
+    for digest in ("d1", "d2"):
+        store._call("put_item", Item={**key(f"token#{digest}", "token"), **values(former)})
+    assert store.token("d1") == {"owner": "anna", "name": "old"}
+    store.delete_token("d2")
+    assert store.token("d2") is None
+    assert store.move_tokens() == 1
+    assert [(t["digest"], t["created_at"]) for t in store.tokens()] == [("d1", 1_700_000_000_000)]
+    assert store.token("d1") == {"owner": "anna", "name": "old"}
+    assert store.move_tokens() == 0
 
 
 def test_a_store_that_is_away_says_so(table):
