@@ -27,11 +27,22 @@ _Key = Annotated[str, Meta(min_length=1, max_length=300, description="Names the 
 _State = Literal["queued", "running", "succeeded", "failed", "canceled"]
 
 
+class DocumentOptions(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True, omit_defaults=True):
+    """Options of a corpus' documents, as in a submission. Their text is always kept."""
+
+    select: submissions.Selector | UnsetType = UNSET
+    ignore: submissions.Selector | UnsetType = UNSET
+    language: submissions.Language | UnsetType = UNSET
+    content: Literal["all", "main"] | UnsetType = UNSET
+    words: Literal["unicode", "nltk"] | UnsetType = UNSET
+    numbers: Literal["drop", "keep"] | UnsetType = UNSET
+
+
 class NewCorpus(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """A corpus to make: its name, the options of its documents, and the names of their metadata."""
 
     name: Annotated[str, Meta(max_length=200)] = ""
-    options: dict[str, Any] = {}
+    options: DocumentOptions = DocumentOptions()
     metadata: Annotated[list[_Field], Meta(max_length=METADATA_MOST)] = []
 
 
@@ -173,17 +184,16 @@ class KeywordsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
 # --- what comes ---
 
 
-def new_corpus(raw: bytes) -> NewCorpus:
-    """A corpus to make; refused where a field or an option cannot be used."""
+def new_corpus(raw: bytes) -> tuple[NewCorpus, dict[str, Any]]:
+    """A corpus to make, and the options of its documents; refused where one of them cannot be used."""
     fields = responses.body(raw)
     try:
         given = msgspec.convert(fields, NewCorpus)
         given.name.encode()
     except (msgspec.ValidationError, UnicodeEncodeError) as error:
         raise Refused("invalid-submission", str(error)) from None
-    kind = "html" if {"select", "ignore", "content"} & given.options.keys() else "text"
-    checked = submissions.read({**given.options, kind: "x"})  # the rules of options are those of a submission
-    return msgspec.structs.replace(given, options=checked.options)
+    options = msgspec.to_builtins(given.options)
+    return given, submissions.read({**options, "html": "x"}).options  # the rules of options are those of a submission
 
 
 def documents(raw: bytes, media_type: str, corpus: Any) -> tuple[list[Given], list[dict[str, Any]]]:

@@ -18,10 +18,8 @@ def make_corpus(call: Call) -> Answer:
     call.json_only()
     responses.check_content(call.headers, responses.JSON)
     key = negotiation.idempotency_key(call.headers.get("idempotency-key"))
-    asked = corpus_http.new_corpus(call.body())
-    made, created = corpora.create(
-        call.caller, name=asked.name, options=asked.options, metadata=asked.metadata, key=key
-    )
+    asked, options = corpus_http.new_corpus(call.body())
+    made, created = corpora.create(call.caller, name=asked.name, options=options, metadata=asked.metadata, key=key)
     more = {"Location": f"{call.prefix}/corpora/{made.id}", "Cache-Control": "no-store"}
     return responses.answer(201 if created else 200, corpus_http.corpus(made), more)
 

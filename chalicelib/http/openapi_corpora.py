@@ -22,8 +22,8 @@ _DOCUMENTS = {
             "type": "array",
             "maxItems": 1000,
             "items": {
-                "type": "object",
-                "description": "A submission of `url`, `text` or `html`, with a `key` and `metadata`.",
+                "description": "A submission of `url`, `text` or `html`, with a `key` and `metadata`; what is none is "
+                "refused by its number.",
             },
         }
     },

@@ -52,6 +52,7 @@ def test_the_reference_of_the_api_is_read_and_tried(visit):
 
 def test_the_first_view_is_light(visit):
     page = visit()
+    page.wait_for_selector(".history [data-is=loading][hidden]", state="attached")
     sizes = []
     page.on("response", lambda response: sizes.append(int(response.headers["content-length"])))
     page.reload()

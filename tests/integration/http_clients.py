@@ -98,8 +98,9 @@ def local_client() -> Iterator[LocalClient]:
     try:
         yield LocalClient(server.effective_port)
     finally:
-        # In the loop's own thread: it ends when nothing is open any more.
-        server.trigger.pull_trigger(lambda: server.asyncore.close_all(server._map))
+        # In the loop's own thread: it ends when nothing is open any more, the trigger itself included.
+        with contextlib.suppress(OSError):
+            server.trigger.pull_trigger(lambda: server.asyncore.close_all(server._map))
         thread.join()
         server.task_dispatcher.shutdown(timeout=1)
 

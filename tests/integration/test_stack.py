@@ -88,7 +88,7 @@ class Stack:
 
     def words(self, job_id: str) -> Counter[str]:
         counts: Counter[str] = Counter()
-        path = f"/jobs/{job_id}/words?stop_words=include&limit=10000"
+        path = f"/jobs/{job_id}/words?stop_words=include&case=keep&limit=10000"
         while path:
             answer = self.ask(path)
             counts.update({entry["word"]: entry["count"] for entry in answer["words"]})
