@@ -86,6 +86,7 @@ def wrong_clock() -> None:
 FAULTS = {
     "between pop and claim": lambda: before(records.Records, "claim"),
     "in mid-fetch": lambda: before(fetching, "fetch"),
+    "between two artifacts": lambda: after(records.Records, "_put_artifact"),
     "after the words and before the finish": lambda: before(records.Records, "_end"),
     "after the finish and before the acknowledgement": lambda: after(records.Records, "finish"),
     "a page that kills": kill_on_page,

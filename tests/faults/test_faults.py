@@ -16,7 +16,7 @@ from rq.serializers import JSONSerializer
 
 from chalicelib import jobs, pipeline, queue, sweeping
 from chalicelib.aws import dynamodb
-from chalicelib.store import records
+from chalicelib.store import records, table
 
 from .harness import OWNER, History, Stack, note, stack
 
@@ -172,6 +172,7 @@ def test_redis_stopped_for_20_seconds_delays_and_loses_nothing(faults):
     [
         "between pop and claim",
         "in mid-fetch",
+        "between two artifacts",
         "after the words and before the finish",
         "after the finish and before the acknowledgement",
     ],
@@ -190,6 +191,12 @@ def test_a_worker_killed_costs_its_job_seconds(faults, where):
     history.wait(30)
     figures = history.check()
     note(faults.folder, f"worker killed {where}", **figures, recovery=round(recovery, 1))
+    kept = jobs.evidence_of(jobs.get(first, OWNER))  # of the second claim: nobody reads the first one's pieces
+    assert sum(kept.table.counts) == len(kept.tokens)
+    jobs.erase(first, OWNER)
+    store = jobs.table()
+    items = store._call("query", **table.under(f"job#{first}"), ConsistentRead=True)["Items"]
+    assert [item["sk"]["S"] for item in items] == ["job"], "an erase leaves a tombstone alone, whichever claim wrote"
 
 
 def test_two_workers_with_the_same_job_make_one_result(faults):
