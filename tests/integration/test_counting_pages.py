@@ -117,6 +117,7 @@ def _seconds(text: str) -> float:
     return time.process_time() - started
 
 
+@pytest.mark.long
 def test_a_repeated_fragment_of_text_costs_in_proportion_to_its_length() -> None:
     chance = random.Random(7)
     counting.preload()

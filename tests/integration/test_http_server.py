@@ -452,6 +452,7 @@ def test_200_that_wait_do_not_keep_others_from_submitting(process: tuple[process
     print(f"all 200 answered within {time.monotonic() - began:.3f} s")
 
 
+@pytest.mark.beside
 @pytest.mark.parametrize("process", [{"AUTH": "token", "RATE_PER_MINUTE": "1000"}], indirect=True)
 def test_300_of_one_token_that_wait_leave_room_for_another_token(process: tuple[processes.Child, int]) -> None:
     _, number = process

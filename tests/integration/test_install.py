@@ -27,6 +27,8 @@ READ = DATA_AT + "from nltk.corpus import stopwords; print(*stopwords.words())"
 PRELOAD = DATA_AT + "from chalicelib.pool import parent; print(parent.preloaded())"
 COUNT = f"""{DATA_AT}
 from chalicelib import counting
+
+pytestmark = pytest.mark.beside
 try:
     counting.count("to be", words="nltk")
 except LookupError as error:
