@@ -102,10 +102,10 @@ bench: .venv/.bench install ## measure it against what people would pick instead
 	$(BIN)/python -m benchmarks.coldstart
 
 # Every folder of tests/ that mirrors a package; the others need servers, a browser, podman or minutes.
-UNIT := $(wildcard tests/test_*.py) $(filter-out $(patsubst %,tests/%,browser container deploy faults fuzz integration properties pages words __pycache__),$(patsubst %/,%,$(wildcard tests/*/)))
+UNIT := $(wildcard tests/test_*.py) $(filter-out $(patsubst %,tests/%,browser container deploy faults fuzz integration properties pages scale words __pycache__),$(patsubst %/,%,$(wildcard tests/*/)))
 unit: .venv/.dev .venv/.nltk ## the unit tests alone: seconds, no servers, no network
 	@# without Hypothesis' plugin, which loads all of it to say nothing at the end
-	$(BIN)/python -m pytest -m "not slow" -p no:hypothesispytest --ignore tests/test_lean_imports.py $(UNIT) $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" -p no:hypothesispytest --deselect tests/test_lean_imports.py --deselect tests/test_sizes.py $(UNIT) $(ARGS)
 
 docs: .venv/.dev ## docs/problems.md, from chalicelib/errors.py
 	$(BIN)/python -m scripts.problems

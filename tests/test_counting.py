@@ -150,6 +150,7 @@ def test_a_mark_of_kana_or_thai_behind_another_letter_takes_no_word_away() -> No
     assert in_order("a\u3099 国 b\u0e31 日本 \u0e17", "ja") == ["a", "国", "b", "日本", "\u0e17"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", ["en", "fr", "it", "sv"])
 def test_the_short_cut_past_the_patterns_changes_nothing(code: str) -> None:
     chance = random.Random(5)
@@ -161,6 +162,7 @@ def test_the_short_cut_past_the_patterns_changes_nothing(code: str) -> None:
         assert rules._learned([chunk]) == {chunk: slowly}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alphabet", ["abéßЯα12,;‘\u2024!\u0301\u200dאم/ \n\u00a0+", "aéЯ1;,!🙂אم/ \u0308‘"])
 def test_where_no_tailoring_speaks_words_are_those_between_icus_boundaries(alphabet: str) -> None:
     chance = random.Random(1)

@@ -63,6 +63,7 @@ def test_every_shared_snippet_has_the_browsers_words_and_title() -> None:
         assert page.title == case["title"]
 
 
+@pytest.mark.slow
 def test_every_shared_bug_of_a_page_is_mended() -> None:
     """Cases that once gave wrong words: decoders, trees, selectors, feeds, declarations."""
     for case in json.loads(shared("cases/bugs.json").read_text("utf-8")):

@@ -30,6 +30,7 @@ def test_a_counted_text_is_read_back_as_it_was(text):
     assert evidence.read(stored(given), "en") == given
 
 
+@pytest.mark.slow
 def test_more_words_than_two_bytes_can_number_are_read_back():
     given = counted(" ".join("".join(chr(97 + int(digit)) for digit in str(number)) for number in range(70_000)))
     assert evidence.read(stored(given), "en") == given

@@ -79,6 +79,7 @@ def test_a_list_takes_every_option() -> None:
     assert [line.submission for line, _ in lists.read("jsonl", [line])] == [wanted]
 
 
+@pytest.mark.slow
 def test_open_quotes_in_every_line_cost_no_more_than_the_lines() -> None:
     def cost(lines: int) -> float:
         data = b"url,select\n" + b'a","x\n' * lines

@@ -28,6 +28,7 @@ assert inside > after[0] and after[1] == hard, (before, inside, after)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="workers bound their memory on Linux alone")
 def test_a_job_of_a_corpus_has_room_for_its_engine() -> None:
     ran = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=False)

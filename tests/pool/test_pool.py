@@ -33,6 +33,7 @@ def test_a_machine_has_memory() -> None:
     assert limits.memory() > 100_000_000
 
 
+@pytest.mark.slow
 def test_a_pool_that_stops_sleeps_although_a_jobs_time_has_come() -> None:
     parent = Parent({"interactive": 1, "bulk": 0})
     parent.upcoming = [(0, "0" * 32)]
@@ -41,6 +42,7 @@ def test_a_pool_that_stops_sleeps_although_a_jobs_time_has_come() -> None:
     assert time.monotonic() - began >= 0.1
 
 
+@pytest.mark.slow
 def test_two_large_pages_a_core_are_counted_at_once_and_small_ones_always(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
