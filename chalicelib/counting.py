@@ -154,7 +154,8 @@ def preload(*, nltk: bool = False) -> None:
 
 _CLOSING = "\"')\\]}»”’›」』）】》"
 _ALWAYS = "。！？｡\n\x0b\x0c\r\x1c-\x1e\x85\u2028\u2029"  # end a sentence whatever comes behind
-_SENTENCE_END = re.compile(rf"[{_ALWAYS}]|[.!?…؟۔।॥።෴]++[{_CLOSING}]*+(?=\s++[^\w\s]*+(\w?))")
+# From the first of several marks alone: from each of them, the rest would be read again.
+_SENTENCE_END = re.compile(rf"[{_ALWAYS}]|(?<![.!?…؟۔।॥።෴])[.!?…؟۔।॥።෴]++[{_CLOSING}]*+(?=\s++[^\w\s]*+(\w?))")
 _LAST_WORD = re.compile(r"(?<!\w)[^\W\d_]++$")
 # After these a period rarely ends a sentence, nor after a single letter.
 _ABBREVIATIONS = frozenset(
