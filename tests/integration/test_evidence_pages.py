@@ -143,7 +143,7 @@ print(json.dumps([spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 10
 """
 
 
-@pytest.mark.beside
+@pytest.mark.long  # beside other tests the same work costs half as much again
 @pytest.mark.parametrize(("size", "seconds"), [(1_000_000, 0.3), (5_000_000, 1.5)])
 def test_a_large_text_is_answered_in_time_and_in_little_memory(size: int, seconds: float) -> None:
     """Three tries, since what else this machine does slows the processor down."""

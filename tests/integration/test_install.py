@@ -11,6 +11,7 @@ import pytest
 from scripts import nltk_data
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.beside
 DATA = Path(sys.prefix) / "share" / "nltk_data"
 # The installer of NLTK's data, which takes it from the tree here instead of the network.
 INSTALL = f"""
@@ -27,8 +28,6 @@ READ = DATA_AT + "from nltk.corpus import stopwords; print(*stopwords.words())"
 PRELOAD = DATA_AT + "from chalicelib.pool import parent; print(parent.preloaded())"
 COUNT = f"""{DATA_AT}
 from chalicelib import counting
-
-pytestmark = pytest.mark.beside
 try:
     counting.count("to be", words="nltk")
 except LookupError as error:
