@@ -1,0 +1,5 @@
+"""``python -m wordcounts`` is the command ``wordcounts``."""
+
+from .cli import main
+
+main()

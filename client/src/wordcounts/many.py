@@ -1,0 +1,292 @@
+"""Many texts counted at once, as one table."""
+
+from __future__ import annotations
+
+import csv
+import os
+import threading
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+from .errors import Refused, Unreachable, WordcountsError
+from .models import Case, Job, Model, StopWords
+from .sources import AS_IT_IS, Input, Reading, Source, expand
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+
+    from .client import Client, Options
+
+Progress = Callable[[int, int, "Counted"], None]
+PIECE = 1_000_000  # bytes of a piece of a text that the service does not take whole
+DOTTED_I = ("tr", "az")
+FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r")  # a spreadsheet runs a cell that begins so
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """One text: its name, and its job, or the error that kept it from being counted. A text that the service did not
+    take whole has several jobs, one for each piece."""
+
+    name: str
+    jobs: tuple[Job, ...] = ()
+    error: WordcountsError | None = None
+
+    @property
+    def job(self) -> Job:
+        """Its job; the first one of pieces. Raises the error where there is none."""
+        if self.error is not None:
+            raise self.error
+        return self.jobs[0]
+
+    @property
+    def words(self) -> int:
+        """How many words it has."""
+        return sum(job.totals.words for job in self.jobs if job.totals)
+
+
+@dataclass(frozen=True, slots=True)
+class MergedWord(Model):
+    """A word of many texts in its most frequent spelling, and in how many of them it is."""
+
+    word: str
+    count: int
+    share: float
+    documents: int
+    stop_word: bool
+
+
+class Counts(Sequence[Counted]):
+    """What ``count_many`` found, in the order of the sources."""
+
+    def __init__(self, client: Client, results: Sequence[Counted]) -> None:
+        self._client = client
+        self._results = list(results)
+        self._spelled: list[tuple[str, str, int, int, bool]] | None = None
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def __getitem__(self, at: Any) -> Any:
+        return self._results[at]
+
+    def __iter__(self) -> Iterator[Counted]:
+        return iter(self._results)
+
+    @property
+    def failed(self) -> list[Counted]:
+        """Those that could not be counted."""
+        return [one for one in self._results if one.error is not None]
+
+    @property
+    def total(self) -> int:
+        """All words of all texts."""
+        return sum(one.words for one in self._results)
+
+    def words(
+        self, *, stop_words: StopWords = "exclude", case: Case = "fold", limit: int | None = None
+    ) -> list[MergedWord]:
+        """One table of all texts, most frequent first: exactly the sums of their tables."""
+        grouped: dict[str, list[tuple[str, int, int, bool]]] = defaultdict(list)
+        for fold, word, count, text, stop in self._tables():
+            grouped[fold if case == "fold" else word].append((word, count, text, stop))
+        total = self.total or 1
+        found = [_merged(rows, total) for rows in grouped.values()]
+        if stop_words == "exclude":
+            found = [row for row in found if not row.stop_word]
+        found.sort(key=lambda row: (-row.count, row.word))
+        return found[:limit]
+
+    def _tables(self) -> list[tuple[str, str, int, int, bool]]:
+        """Fold, spelling, count, number of the text and stop mark of every row of every table."""
+        if self._spelled is not None:
+            return self._spelled
+        rules = {job.rules for one in self._results for job in one.jobs if job.totals and job.totals.words}
+        if len(rules) > 1:
+            raise WordcountsError(
+                f"The texts were counted by different rules ({', '.join(sorted(map(str, rules)))}).",
+                type="rules-differ",
+                advice="Count all of them with the same options.",
+            )
+        jobs = [(at, job) for at, one in enumerate(self._results) for job in one.jobs]
+
+        def table(at: int, job: Job) -> list[tuple[str, str, int, int, bool]]:
+            language = ((job.page and job.page.language) or "").partition("-")[0].lower()
+            rows = self._client.words(job, stop_words="include", case="keep")
+            return [(_fold(row.word, language), row.word, row.count, at, row.stop_word) for row in rows]
+
+        with ThreadPoolExecutor(max(self._client.at_once, 1)) as pool:
+            self._spelled = [row for rows in pool.map(lambda one: table(*one), jobs) for row in rows]
+        return self._spelled
+
+    def to_dicts(self, **query: Any) -> list[dict[str, Any]]:
+        """The table as dictionaries; ``query`` as of ``words``."""
+        return [row.to_dict() for row in self.words(**query)]
+
+    def to_csv(self, target: str | os.PathLike[str] | IO[str], **query: Any) -> None:
+        """Write the table as CSV; ``query`` as of ``words``."""
+        if isinstance(target, str | os.PathLike):
+            with open(target, "w", encoding="utf-8", newline="") as file:
+                self.to_csv(file, **query)
+            return
+        write_csv(target, MergedWord, self.words(**query))
+
+    def to_pandas(self, **query: Any) -> pandas.DataFrame:
+        """The table as a data frame; needs pandas."""
+        from .frames import to_pandas
+
+        return to_pandas(MergedWord, self.to_dicts(**query))
+
+    def to_arrow(self, **query: Any) -> pyarrow.Table:
+        """The table as an Arrow table; needs pyarrow."""
+        from .frames import to_arrow
+
+        return to_arrow(MergedWord, self.to_dicts(**query))
+
+    def __repr__(self) -> str:
+        return f"<Counts: {len(self)} texts, {len(self.failed)} failed, {self.total:,} words>"
+
+    def _repr_html_(self) -> str:
+        from .html import SHOWN, table_html
+
+        rows = self.words()
+        failed = f", {len(self.failed)} could not be counted" if self.failed else ""
+        table = table_html(list(rows[:SHOWN]), len(rows)) if rows else ""
+        return f"<p>{len(self):,} texts{failed}: {self.total:,} words</p>{table}"
+
+
+def _fold(word: str, language: str) -> str:
+    """The word without its case, as the service folds it."""
+    if language in DOTTED_I:
+        word = word.replace("I", "ı").replace("İ", "i")
+    folded = word.casefold()
+    return folded if folded.isascii() else unicodedata.normalize("NFC", folded)
+
+
+def _merged(rows: Sequence[tuple[str, int, int, bool]], total: int) -> MergedWord:
+    spellings: Counter[str] = Counter()
+    stops = 0
+    for word, count, _, stop in rows:
+        spellings[word] += count
+        stops += count * stop
+    count = spellings.total()
+    shown = min(spellings, key=lambda word: (-spellings[word], word))
+    return MergedWord(shown, count, round(count / total, 8), len({at for _, _, at, _ in rows}), stops * 2 > count)
+
+
+def count_many(
+    client: Client,
+    sources: Iterable[Source],
+    *,
+    progress: Progress | None = None,
+    timeout: float = 300,
+    options: Options | None = None,
+    reading: Reading = AS_IT_IS,
+) -> Counts:
+    """Count them, so many at a time; see ``Client.count_many``."""
+    inputs = list(expand([sources] if isinstance(sources, str | os.PathLike) else sources, reading))
+    results: list[Counted | None] = [None] * len(inputs)
+    stopped = threading.Event()
+    done = 0
+    with ThreadPoolExecutor(max(client.at_once, 1)) as pool:
+        waiting: dict[Future[Counted], int] = {}
+        at = 0
+        try:
+            while waiting or at < len(inputs):
+                while at < len(inputs) and len(waiting) < client.at_once * 2:
+                    waiting[pool.submit(_count, client, inputs[at], timeout, options or {}, stopped)] = at
+                    at += 1
+                ended, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                for future in ended:
+                    counted = future.result()
+                    results[waiting.pop(future)] = counted
+                    done += 1
+                    if progress is not None:
+                        progress(done, len(inputs), counted)
+        except BaseException:
+            stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return Counts(client, [one for one in results if one is not None])
+
+
+def _count(
+    client: Client, given: Input, timeout: float, options: Mapping[str, Any], stopped: threading.Event
+) -> Counted:
+    try:
+        return Counted(given.name, tuple(_jobs(client, given, timeout, options, stopped)))
+    except Unreachable:
+        stopped.set()  # the others will not fare better
+        raise
+    except WordcountsError as error:
+        if error.type == "unauthorized":
+            raise
+        return Counted(given.name, error=error)
+
+
+def _jobs(
+    client: Client, given: Input, timeout: float, options: Mapping[str, Any], stopped: threading.Event
+) -> Iterator[Job]:
+    """The job of an input, or the jobs of its pieces where the service does not take it whole."""
+    fields = {**options, **given.load()}
+    fields = {name: value for name, value in fields.items() if name not in ("key", "metadata")}
+    if "text" in fields:
+        fields = {name: value for name, value in fields.items() if name not in ("select", "ignore", "content")}
+    try:
+        yield _ended(client, fields, timeout, stopped)
+        return
+    except Refused as refused:
+        if refused.type != "body-too-large":
+            raise
+        if "text" not in fields:
+            raise
+    for piece in pieces(fields["text"], PIECE):
+        yield _ended(client, {**fields, "text": piece}, timeout, stopped)
+
+
+def _ended(client: Client, fields: Mapping[str, Any], timeout: float, stopped: threading.Event) -> Job:
+    if stopped.is_set():
+        raise WordcountsError("It was not counted any more.", type="stopped", advice="")
+    job = client.submit_fields(fields)
+    return client.wait(job, timeout=timeout)
+
+
+def pieces(text: str, most: int) -> Iterator[str]:
+    """A text cut where lines end, or spaces, into pieces of at most so many bytes as UTF-8."""
+    start = 0
+    while start < len(text):
+        piece = text[start : start + most]
+        if len(data := piece.encode(errors="surrogatepass")) > most:
+            piece = data[:most].decode(errors="ignore")
+        if start + len(piece) < len(text):
+            end = max(piece.rfind("\n"), 0) or max(piece.rfind(" "), 0) or len(piece) - 1
+            piece = piece[: end + 1]
+        yield piece
+        start += len(piece)
+
+
+def write_csv(file: IO[str], kind: type[Model], rows: Iterable[Model]) -> None:
+    """Rows as CSV (RFC 4180); a text that a spreadsheet would run as a formula gets an apostrophe."""
+    from .models import columns
+
+    writer = csv.writer(file)
+    names = columns(kind)
+    writer.writerow(names)
+    for row in rows:
+        writer.writerow([cell(getattr(row, name)) for name in names])
+
+
+def cell(value: Any) -> Any:
+    """A value as the service writes it into CSV."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        value = " ".join(value)
+    if isinstance(value, float):
+        return f"{value:.8f}".rstrip("0").rstrip(".")
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

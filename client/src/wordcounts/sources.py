@@ -1,0 +1,258 @@
+"""What is to be counted: addresses, files, folders, lists and standard input, each as what can be submitted."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import gzip
+import io
+import json
+import os
+import sys
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import CannotRead
+from .reading import decode
+
+Source = str | os.PathLike[str]
+
+HTML = (".html", ".htm", ".xhtml", ".xht")
+TEXT = (".txt", ".text", ".md", ".markdown", ".rst", ".adoc", ".org", ".tex", ".srt", ".vtt")  # of a folder's files
+OTHER = (".json", ".xml", ".log", ".pdf", ".docx")  # of names that are no hosts
+LISTS = (".urls", ".csv", ".tsv", ".jsonl", ".ndjson")
+FILE_BYTES = 100_000_000  # more is for a corpus
+OPTIONS = ("select", "ignore", "language", "content", "words", "numbers", "keep_text")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files are read: an encoding where they do not say theirs, and whether all of them are HTML."""
+
+    encoding: str | None = None
+    html: bool = False
+
+
+AS_IT_IS = Reading()
+
+
+@dataclass(frozen=True)
+class Input:
+    """One text to count: its name, and an address, a file or fields of a submission; or why there is none."""
+
+    name: str
+    url: str | None = None
+    path: Path | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    reading: Reading = Reading()
+    error: CannotRead | None = None
+
+    def load(self) -> dict[str, Any]:
+        """The fields of a submission; ``CannotRead`` says why there are none."""
+        if self.error is not None:
+            raise self.error
+        if self.url is not None:
+            return {"url": self.url, **self.fields}
+        if self.path is None:
+            return dict(self.fields)
+        return {**_document(self.name, _content(self.path), self.path.name, self.reading), **self.fields}
+
+
+def expand(sources: Iterable[Source], reading: Reading = AS_IT_IS) -> Iterator[Input]:
+    """Everything that the sources name, in their order; a folder's files by name. What is wrong is an input's error."""
+    for source in sources:
+        try:
+            yield from _expanded(source, reading)
+        except CannotRead as error:
+            yield Input(os.fspath(source), error=error)
+
+
+def single(source: Source, reading: Reading = AS_IT_IS) -> Input:
+    """The one text that a source names; ``CannotRead`` where it names many."""
+    found = list(expand([source], reading))
+    if len(found) != 1:
+        raise CannotRead(
+            f"{os.fspath(source)} names {len(found)} texts, and one is expected.",
+            type="many",
+            advice="Name one of them, or count them with `count_many` or `wordcounts count`.",
+        )
+    if found[0].error is not None:
+        raise found[0].error
+    return found[0]
+
+
+def _expanded(source: Source, reading: Reading) -> Iterator[Input]:
+    given = os.fspath(source)
+    if isinstance(source, str) and "://" in given:
+        yield Input(given, url=given)
+        return
+    if given == "-":
+        yield Input("standard input", fields=_document("standard input", sys.stdin.buffer.read(), "", reading))
+        return
+    if not given:
+        raise CannotRead("The name is empty.", type="missing", advice="Name an address, a file or a folder.")
+    path = Path(given)
+    if path.is_dir():
+        yield from _folder(path, reading)
+    elif path.exists() and _suffix(path.name) in LISTS and (rows := _list(path, reading)) is not None:
+        yield from rows
+    else:
+        _check(path)
+        yield Input(given, path=path, reading=reading)
+
+
+def _folder(folder: Path, reading: Reading) -> Iterator[Input]:
+    """A folder's texts, those in its folders too; hidden ones are passed over."""
+    found = 0
+    for at, folders, names in os.walk(folder, onerror=_cannot_list):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and _suffix(name) in (*HTML, *TEXT):
+                found += 1
+                path = Path(at, name)
+                yield Input(str(path), path=path, reading=reading)
+    if not found:
+        raise CannotRead(
+            f"{folder} has no texts.",
+            type="missing",
+            advice="Of a folder, .txt, .md, .html files and the like are read; name others one by one.",
+        )
+
+
+def _cannot_list(error: OSError) -> None:
+    raise CannotRead(f"{error.filename} cannot be listed: {error.strerror}.", type="missing", advice="")
+
+
+def _suffix(name: str) -> str:
+    """What a name ends in, without .gz."""
+    return Path(name.lower().removesuffix(".gz")).suffix
+
+
+def _check(path: Path) -> None:
+    try:
+        if path.stat().st_size > FILE_BYTES:
+            raise CannotRead(
+                f"{path} has {path.stat().st_size / 1e6:,.0f} MB, and at most {FILE_BYTES // 10**6} are read.",
+                type="too-large",
+                advice="Cut it into files (split -C 900k) and count the folder.",
+            )
+        if not os.access(path, os.R_OK):
+            raise CannotRead(f"{path} cannot be read.", type="missing", advice=f"Look at its rights: ls -l {path}")
+    except OSError as error:
+        raise _missing(path, error) from None
+
+
+def _missing(path: Path, error: OSError) -> CannotRead:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        return CannotRead(f"{str(path)[:100]} cannot be read: {error.strerror}.", type="missing", advice="")
+    host = path.parts[0] if path.parts else ""
+    is_name = len(path.parts) == 1 and _suffix(path.name) in (*HTML, *TEXT, *LISTS, *OTHER)
+    address = "." in host.strip(".") and not is_name
+    advice = (
+        f"If it is an address, write https://{path}" if address else "Check the name, or give an address: https://…"
+    )
+    return CannotRead(f"There is no file {path}.", type="missing", advice=advice)
+
+
+def _content(path: Path) -> bytes:
+    _check(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise _missing(path, error) from None
+    return _unzipped(path, data) if path.name.lower().endswith(".gz") else data
+
+
+def _unzipped(path: Path, data: bytes) -> bytes:
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            content = file.read(FILE_BYTES + 1)
+    except (OSError, EOFError, zlib.error):
+        raise CannotRead(f"{path} is not gzip, or is cut off.", type="not-text", advice="Make it anew.") from None
+    if len(content) > FILE_BYTES:
+        raise CannotRead(
+            f"{path} has more than {FILE_BYTES // 10**6} MB.", type="too-large", advice="Cut it into files."
+        )
+    return content
+
+
+def _document(name: str, data: bytes, file_name: str, reading: Reading) -> dict[str, Any]:
+    html = reading.html or _suffix(file_name) in HTML
+    return {"html" if html else "text": decode(name, data, reading.encoding, html=html)}
+
+
+# --- lists ---
+
+
+def _list(path: Path, reading: Reading) -> Iterator[Input] | None:
+    """The inputs that a list names; None where a CSV has no column ``url``, and is a text then."""
+    kind = _suffix(path.name)
+    if kind == ".urls":
+        return _urls(path, reading)
+    if kind in (".csv", ".tsv"):
+        text = decode(str(path), _content(path), reading.encoding)
+        return _table(path, text)
+    return _lines(path, reading)
+
+
+def _urls(path: Path, reading: Reading) -> Iterator[Input]:
+    """One address a line; # begins a comment."""
+    found = False
+    for number, line in enumerate(decode(str(path), _content(path), reading.encoding).splitlines(), 1):
+        url = line.strip()
+        if url and not url.startswith("#"):
+            found = True
+            yield Input(url if "://" in url else f"{path}:{number}", url=url)
+    if not found:
+        raise _empty(path)
+
+
+def _table(path: Path, text: str) -> Iterator[Input] | None:
+    head = text.partition("\n")[0]
+    for delimiter in (",", ";", "\t"):
+        columns = [cell.strip().lower() for cell in next(csv.reader([head], delimiter=delimiter), [])]
+        if columns.count("url") == 1:
+            return _rows(path, text, columns, delimiter)
+    return None
+
+
+def _rows(path: Path, text: str, columns: list[str], delimiter: str) -> Iterator[Input]:
+    found = False
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        next(reader)
+        for cells in reader:
+            row = {name: cell.strip() for name, cell in zip(columns, cells, strict=False)}
+            if url := row.get("url"):
+                found = True
+                yield Input(url, url=url, fields={name: row[name] for name in OPTIONS if row.get(name)})
+    except csv.Error as error:
+        name = f"{path}:{reader.line_num}"
+        yield Input(name, error=CannotRead(f"{name} is no CSV: {error}.", type="bad-list", advice="Mend the line."))
+    if not found:
+        raise _empty(path)
+
+
+def _lines(path: Path, reading: Reading) -> Iterator[Input]:
+    found = False
+    for number, line in enumerate(decode(str(path), _content(path), reading.encoding).split("\n"), 1):
+        if not line.strip():
+            continue
+        found, fields = True, None
+        with contextlib.suppress(ValueError, RecursionError):
+            fields = json.loads(line)
+        name = f"{path}:{number}"
+        if isinstance(fields, dict) and sum(kind in fields for kind in ("url", "text", "html")) == 1:
+            yield Input(str(fields.get("key") or fields.get("url") or name), fields=fields)
+        else:
+            advice = 'Each line must be an object such as {"url": "https://…"} or {"text": "…"}.'
+            yield Input(name, error=CannotRead(f"{name} is no submission.", type="bad-list", advice=advice))
+    if not found:
+        raise _empty(path)
+
+
+def _empty(path: Path) -> CannotRead:
+    return CannotRead(f"The list {path} is empty.", type="missing", advice="Write one address on each line.")
