@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 import pytest
 from playwright.sync_api import expect
@@ -495,6 +496,28 @@ def test_the_history_is_searched_and_erased(counted, visit, site):
     expect(mine).to_have_count(0)
     first.reload()
     expect(first.get_by_role("heading", level=1)).to_have_text("Result not found")
+
+
+def test_a_search_typed_while_the_history_loads_leaves_the_page_alive(counted, visit):
+    counted()
+    page = visit()
+    expect(page.locator(".history li").first).to_be_visible()
+
+    def show(route):
+        """Each page of the history a moment late, and three of them."""
+        time.sleep(0.2)
+        answer = route.fetch(url=route.request.url.partition("&page=")[0]).json()
+        at = int(route.request.url.partition("&page=")[2] or 0)
+        route.fulfill(json={**answer, "next": f"jobs?limit=20&page={at + 1}" if at < 2 else None})
+
+    page.route("**/jobs?limit=20*", show)
+    page.reload()
+    expect(page.locator(".history li").first).to_be_visible()
+    search = page.get_by_label("Search the history")
+    search.press_sequentially("nothing", delay=20)
+    expect(page.get_by_text("Nothing matches “nothing”.")).to_be_visible()
+    search.fill("gamma", timeout=5_000)
+    expect(search).to_have_value("gamma")
 
 
 def test_the_history_sees_a_job_end(submit, visit, site):

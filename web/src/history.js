@@ -24,11 +24,13 @@ export async function showHistory(place, { signal, go, askForToken }) {
   place.replaceChildren(element)
   const jobs = new Map()
   const ticked = new Set()
-  let [next, loading, wait] = [null, false, FIRST_LOOK]
+  let [next, loading, wait] = [null, null, FIRST_LOOK]
 
-  async function load({ again = false } = {}) {
-    if (loading) return
-    loading = true
+  /** Loads the next page, or the first one again. Who calls meanwhile waits for the one that runs: a search that
+   * loads until it has everything would otherwise never let its answer in. */
+  const load = (options) => (loading ??= fetchPage(options).finally(() => { loading = null }))
+
+  async function fetchPage({ again = false } = {}) {
     try {
       const page = await listJobs(again ? null : next)
       if (signal.aborted) return
@@ -39,7 +41,6 @@ export async function showHistory(place, { signal, go, askForToken }) {
       if (!again) showProblem(parts.problem, error, askForToken, load)
     }
     parts.loading.hidden = true
-    loading = false
     filter()
   }
 
