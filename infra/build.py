@@ -4,6 +4,7 @@ Pure: what depends on app.py (its functions), on chalicelib/store/table.py (the 
 YAML's short forms (``!Ref``, ``!Sub``, ``!GetAtt``) are read by SAM's own parser.
 """
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -74,7 +75,13 @@ def template(
 
 def load(part: str, replace: Mapping[str, Any] | None = None) -> Any:
     """One file of this folder, with the given marks replaced: inside text by text, a whole value by any value."""
-    return _replaced(yaml_parse((HERE / part).read_text()), replace or {})
+    return _replaced(_parsed(part), replace or {})
+
+
+@functools.cache  # alarms.yaml's parts are read many times
+def _parsed(part: str) -> Any:
+    """One file as it is: what is made of it is copied."""
+    return yaml_parse((HERE / part).read_text())
 
 
 def resource(function: str) -> str:

@@ -1,5 +1,6 @@
 """Every policy of the template as AWS's own list of actions, resources and conditions sees it."""
 
+import functools
 import json
 import re
 import warnings
@@ -49,6 +50,7 @@ def filled(node: Any) -> Any:
     return {name: filled(value) for name, value in node.items()}
 
 
+@functools.cache
 def roles() -> dict[str, list[dict[str, Any]]]:
     found = {name: POLICIES[name]["Statement"] for name in FUNCTIONS}
     for name, resource in template()["Resources"].items():
