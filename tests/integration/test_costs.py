@@ -12,6 +12,7 @@ import pytest
 from chalicelib import jobs, pipeline, submissions
 from chalicelib.net import forks
 from chalicelib.store import records
+from tests.evidence import zipfian
 from tests.integration.http_clients import local_client
 
 # The name that stands twice comes last: a search that looks for each name from the start would take an hour.
@@ -59,6 +60,35 @@ def test_six_clients_that_send_a_megabyte_of_names_do_not_stop_another() -> None
                 sender.join()
             assert answers == [400] * 6
     assert min(ratios) < 2, ratios
+
+
+@pytest.mark.long  # other tests on the same cores would be measured with it
+def test_the_evidence_of_a_page_of_100_kb_begins_to_arrive_within_30_ms() -> None:
+    """The time to the first byte, of the quietest of three series: each has its job's pieces read and unpacked."""
+    text = zipfian(60_000)  # as much as the real pages of 100 KB have
+    first, second = (jobs.submit(jobs.Request(submissions.read({"text": text[at:]}), "anonymous"))[0] for at in (0, 9))
+    assert [pipeline.count_page(job.id).state for job in (first, second)] == ["succeeded"] * 2
+    word = text.split()[0].strip(".")
+    asked = ["words?limit=1000", "text", f"contexts?word={word}", f"contexts?word={word}&sort=left&limit=500",
+             "phrases?n=2", "phrases?n=5", f"keywords?against={second.id}"]  # fmt: skip
+    with local_client() as api:
+        connection = http.client.HTTPConnection("127.0.0.1", api.port, timeout=60)
+
+        def median(path: str) -> float:
+            took = []
+            for _ in range(15):
+                began = time.perf_counter()
+                connection.request("GET", f"/jobs/{first.id}/{path}")
+                answer = connection.getresponse()
+                answer.read(1)
+                took.append(time.perf_counter() - began)
+                assert (answer.status, len(answer.read()) > 100) == (200, True)
+            return statistics.median(took)
+
+        took = {path: min(median(path) for _ in range(3)) for path in asked}
+        connection.close()
+    print({path: f"{seconds * 1000:.1f} ms" for path, seconds in took.items()})
+    assert max(took.values()) < 0.03
 
 
 def test_a_word_table_is_read_once_for_many_questions(monkeypatch: pytest.MonkeyPatch) -> None:
