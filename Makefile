@@ -43,7 +43,12 @@ $(foreach name,URL NAME PORT DATA_DIR,$(if $(filter command environment,$(origin
 
 node_modules/.made: .venv/.local package.json package-lock.json
 	@scripts/step.sh $@ "Installing dynalite (DynamoDB on this machine), D3 and esbuild into node_modules: 10 MB to fetch" \
-	  $(BIN)/python -m scripts.node npm ci
+	  $(BIN)/python -m scripts.node npm ci --omit=dev
+
+# Added to what is there: `npm ci` would begin with an empty folder, without the stamp above.
+node_modules/.dev: node_modules/.made
+	@scripts/step.sh $@ "Installing what checks the page (TypeScript, Biome, axe) into node_modules: 50 MB to fetch" \
+	  $(BIN)/python -m scripts.node npm install --include=dev --no-save --no-audit --no-fund
 
 $(PAGE): node_modules/.made $(shell find web -type f 2>/dev/null)
 	@scripts/step.sh $@ "Building the page from web/ into chalicelib/web" $(BIN)/python -m scripts.node node web/build.mjs
@@ -73,13 +78,13 @@ servers: install ## Redis and DynamoDB alone, for `chalice local` and a worker b
 
 # --- test ---
 
-test: .venv/.dev install $$(PACKAGING) ## all tests: make test [ARGS="-k name"]
+test: .venv/.dev node_modules/.dev install $$(PACKAGING) ## all tests: make test [ARGS="-k name"]
 	$(BIN)/python -m scripts.test $(ARGS)
 
 container: .venv/.dev $$(PACKAGING) ## build the worker's image with podman and try it: minutes the first time
 	$(BIN)/python -m pytest -rs tests/container $(ARGS)
 
-faults: .venv/.dev install $$(PACKAGING) ## break everything on purpose, minutes: make faults [TIMES=10]
+faults: .venv/.dev node_modules/.dev install $$(PACKAGING) ## break everything on purpose, minutes: make faults [TIMES=10]
 	$(BIN)/python -m pytest -rs -m long --ignore=tests/faults --ignore=tests/fuzz --ignore=tests/container --ignore=tests/deploy --ignore=tests/scale
 	$(BIN)/python -m scripts.reliability --times $(or $(TIMES),1) $(ARGS)
 
@@ -113,11 +118,13 @@ docs: .venv/.dev ## docs/problems.md, from chalicelib/errors.py
 screenshots: .venv/.dev install ## the pictures of the README, into docs/screenshots
 	$(BIN)/python -m scripts.screenshots $(ARGS)
 
-check: .venv/.dev .venv/.nltk audit ## lint, format, types, who may import whom, and the page's pure parts
+check: .venv/.dev node_modules/.dev .venv/.nltk audit ## lint, format, types, who may import whom, the page's script, style and pure parts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m scripts.node node node_modules/typescript/bin/tsc -p web
+	$(BIN)/python -m scripts.node node node_modules/@biomejs/biome/bin/biome lint --error-on-warnings web
 	$(BIN)/python -m scripts.node node --test --test-reporter=dot "web/tests/*.test.js"
 	$(BIN)/python -m pytest tests/test_lean_imports.py tests/test_sizes.py
 

@@ -1,7 +1,10 @@
 // The reference: copy an example, try an operation. Reading it needs no script.
 const root = new URL('..', import.meta.url)
 
-for (const button of document.querySelectorAll('.copy')) {
+/** @type {(selector: string) => NodeListOf<any>} */
+const elements = (selector) => document.querySelectorAll(selector)
+
+for (const button of elements('.copy')) {
   button.hidden = false
   button.addEventListener('click', async () => {
     const text = button.parentElement.querySelector('code').textContent.replace('$U', root.href.replace(/\/$/, ''))
@@ -10,14 +13,14 @@ for (const button of document.querySelectorAll('.copy')) {
   })
 }
 
-for (const details of document.querySelectorAll('.try')) {
+for (const details of elements('.try')) {
   details.hidden = false
   details.querySelector('form').addEventListener('submit', send)
 }
 
 // The last job that was sent is the one that the other forms ask for.
 function remember(id) {
-  for (const field of document.querySelectorAll('.try [name=job_id]')) if (!field.value) field.value = id
+  for (const field of elements('.try [name=job_id]')) if (!field.value) field.value = id
 }
 
 async function send(event) {

@@ -9,6 +9,7 @@ const host = (url) => {
     return url
   }
 }
+/** @type {[RegExp, (kind: string) => string][]} */
 const KINDS = [
   [/image\/([\w+-]+)/, (kind) => `This is ${article(kind)} ${kind.toUpperCase()} image`],
   [/application\/pdf/, () => 'This is a PDF file'],
@@ -76,6 +77,7 @@ export function said(error) {
 }
 
 // The API speaks to programs; the same to a person, by what it says of which field.
+/** @type {[RegExp, string, RegExp?][]} */
 const FIELD = [
   [/language tag/, 'Use a language code such as en or pt-BR.'],
   [/page|HTML|plain text/, 'Selectors work on web pages only, not on pasted text.', /select|ignore|content/],

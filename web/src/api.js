@@ -27,6 +27,7 @@ export class Unreachable extends Error {
   }
 }
 
+/** @type {((wrong: boolean) => Promise<void>) | null} */
 let askForToken = null
 
 /** How to ask the reader for a token: an async function that resolves when one was given. */
@@ -34,7 +35,11 @@ export function onUnauthorized(ask) {
   askForToken = ask
 }
 
-/** Sends one request; {body, headers, status}. Problem, Unreachable, or the signal's AbortError. */
+/**
+ * Sends one request; {body, headers, status}. Problem, Unreachable, or the signal's AbortError.
+ * @param {string} method @param {string} path
+ * @param {{json?: unknown, headers?: Record<string, string>, signal?: AbortSignal, quiet?: boolean}} [options]
+ */
 export async function request(method, path, { json, headers = {}, signal, quiet = false } = {}) {
   for (;;) {
     const response = await send(method, path, json, headers, signal)
@@ -108,10 +113,12 @@ export async function listJobs(next) {
   return { jobs: body.jobs ?? [], next: body.next ?? null }
 }
 
-/** The job as it is now, held back by the server for up to `wait` seconds unless it ends; waited says if it did. */
+/**
+ * The job as it is now, held back by the server for up to `wait` seconds unless it ends; waited says if it did.
+ * @param {string} id @param {{wait?: number, signal?: AbortSignal}} [options]
+ */
 export async function getJob(id, { wait = 0, signal } = {}) {
-  const headers = wait ? { Prefer: `wait=${wait}` } : {}
-  const { body, headers: got } = await request('GET', jobPath(id), { headers, signal })
+  const { body, headers: got } = await request('GET', jobPath(id), { headers: wait ? { Prefer: `wait=${wait}` } : undefined, signal })
   return { job: body, waited: got.has('Preference-Applied'), retryAfter: Number(got.get('Retry-After')) || 0 }
 }
 
@@ -122,7 +129,9 @@ export async function getJob(id, { wait = 0, signal } = {}) {
 export function wordsOf(id, { fold = true, add = [], remove = [] } = {}) {
   const own = `${listParameter('stop_add', add)}${listParameter('stop_remove', remove)}`
   let path = jobPath(id, `/words?stop_words=include&case=${fold ? 'fold' : 'keep'}&limit=${PAGE}${own}`)
+  /** @type {{items: import('./words.js').Item[], total: number, done: boolean, load: typeof load}} */
   const state = { items: [], total: 0, done: false, load }
+  /** @param {{signal?: AbortSignal, onChunk?: (state: object) => void}} options */
   async function load({ signal, onChunk = () => {} }) {
     while (path && state.items.length < MOST_WORDS) {
       const { body } = await request('GET', path, { signal })
@@ -157,7 +166,10 @@ export const phrasesOf = (id, { signal, ...parameters }) => readPart(id, 'phrase
 /** {keywords, sizes, tests}: words that the job has more or less of than the other. */
 export const keywordsOf = (id, other, { signal, ...parameters }) => readPart(id, 'keywords', { against: other, ...parameters }, signal)
 
-/** A part of the text of a job, as it was counted. */
+/**
+ * A part of the text of a job, as it was counted.
+ * @param {string} id @param {{signal?: AbortSignal, offset?: number, limit?: number}} [options]
+ */
 export async function textOf(id, { signal, offset = 0, limit } = {}) {
   const path = jobPath(id, `/text${query({ offset, ...(limit ? { limit } : {}) })}`)
   return (await request('GET', path, { signal, headers: { Accept: 'text/plain' } })).body

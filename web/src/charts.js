@@ -112,7 +112,7 @@ export function drawOften(d3, place, items, { chosen }) {
   })
   const highlight = (word) => {
     const count = items.find((item) => item.word === word)?.count
-    bins.forEach((bin, index) => bars[index].classList.toggle('chosen', count >= bin.from && count <= bin.to))
+    for (const [index, bin] of bins.entries()) bars[index].classList.toggle('chosen', count >= bin.from && count <= bin.to)
   }
   highlight(chosen)
   return highlight
@@ -178,8 +178,12 @@ function frame(place, height, name) {
   return { svg, width, readout }
 }
 
-// One value at a time, chosen by the pointer or by the arrow keys, said in the line above the chart.
-function values(svg, readout, marks, { say, nearest, open = null, vertical = false }) {
+/**
+ * One value at a time, chosen by the pointer or by the arrow keys, said in the line above the chart.
+ * @param {any} svg @param {HTMLElement} readout @param {Element[]} marks
+ * @param {{say: (index: number) => (string | Node)[], nearest: (at: number) => number, open?: (index: number) => void, vertical?: boolean}} how
+ */
+function values(svg, readout, marks, { say, nearest, open, vertical = false }) {
   let current = -1
   const show = (index) => {
     marks[current]?.classList.remove('on')

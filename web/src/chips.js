@@ -1,13 +1,13 @@
 // The chips above the list: what is shown of the words. They show the state and ask for another; they keep none.
 import { make } from './dom.js'
 import { number, visible } from './say.js'
-import { readList } from './state.js'
+import { emptyState, readList } from './state.js'
 
 const MOST_NAMED = 60 // common words of the page, to be taken out
 
 /** change(patch) asks for another state. Returns show({state, items, named, language}). */
 export function wireChips(parts, { change }) {
-  let state = null
+  let state = emptyState()
   parts.common.addEventListener('change', () => change({ common: !parts.common.checked }))
   parts.fold.addEventListener('change', () => change({ fold: parts.fold.checked }))
   parts.min.addEventListener('input', () => change({ min: Math.max(1, Math.floor(Number(parts.min.value)) || 1) }))
@@ -64,7 +64,7 @@ export function wireMenus(element, signal) {
     })
     menu.addEventListener('focusout', ({ relatedTarget }) => relatedTarget && !menu.contains(relatedTarget) && close(menu))
   }
-  document.addEventListener('click', (event) => {
-    for (const menu of element.querySelectorAll('details.menu[open]')) if (!menu.contains(event.target) && event.target.isConnected) close(menu)
+  document.addEventListener('click', ({ target }) => {
+    for (const menu of element.querySelectorAll('details.menu[open]')) if (target instanceof Node && !menu.contains(target) && target.isConnected) close(menu)
   }, { signal })
 }

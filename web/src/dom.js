@@ -2,9 +2,13 @@
 // others).
 import { visible } from './say.js'
 
+/** An element of the shell. @type {(id: string) => any} */
+export const byId = (id) => document.getElementById(id)
+
 /** A copy of the template with that id: its first element, and its parts by their data-is names. */
 export function fromTemplate(id) {
-  const element = document.getElementById(id).content.firstElementChild.cloneNode(true)
+  const element = byId(id).content.firstElementChild.cloneNode(true)
+  /** @type {Record<string, any>} */
   const parts = {}
   for (const part of element.querySelectorAll('[data-is]')) parts[part.dataset.is] = part
   return { element, parts }
@@ -33,7 +37,7 @@ export function addressNode(address) {
 
 /** Says it to a screen reader, without moving anybody's focus. */
 export function announce(text) {
-  document.getElementById('announce').textContent = text
+  byId('announce').textContent = text
 }
 
 /** A button that asks once more before it does what cannot be undone. */
@@ -64,7 +68,10 @@ export function confirmed(button, question, act) {
   })
 }
 
-/** Waits until nothing has called it for so many milliseconds, then acts once. */
+/**
+ * Waits until nothing has called it for so many milliseconds, then acts once.
+ * @template {any[]} T @param {number} milliseconds @param {(...given: T) => unknown} act @returns {(...given: T) => void}
+ */
 export function calm(milliseconds, act) {
   let timer = 0
   return (...given) => {

@@ -24,7 +24,7 @@ export async function savePicture(kind, name, content, about) {
   const canvas = document.createElement('canvas')
   canvas.width = 2 * width
   canvas.height = 2 * height
-  const pen = canvas.getContext('2d')
+  const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'))
   pen.scale(2, 2)
   paint(pen, svg)
   return download(`${name}.png`, 'image/png', await new Promise((done) => canvas.toBlob(done, 'image/png')))

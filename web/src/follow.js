@@ -33,7 +33,7 @@ export async function follow(id, { signal, onChange, wait = 1 }) {
       const passes = error instanceof Unreachable || (error instanceof Problem && [429, 502, 503, 504].includes(error.status))
       if (!passes) throw error
       onChange(null)
-      pause = Math.max(pause, error.retryAfter ?? 0)
+      pause = Math.max(pause, error instanceof Problem ? error.retryAfter : 0)
     }
     await sleep(pause, signal)
     pause = Math.min(pause * 1.5, 5)

@@ -1,12 +1,12 @@
 // The one field: addresses, a text, or files, with options. One submission at a time; the same one again is the same job.
 import { Problem, submitJob } from './api.js'
 import { fieldError } from './advice.js'
-import { announce } from './dom.js'
+import { announce, byId } from './dom.js'
 import { classify, classifyFile, decode, isBinary, MOST_BYTES } from './input.js'
 import { plural } from './say.js'
 import { MOST_JOBS } from './state.js'
 
-const form = document.getElementById('submit')
+const form = byId('submit')
 const { input, files, main } = form.elements
 const OPTIONS = ['select', 'ignore', 'language']
 const FIELDS = ['input', ...OPTIONS]
@@ -31,6 +31,7 @@ export function wireForm({ onSending, onJobs, onError }) {
     closeEmpty()
     const whats = submissions.map(whatOf)
     onSending(whats)
+    /** @type {[object[], {what: string, error: string}[]]} */
     const [jobs, refused] = [[], []]
     try {
       for (const submission of submissions) {
@@ -83,11 +84,10 @@ export function wireForm({ onSending, onJobs, onError }) {
     if (errors.length) showErrors(errors.map((detail) => ({ pointer: '', detail })))
     if (submissions.length) send(submissions)
   })
-  for (const example of document.querySelectorAll('form.example')) {
+  for (const example of /** @type {NodeListOf<HTMLFormElement>} */ (document.querySelectorAll('form.example'))) {
     example.addEventListener('submit', (event) => {
       event.preventDefault()
-      const { text, language } = example.elements
-      send([{ text: text.value, language: language.value }])
+      send([Object.fromEntries(new FormData(example))])
     })
   }
   return {
@@ -113,8 +113,8 @@ export function wireForm({ onSending, onJobs, onError }) {
 const whatOf = ({ url, html }) => url ?? (html ? 'Your document' : 'Your text')
 
 function read() {
-  const { urls, text } = classify(input.value)
-  if (!urls && !text) return { error: 'Enter an address, or paste some text.' }
+  const { urls = [], text } = classify(input.value)
+  if (!urls.length && !text) return { error: 'Enter an address, or paste some text.' }
   if (text) {
     if (size.encode(text).length > MOST_BYTES) return { error: 'This text is too long: 1 MB at most.' }
     const narrowed = OF_PAGES.some((name) => optionsFor('url')[name])
@@ -136,6 +136,7 @@ function optionsFor(kind) {
 }
 
 async function readFiles(list) {
+  /** @type {[object[], string[]]} */
   const [submissions, errors] = [[], []]
   for (const file of [...list].slice(0, MOST_JOBS)) {
     if (file.size > 2 * MOST_BYTES) {
@@ -143,10 +144,12 @@ async function readFiles(list) {
       continue
     }
     const bytes = new Uint8Array(await file.arrayBuffer())
-    const { urls, text, html } = isBinary(bytes) ? {} : classifyFile(file.name, decode(bytes))
+    const binary = isBinary(bytes)
+    const { urls, text, html } = binary ? {} : classifyFile(file.name, decode(bytes))
+    const content = text ?? html ?? ''
     if (urls) submissions.push(...urls.map((url) => ({ url, ...optionsFor('url') })))
-    else if (!text && !html) errors.push(isBinary(bytes) ? `“${file.name}” is no text. Use .txt, .md or .html files.` : `“${file.name}” is empty.`)
-    else if (size.encode(text ?? html).length > MOST_BYTES) errors.push(`“${file.name}” is too long: 1 MB at most.`)
+    else if (!content) errors.push(binary ? `“${file.name}” is no text. Use .txt, .md or .html files.` : `“${file.name}” is empty.`)
+    else if (size.encode(content).length > MOST_BYTES) errors.push(`“${file.name}” is too long: 1 MB at most.`)
     else submissions.push(text ? { text, ...optionsFor('text') } : { html, ...optionsFor('html') })
   }
   if (submissions.length > MOST_JOBS) errors.push(`Only the first ${plural(MOST_JOBS, 'page')} are counted.`)
@@ -159,7 +162,7 @@ function wireFiles(use) {
     files.value = ''
     use(list)
   })
-  document.getElementById('choose').addEventListener('click', () => files.click())
+  byId('choose').addEventListener('click', () => files.click())
   const holds = (event) => event.dataTransfer?.types.includes('Files')
   addEventListener('dragover', (event) => {
     if (!holds(event)) return
@@ -169,7 +172,7 @@ function wireFiles(use) {
   addEventListener('dragleave', (event) => !event.relatedTarget && document.body.classList.remove('dropping'))
   addEventListener('drop', (event) => {
     document.body.classList.remove('dropping')
-    if (!holds(event)) return
+    if (!event.dataTransfer || !holds(event)) return
     event.preventDefault()
     announce(plural(event.dataTransfer.files.length, 'file'))
     use(event.dataTransfer.files)
@@ -194,7 +197,7 @@ function grow() {
   input.rows = Math.min(8, Math.max(1, input.value.split('\n').length))
 }
 
-const errorOf = (name) => document.getElementById(`${name}-error`)
+const errorOf = (name) => byId(`${name}-error`)
 
 function showError(name, detail) {
   errorOf(name).textContent = detail
@@ -206,6 +209,7 @@ function clearErrors() {
 }
 
 function showErrors(errors) {
+  /** @type {HTMLElement | null} */
   let first = null
   for (const { pointer = '', detail } of errors) {
     const named = pointer.replace(/^#?\//, '').split('/')[0]

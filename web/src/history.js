@@ -1,7 +1,7 @@
 // What was counted, newest first: to come back to, search, compare or delete.
 import { addressOf, eraseJob, getJob, jobAddress, listJobs } from './api.js'
 import { said } from './advice.js'
-import { announce, confirmed, fromTemplate, make } from './dom.js'
+import { announce, byId, confirmed, fromTemplate, make } from './dom.js'
 import { ENDED } from './follow.js'
 import { knownLanguage, plural, visible, when } from './say.js'
 import { writeState, emptyState } from './state.js'
@@ -106,7 +106,8 @@ export async function showHistory(place, { signal, go, askForToken }) {
       }
       filter()
     }
-    if (open.length) setTimeout(look, (wait = Math.min(LAST_LOOK, wait * 1.5)))
+    wait = Math.min(LAST_LOOK, wait * 1.5)
+    if (open.length) setTimeout(look, wait)
   }
   document.addEventListener('visibilitychange', async () => {
     if (document.hidden) return
@@ -157,7 +158,7 @@ function item(job, { ticked, onTick, onErased }) {
       const neighbour = element.nextElementSibling ?? element.previousElementSibling
       element.remove()
       announce('Deleted')
-      ;(neighbour?.querySelector('a') ?? document.getElementById('history')).focus()
+      ;(neighbour?.querySelector('a') ?? byId('history')).focus()
       onErased()
     } catch (error) {
       if (error.status === 404 || error.status === 410) {

@@ -10,7 +10,7 @@ const LOCAL = /^(?:localhost|\[[0-9a-f:.]+\])(?::\d{1,5})?(?:[/?#]\S*)?$/i
 /** Whether it can only be meant as an address. @param {string} token */
 export const isAddress = (token) => SCHEME.test(token) || HOST.test(token) || LOCAL.test(token)
 
-/** {urls} where all that is there are addresses, else {text}; {} for nothing. @param {string} input */
+/** {urls} where all that is there are addresses, else {text}; {} for nothing. @param {string} input @returns {{urls?: string[], text?: string}} */
 export function classify(input) {
   const text = input.trim()
   if (!text) return {}
@@ -18,7 +18,10 @@ export function classify(input) {
   return tokens.every(isAddress) ? { urls: [...new Set(tokens)] } : { text }
 }
 
-/** What the API is sent for a file of that name and content: {urls}, {html} or {text}. */
+/**
+ * What the API is sent for a file of that name and content: {urls}, {html} or {text}.
+ * @param {string} name @param {string} content @returns {{urls?: string[], html?: string, text?: string}}
+ */
 export function classifyFile(name, content) {
   if (/\.x?html?$/i.test(name)) return { html: content }
   return classify(content)

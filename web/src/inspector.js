@@ -20,6 +20,7 @@ const NARROW = matchMedia('(max-width: 56rem)')
 export function makeInspector(parts, { language, shown, hide, onClose, signal }) {
   const { inspector } = parts
   let leave = new AbortController()
+  /** @type {import('./words.js').Item | null} */
   let current = null
   const neighbours = new Map() // by state of the case, what the API says of pairs of words
 

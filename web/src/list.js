@@ -9,9 +9,12 @@ const PARTS = 40 // of the page, in the strip of a row
 /**
  * rows(place) gives {item, rank} of the shown list; open(item, {keyboard}) is called with a click or Enter.
  * wanted(items) may fetch what strips need: it hears which words are in view and calls strips(map) later.
+ * @param {Record<string, any>} parts
+ * @param {{language?: string, open: (item: any, how: object) => void, wanted: (items: any[]) => void}} how
  */
-export function makeList(parts, { language, open, wanted = () => {} }) {
+export function makeList(parts, { language, open, wanted }) {
   const { scroller, table, 'body-rows': body } = parts
+  /** @type {any} */
   let [indexes, list, ranks, all, most, pages] = [[], null, null, 1, 1, 0]
   let [active, chosen, rowHeight] = [-1, '', 36]
   let rows = new Map()

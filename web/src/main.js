@@ -1,16 +1,17 @@
 // Which view is shown: the address says it, and everything starts from there.
 import { addressOf, cancelJob, getJob, homeAddress, jobAddress, onUnauthorized, Problem, setToken, submitJob } from './api.js'
 import { failure, missing, said } from './advice.js'
-import { addressNode, announce, fromTemplate, make } from './dom.js'
+import { addressNode, announce, byId, fromTemplate, make } from './dom.js'
 import { ENDED, follow } from './follow.js'
 import { wireForm } from './form.js'
 import { showHistory, titleOf } from './history.js'
 import { elapsed, number, plural, visible } from './say.js'
 import { emptyState, readState, writeState } from './state.js'
 
-const place = document.getElementById('view')
+const place = byId('view')
 let leave = new AbortController() // aborted when another view is shown
 let state = emptyState()
+/** @type {{refresh: () => void} | null} */
 let result = null // the shown result's {refresh}
 
 // What shows results comes when there is one to show: the first view is light.
@@ -80,12 +81,12 @@ function moveTo(element) {
 async function showHome({ focus = false } = {}) {
   const signal = enter('home')
   document.title = 'Wordcounts'
-  if (focus) document.getElementById('main').focus()
+  if (focus) byId('main').focus()
   const { element } = fromTemplate('home-view')
   place.replaceChildren(element)
   await showHistory(element, { signal, go, askForToken: () => askForToken(false) })
   if (location.hash !== '#history' || signal.aborted) return
-  const list = document.getElementById('history')
+  const list = byId('history')
   list.scrollIntoView()
   list.focus()
 }
@@ -115,6 +116,7 @@ async function showDone(jobs, signal, { focus = false, target = place } = {}) {
   if (signal.aborted) return
   const shown = showResult(target, jobs, { view, signal, go, form, other })
   result = shown
+  /** @type {Record<string, any>} */
   const parts = {}
   for (const part of target.querySelectorAll('[data-is]')) parts[part.dataset.is] = part
   parts['compare-menu'].hidden = jobs.length > 1
@@ -295,6 +297,10 @@ function showMissing(error, focus) {
   showEnded({ title, detail }, { retry: retry ? () => route({ focus: true }) : null, focus })
 }
 
+/**
+ * @param {{title: string, detail?: string, what?: string}} said
+ * @param {{retry: (() => void) | null, focus?: boolean, text?: string | null}} how
+ */
 function showEnded({ title, detail, what }, { retry, focus = false, text = null }) {
   const { element, parts } = fromTemplate('ended-view')
   parts.title.textContent = visible(title, 300)
@@ -321,7 +327,7 @@ function askForToken(wrong) {
   const error = element.querySelector('.error')
   error.textContent = wrong ? 'That token isn’t valid.' : ''
   token.focus()
-  return new Promise((resolve) => {
+  return new Promise((/** @type {(nothing?: undefined) => void} */ resolve) => {
     element.addEventListener('submit', (event) => {
       event.preventDefault()
       const value = token.value.trim()
@@ -342,11 +348,11 @@ addEventListener('popstate', () => {
   if (addressOf(writeState(state)) !== location.href.split('#')[0] || location.hash.startsWith('#/jobs/')) route()
 })
 document.addEventListener('click', (event) => {
-  const link = event.target.closest('a[data-route], .brand, #to-history')
-  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return
+  const link = /** @type {Element} */ (event.target).closest('a[data-route], .brand, #to-history')
+  if (!(link instanceof HTMLAnchorElement) || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return
   event.preventDefault()
   go(link.href)
   if (link.dataset.is === 'home') form.focus()
 })
-for (const element of document.querySelectorAll('.scripted')) element.hidden = false
+for (const element of document.querySelectorAll('.scripted')) element.removeAttribute('hidden')
 route()

@@ -33,6 +33,7 @@ export function showResult(place, jobs, { view, signal, go, form, other = null }
   const language = languages.size === 1 ? knownLanguage(job.page?.language) : undefined
   const all = jobs.reduce((sum, one) => sum + (one.totals?.words ?? 0), 0)
   const named = jobs.some((one) => one.totals?.stop_list !== false)
+  /** @type {any} */
   let [words, list, shown, found, highlights, loadedAs] = [null, null, null, [], [], '']
 
   showHead(parts, jobs, { language, all, form })
@@ -205,7 +206,7 @@ export function showResult(place, jobs, { view, signal, go, form, other = null }
     })
   }
 
-  wireFind(parts, listView, element, signal)
+  wireFind(parts, listView, signal)
   for (const head of element.querySelectorAll('[data-sort] button')) {
     head.addEventListener('click', () => view.change({ sort: head.parentElement.dataset.sort }))
   }
@@ -263,10 +264,10 @@ function onWidth(place, draw, signal) {
 }
 
 // The slash searches, as in other programs; not while somebody types.
-function wireFind(parts, listView, element, signal) {
+function wireFind(parts, listView, signal) {
   document.addEventListener('keydown', (event) => {
     if (event.key !== '/' || event.ctrlKey || event.metaKey || event.altKey) return
-    if (event.target.closest('input, textarea, select') || parts.inspector.matches(':modal')) return
+    if (event.target instanceof Element && event.target.closest('input, textarea, select') || parts.inspector.matches(':modal')) return
     event.preventDefault()
     parts.find.focus()
     parts.find.select()
@@ -305,12 +306,17 @@ function showHead(parts, jobs, { language, all, form }) {
     try {
       form.edit(await textOf(job.id))
     } catch (error) {
-      announce(parts.edit.textContent = error.type === 'text-not-kept' ? 'The text was not kept' : said(error))
+      tell(parts.edit, error.type === 'text-not-kept' ? 'The text was not kept' : said(error))
     }
   })
 }
 
-function sentence(parts, { all, words, top, language, several, open = null }) {
+const tell = (button, text) => {
+  button.textContent = text
+  announce(text)
+}
+
+function sentence(parts, { all, words, top, language, several, open = (_) => {} }) {
   if (!all) return parts.sentence.replaceChildren()
   const counts = words?.items.map((item) => item.count)
   const word = (item) => {
@@ -332,9 +338,9 @@ function wireActions(parts, job, { several, go }) {
   parts.share.addEventListener('click', async () => {
     try {
       await navigator.clipboard.writeText(location.href)
-      announce(parts.share.textContent = getToken() ? 'Copied: it opens with your token only' : 'Link copied')
+      tell(parts.share, getToken() ? 'Copied: it opens with your token only' : 'Link copied')
     } catch {
-      announce(parts.share.textContent = 'Copy it from the address bar')
+      tell(parts.share, 'Copy it from the address bar')
     }
   })
   parts.erase.hidden = several
@@ -377,7 +383,10 @@ function wireDownloads(parts, { about, name, rows, all, state, note }) {
     announce(`${what} downloaded`)
     parts['download-menu'].open = false
   }
-  parts.csv.addEventListener('click', () => (saveCsv(name, rows()), done('CSV')))
+  parts.csv.addEventListener('click', () => {
+    saveCsv(name, rows())
+    done('CSV')
+  })
   parts.json.addEventListener('click', () => {
     const { jobs, ...shown } = state()
     saveJson(name, { ...about(), jobs, words_in_all: all, shown, words: rows() })
@@ -388,7 +397,10 @@ function wireDownloads(parts, { about, name, rows, all, state, note }) {
     return savePicture(kind, name, barsPicture(top, all), { ...about(), note: `The ${top.length} most frequent of ${note()}`, hollow: top.some((row) => row.stop_word) })
   }
   for (const kind of ['svg', 'png']) {
-    parts[kind].addEventListener('click', async () => (await picture(kind), done(kind.toUpperCase())))
+    parts[kind].addEventListener('click', async () => {
+      await picture(kind)
+      done(kind.toUpperCase())
+    })
     for (const [chart, title] of [['rank', 'Rank and count of all words'], ['often', 'How often words occur']]) {
       parts[`${chart}-${kind}`].addEventListener('click', async () => {
         const text = parts[`${chart}-text`].textContent

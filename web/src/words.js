@@ -16,14 +16,20 @@ export const searchKey = (word) =>
 export function prepare(items, language) {
   const { compare } = new Intl.Collator(language)
   const inOrder = (a, b) => compare(items[a].word, items[b].word) || a - b
+  /** @type {Uint32Array | null} */
   let alphabet = null
+  /** @type {string[]} */
   const keys = []
   return {
     items,
-    key: (index) => (keys[index] ??= searchKey(items[index].word)),
+    key(index) {
+      keys[index] ??= searchKey(items[index].word)
+      return keys[index]
+    },
     /** Indexes in the order of a dictionary of the language. */
     get alphabet() {
-      return (alphabet ??= Uint32Array.from(items.keys()).sort(inOrder))
+      alphabet ??= Uint32Array.from(items.keys()).sort(inOrder)
+      return alphabet
     },
     /** Has keys and alphabet ready before they are asked for, without holding anybody up. */
     async warm(pause) {
@@ -139,7 +145,10 @@ export function fitted(counts) {
 export function wordsInHalf(counts) {
   const half = counts.reduce((sum, count) => sum + count, 0) / 2
   let sum = 0
-  return counts.findIndex((count) => (sum += count) >= half) + 1
+  return counts.findIndex((count) => {
+    sum += count
+    return sum >= half
+  }) + 1
 }
 
 /** What two spellings share that differ in case only: the API's rule, held by tests/cases.json for both. */
@@ -165,8 +174,8 @@ export function together(pages, fold = true) {
     const key = fold ? makeFold(language) : (word) => word
     for (const { word, count, stop } of items) {
       const name = `${stop ? 1 : 0}${key(word)}`
-      let known = all.get(name)
-      if (!known) all.set(name, (known = { word, most: 0, count: 0, stop, counts: new Array(pages.length).fill(0) }))
+      const known = all.get(name) ?? { word, most: 0, count: 0, stop, counts: new Array(pages.length).fill(0) }
+      all.set(name, known)
       known.count += count
       known.counts[page] += count
       if (count > known.most || (count === known.most && word < known.word)) Object.assign(known, { word, most: count })
