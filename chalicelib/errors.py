@@ -178,7 +178,8 @@ PROBLEMS = {
     "answer-too-large": ProblemKind(
         413,
         "The answer would be too large",
-        "An answer has at most 5 MB. Ask for fewer rows by `limit`, and follow `next`.",
+        "An answer has at most 4 MB. Ask for fewer rows by `limit`, and follow `next`; a `.csv` file is whole unless a "
+        "`limit` is given.",
     ),
     "body-too-large": ProblemKind(
         413,

@@ -39,8 +39,9 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     key = (case.headers or {}).get("Idempotency-Key")
     if isinstance(key, str) and _USABLE_KEY.fullmatch(key):
         case.headers["Idempotency-Key"] = str(uuid.uuid4())
-    if case.path.endswith("/contexts"):
+    table = case.path.removesuffix(".csv").rpartition("/")[2]
+    if table == "contexts":
         case.query = case.query or {}
         _one_of_two(case.query)
-    if case.path.endswith("/phrases") and (case.query or {}).get("measure") == "g2" and "n" in case.query:
+    if table == "phrases" and (case.query or {}).get("measure") == "g2" and "n" in case.query:
         case.query["measure"] = "logdice"  # g2 is of two words

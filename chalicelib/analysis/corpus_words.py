@@ -3,8 +3,6 @@
 It is made by compaction from sums over the documents (corpus/queries.py) and read whole, like a job's word table.
 """
 
-import csv
-import io
 import math
 import unicodedata
 import zlib
@@ -15,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from chalicelib.analysis import statistics
-from chalicelib.analysis.words import Table, guarded
+from chalicelib.analysis.words import Table
 
 Order = Literal["count", "documents", "tfidf"]
 
@@ -193,14 +191,3 @@ def query(
 def as_job_table(table: CorpusTable) -> Table:
     """The folded words as a job's table has them: what keywords compare."""
     return Table(table.folds.words, table.folds.counts, table.folds.stops, table.total)
-
-
-def to_csv(rows: Iterable[Row]) -> bytes:
-    """RFC 4180 in UTF-8, with a header, formulas guarded as in a job's words."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(Row.__struct_fields__)
-    for row in rows:
-        values = msgspec.structs.astuple(row)[1:-1]
-        writer.writerow((guarded(row.word), *values, "true" if row.stop_word else "false"))
-    return text.getvalue().encode()

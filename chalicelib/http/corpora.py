@@ -12,14 +12,24 @@ from chalicelib import corpora, submissions
 from chalicelib.analysis import contexts, corpus_words, keywords, phrases
 from chalicelib.corpora import Given
 from chalicelib.errors import Fault, InvalidSubmission, Refused, Unreadable
-from chalicelib.http import responses
+from chalicelib.http import evidence, responses
 from chalicelib.http.evidence import DEFAULT_LIMIT, csv_line
 from chalicelib.http.responses import CSV, JSON, Answer, link, time_text
-from chalicelib.http.schemas import Id, Options
+from chalicelib.http.schemas import LIMIT_MOST, Id, Options
 
 NDJSON = "application/x-ndjson"
 METADATA_MOST = 20  # fields of a document
-_Limit = Annotated[int, Meta(ge=1, le=10_000, description="Rows in an answer.")]
+CONTEXTS_MOST, ROWS_MOST = 500, 10_000  # that a worker looks for at once
+MOST = {"contexts": CONTEXTS_MOST, "phrases": ROWS_MOST, "collocates": ROWS_MOST}
+COLUMNS = {
+    "contexts": [
+        *evidence.Context.__struct_fields__,
+        *("document_id", "document_key", "document_url", "document_title"),
+    ],
+    "phrases": ["phrase", "count", "documents", "logdice", "g2", "npmi"],
+    "collocates": ["word", "count", "documents", "frequency", "logdice", "stop_word"],
+}
+_Limit = Annotated[int, Meta(ge=1, le=ROWS_MOST, description="Rows in an answer.")]
 _Offset = Annotated[int, Meta(ge=0, le=1_000_000_000, description="Rows to pass over.")]
 _Word = Annotated[str, Meta(min_length=1, max_length=200)]
 _Field = Annotated[str, Meta(pattern=r"\A[A-Za-z_][A-Za-z0-9_-]{0,49}\Z")]
@@ -112,7 +122,7 @@ class WordsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     prefix: Annotated[str, Meta(max_length=200)] = ""
     min_count: Annotated[int, Meta(ge=1, le=1_000_000_000)] = 1
     min_length: Annotated[int, Meta(ge=1, le=1000)] = 1
-    limit: _Limit = 100
+    limit: Annotated[int, Meta(ge=1, le=LIMIT_MOST)] | UnsetType = UNSET
     offset: _Offset = 0
 
 
@@ -125,7 +135,7 @@ class ContextsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
     unit: contexts.Unit = "words"
     sort: contexts.Order = "place"
     case: Literal["fold", "keep"] = "fold"
-    limit: Annotated[int, Meta(ge=1, le=500)] = DEFAULT_LIMIT
+    limit: Annotated[int, Meta(ge=1, le=CONTEXTS_MOST)] = DEFAULT_LIMIT
     offset: _Offset = 0
 
     def __post_init__(self) -> None:
@@ -177,7 +187,7 @@ class KeywordsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
     sort: keywords.Order = "lrc"
     sign: keywords.Sign = "both"
     stop_words: Literal["exclude", "include"] = "include"
-    limit: _Limit = DEFAULT_LIMIT
+    limit: Annotated[int, Meta(ge=1, le=LIMIT_MOST)] | UnsetType = UNSET
     offset: _Offset = 0
 
 
@@ -329,12 +339,8 @@ def words_answer(record: Any, table: corpus_words.CorpusTable, asked: WordsQuery
         min_length=asked.min_length,
         sort=asked.sort,
     )
-    end = min(asked.offset + asked.limit, len(view))
-    rows = view.show(asked.offset, end)
-    following = _following(path, asked, end) if end < len(view) else None
-    if media_type == CSV:
-        return Answer(200, corpus_words.to_csv(rows), {"Content-Type": f"{CSV}; charset=utf-8", **link(following)})
-    return rows_answer(record, "words", rows, {"total": len(view)}, following)
+    listed = evidence.Listed(_about(record), "words", len(view), view.show, corpus_words.Row.__struct_fields__, 100)
+    return evidence.listed_answer(listed, asked, responses.Place(record.id, path, media_type))
 
 
 def keywords_answer(record: Any, tables: Sequence[Any], asked: KeywordsQuery, path: str, media_type: str) -> Answer:
@@ -347,57 +353,34 @@ def keywords_answer(record: Any, tables: Sequence[Any], asked: KeywordsQuery, pa
         sign=asked.sign,
         stop_words=asked.stop_words == "include",
     )
-    end = min(asked.offset + asked.limit, len(found))
-    rows = found.show(asked.offset, end)
-    following = _following(path, asked, end) if end < len(found) else None
-    if media_type == CSV:
-        return _csv(rows, keywords.Keyword.__struct_fields__, following)
-    head = {"total": len(found), "tests": found.tests, "alpha": asked.alpha, "sizes": found.sizes}
-    return rows_answer(record, "keywords", rows, head, following)
+    head = {**_about(record), "tests": found.tests, "alpha": asked.alpha, "sizes": found.sizes}
+    listed = evidence.Listed(head, "keywords", len(found), found.show, keywords.Keyword.__struct_fields__)
+    return evidence.listed_answer(listed, asked, responses.Place(record.id, path, media_type))
 
 
 def found_answer(record: Any, name: str, found: Mapping[str, Any], asked: Any, path: str, media_type: str) -> Answer:
     """What a query job found: contexts, phrases or collocates."""
     end = found["next"]
-    following = None if end is None else _following(path, asked, end)
+    following = None if end is None else evidence.place_after(path, asked, end)
     rows = found[name]
     if media_type == CSV:
-        flat = [{**row, **_flat(row.get("document"))} for row in rows]
-        columns = [column for column in (flat[0] if flat else {}) if column != "document"]
-        lines = [csv_line(columns), *(csv_line(row[column] for column in columns) for row in flat)]
-        return Answer(200, b"".join(lines), {"Content-Type": f"{CSV}; charset=utf-8", **link(following)})
+        lines = [csv_line(COLUMNS[name]), *(csv_line(_flat(row)[column] for column in COLUMNS[name]) for row in rows)]
+        return Answer(200, b"".join(lines), {"Content-Type": responses.CSV_TYPE, **link(following)})
     head = {key: value for key, value in found.items() if key not in (name, "next")}
-    return rows_answer(record, name, rows, head, following)
-
-
-def _flat(document: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {f"document_{name}": value for name, value in (document or {}).items()}
-
-
-def rows_answer(record: Any, name: str, rows: Any, head: Mapping[str, Any], following: str | None) -> Answer:
-    """Rows with what every answer about a corpus says: its version, and whether it is complete."""
-    about = {"id": record.id, "version": record.version, "complete": corpora.is_complete(record)}
-    body = msgspec.json.encode({**about, **head, name: rows, "next": following})
+    body = msgspec.json.encode({**_about(record), **head, name: rows, "next": following})
     if len(body) > responses.MAX_ANSWER_BYTES:
         raise Refused("answer-too-large", "The answer would be too large: ask for fewer rows by limit.")
     return Answer(200, body, {"Content-Type": JSON, **link(following)})
 
 
-def _csv(rows: Sequence[Any], columns: Sequence[str], following: str | None) -> Answer:
-    lines = [csv_line(columns), *(csv_line(getattr(row, name) for name in columns) for row in rows)]
-    return Answer(200, b"".join(lines), {"Content-Type": f"{CSV}; charset=utf-8", **link(following)})
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, **{f"document_{name}": value for name, value in row.get("document", {}).items()}}
+
+
+def _about(record: Any) -> dict[str, Any]:
+    """What every answer about a corpus says: its version, and whether it is complete."""
+    return {"id": record.id, "version": record.version, "complete": corpora.is_complete(record)}
 
 
 def _several(text: str) -> Iterable[str]:
     return [word.strip().casefold() for word in text.split(",") if word.strip()][:500]
-
-
-def again(path: str, asked: Any) -> str:
-    """The address that asks the same again."""
-    given = {name: value for name in asked.__struct_fields__ if (value := getattr(asked, name)) not in (UNSET, "")}
-    return f"{path}?{urlencode(given)}"
-
-
-def _following(path: str, asked: Any, end: int) -> str:
-    given = {name: value for name in asked.__struct_fields__ if (value := getattr(asked, name)) not in (UNSET, "")}
-    return f"{path}?{urlencode({**given, 'offset': end})}"

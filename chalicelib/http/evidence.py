@@ -12,15 +12,15 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from chalicelib.analysis import contexts, keywords, phrases, places, words
 from chalicelib.analysis.evidence import Evidence
 from chalicelib.analysis.words import Table
-from chalicelib.http.responses import CSV, JSON, MAX_ANSWER_BYTES, Answer, Place, link, listed_words
-from chalicelib.http.schemas import Id
+from chalicelib.http.responses import CSV, CSV_TYPE, JSON, MAX_ANSWER_BYTES, Answer, Place, link, listed_words
+from chalicelib.http.schemas import LIMIT_MOST, Id
 
 TEXT = "text/plain"
 DEFAULT_LIMIT = 50  # rows in a page of JSON
 STEP = 500  # rows that are made at once
 
 _Count = Annotated[int, Meta(ge=0)]
-_Limit = Annotated[int, Meta(ge=1, le=10_000, description="Rows in an answer; 50 in JSON, all in CSV.")]
+_Limit = Annotated[int, Meta(ge=1, le=LIMIT_MOST, description="Rows in an answer; 50 in JSON, all in CSV.")]
 _Offset = Annotated[int, Meta(ge=0, le=1_000_000_000, description="Rows to pass over.")]
 _Word = Annotated[str, Meta(min_length=1, max_length=1000)]
 
@@ -197,7 +197,7 @@ class Keywords(Struct, kw_only=True):
 _encode = msgspec.json.Encoder().encode
 
 
-class _Listed(NamedTuple):
+class Listed(NamedTuple):
     """Rows that can be shown from one number to another, and what an answer of JSON says before them."""
 
     head: dict[str, Any]
@@ -205,6 +205,7 @@ class _Listed(NamedTuple):
     total: int
     show: Callable[[int, int], Sequence[Struct]]
     columns: Sequence[str]
+    usual: int = DEFAULT_LIMIT  # rows of JSON where no limit is asked for
 
 
 def text_answer(kept: Evidence, asked: TextQuery, place: Place) -> Answer:
@@ -215,7 +216,7 @@ def text_answer(kept: Evidence, asked: TextQuery, place: Place) -> Answer:
     if len(data) > MAX_ANSWER_BYTES:
         data = data[:MAX_ANSWER_BYTES].decode(errors="ignore").encode()  # no character is cut in two
     end = start + len(data.decode())
-    following = _link(place.path, asked, end) if end < len(kept.text) else None
+    following = place_after(place.path, asked, end) if end < len(kept.text) else None
     return Answer(200, data, {"Content-Type": f"{TEXT}; charset=utf-8", **link(following)})
 
 
@@ -231,8 +232,8 @@ def contexts_answer(kept: Evidence, asked: ContextsQuery, place: Place) -> Answe
     def show(start: int, stop: int) -> list[Any]:
         return list(contexts.show(kept, found[start:stop], window=asked.window, unit=asked.unit))
 
-    listed = _Listed({"id": place.job_id}, "contexts", len(found), show, Context.__struct_fields__)
-    return _answer(listed, asked, place)
+    listed = Listed({"id": place.job_id}, "contexts", len(found), show, Context.__struct_fields__)
+    return listed_answer(listed, asked, place)
 
 
 def places_answer(kept: Evidence, asked: PlacesQuery, place: Place) -> Answer:
@@ -248,8 +249,8 @@ def phrases_answer(kept: Evidence, asked: PhrasesQuery, place: Place) -> Answer:
         kept, asked.n, min_count=asked.min_count, measure=asked.measure, stop_words=asked.stop_words
     )
     head = {"id": place.job_id, "windows": found.windows}
-    listed = _Listed(head, "phrases", len(found), found.show, Phrase.__struct_fields__)
-    return _answer(listed, asked, place)
+    listed = Listed(head, "phrases", len(found), found.show, Phrase.__struct_fields__)
+    return listed_answer(listed, asked, place)
 
 
 def keywords_answer(tables: tuple[tuple[Table, str], tuple[Table, str]], asked: KeywordsQuery, place: Place) -> Answer:
@@ -272,14 +273,14 @@ def keywords_answer(tables: tuple[tuple[Table, str], tuple[Table, str]], asked: 
         "alpha": asked.alpha,
         "sizes": found.sizes,
     }
-    listed = _Listed(head, "keywords", len(found), found.show, Keyword.__struct_fields__)
-    return _answer(listed, asked, place)
+    listed = Listed(head, "keywords", len(found), found.show, Keyword.__struct_fields__)
+    return listed_answer(listed, asked, place)
 
 
-def _answer(listed: _Listed, asked: Any, place: Place) -> Answer:
+def listed_answer(listed: Listed, asked: Any, place: Place) -> Answer:
     """A page of rows as JSON or CSV, never larger than ``MAX_ANSWER_BYTES``, with a link to the next."""
     start = min(asked.offset, listed.total)
-    usual = listed.total if place.media_type == CSV else DEFAULT_LIMIT
+    usual = listed.total if place.media_type == CSV else listed.usual
     stop = min(start + (usual if isinstance(asked.limit, UnsetType) else asked.limit), listed.total)
     rows: list[bytes] = []
     size = 1000  # what stands around them
@@ -290,17 +291,17 @@ def _answer(listed: _Listed, asked: Any, place: Place) -> Answer:
             break
         rows.append(data)
     end = start + len(rows)
-    following = _link(place.path, asked, end) if end < listed.total else None
+    following = place_after(place.path, asked, end) if end < listed.total else None
     if place.media_type == CSV:
         body = csv_line(listed.columns) + b"".join(rows)
-        return Answer(200, body, {"Content-Type": "text/csv; charset=utf-8; header=present", **link(following)})
+        return Answer(200, body, {"Content-Type": CSV_TYPE, **link(following)})
     head = _encode({**listed.head, "total": listed.total, "offset": asked.offset})[:-1]
     tail = _encode({"next": following})[1:]
     body = head + f',"{listed.name}":['.encode() + b",".join(rows) + b"]," + tail
     return Answer(200, body, {"Content-Type": JSON, **link(following)})
 
 
-def _rows(listed: _Listed, start: int, stop: int) -> Iterator[Struct]:
+def _rows(listed: Listed, start: int, stop: int) -> Iterator[Struct]:
     for at in range(start, stop, STEP):
         yield from listed.show(at, min(at + STEP, stop))
 
@@ -315,11 +316,12 @@ def csv_line(values: Any) -> bytes:
 def _csv_value(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         value = " ".join(value)
     return words.guarded(value) if isinstance(value, str) else value
 
 
-def _link(path: str, asked: Any, end: int) -> str:
+def place_after(path: str, asked: Any, end: int | None = None) -> str:
+    """The address that asks the same, or for what follows after so many rows."""
     given = {name: value for name in asked.__struct_fields__ if (value := getattr(asked, name)) not in (UNSET, "")}
-    return f"{path}?{urlencode({**given, 'offset': end})}"
+    return f"{path}?{urlencode(given if end is None else {**given, 'offset': end})}"

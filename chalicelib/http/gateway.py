@@ -3,6 +3,7 @@
 ``Gateway`` has the routes. app.py turns what Chalice has into a ``Call`` of plain values, and the ``Answer`` back.
 """
 
+import codecs
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -42,6 +43,7 @@ class Call:
     auth: str = "none"
     owner: str | None = None
     job_id: str | None = None  # for the log
+    subject: str | None = None  # what a table is of, where the answer is a file: CSV, whatever is accepted
     limits: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -62,6 +64,8 @@ class Call:
 
     def accept(self, *offered: str) -> str:
         """The media type of the answer; Refused where the client accepts none that is offered."""
+        if self.subject is not None:
+            return responses.CSV
         best = negotiation.acceptable(self.headers.get("accept"), offered)
         if best is None:
             raise Refused("not-acceptable", f"Available: {', '.join(offered)}.")
@@ -73,8 +77,13 @@ class Call:
         self.asked(NoQuery)
 
     def wait(self, job: jobs.Job) -> tuple[jobs.Job, dict[str, str]]:
-        """The job once it has ended, if the client prefers to wait and may wait; and the header that says so."""
+        """The job once it has ended, if the client prefers to wait and may wait; and the header that says so.
+
+        For a file every client waits, since the programs that load one do not ask again.
+        """
         wanted = negotiation.wait_preference(self.headers.get("prefer"))
+        if wanted is None and self.subject is not None:
+            wanted = int(jobs.MAX_WAIT)
         if wanted is None:
             return job, {}
         left = self.seconds_left() - 3
@@ -98,6 +107,11 @@ class Gateway:
     def serve(self, method: str, path: str, handler: Handler) -> None:
         """Have a handler answer a method of a path; HEAD is answered as GET is."""
         self.routes.setdefault(path, {})[method] = handler
+
+    def serve_table(self, path: str, handler: Handler) -> None:
+        """Have a handler answer GET of a table; with ``.csv`` behind the path the whole table is a file."""
+        self.serve("GET", path, handler)
+        self.serve("GET", f"{path}.csv", lambda call, **parameters: _file(handler, call, **parameters))
 
     def answer(self, call: Call) -> Answer:
         """The answer to a call, whatever happens, with the headers that every answer has; logged."""
@@ -139,6 +153,18 @@ class Gateway:
             answer.headers["Vary"] = vary
         shared |= call.limits
         answer.headers = {**access.SECURITY, "X-Request-Id": call.request_id, **shared, **answer.headers}
+
+
+def _file(handler: Handler, call: Call, **parameters: str) -> Answer:
+    """A table as a file that spreadsheets read: named, and with the mark by which Excel knows UTF-8."""
+    table = call.route.rpartition("/")[2].removesuffix(".csv")
+    call.subject = next(iter(parameters.values()))[:8]
+    made = handler(call, **parameters)
+    if made.status == 200:
+        responses.check_whole(made, limited="limit" in call.query)
+        made.body = codecs.BOM_UTF8 + made.body
+        made.headers["Content-Disposition"] = f'attachment; filename="{table}-{call.subject}.csv"'
+    return made
 
 
 def _bearer(call: Call) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from chalicelib import jobs, metrics, submissions
 from chalicelib.http import evidence, negotiation, responses
@@ -127,7 +128,11 @@ def _result(
     media_type = call.accept(*offered)
     asked = call.asked(kind)
     record = read_record(call, job_id)
-    if record.state not in responses.ENDED:
+    if call.subject is not None:
+        host = urlsplit(record.url).hostname if record.kind == "url" and record.url else None
+        call.subject = "-".join(filter(None, (host, call.subject)))
+        record, _ = call.wait(record)
+    elif record.state not in responses.ENDED:
         return responses.accepted(record, prefix=call.prefix, now=jobs.now())
     if record.state != "succeeded":
         raise responses.no_result(record)

@@ -18,7 +18,7 @@ from chalicelib.http.evidence import (
     PlacesQuery,
     TextQuery,
 )
-from chalicelib.http.openapi_parts import ALWAYS, REFERENCE, answer, operation, parameters, problems
+from chalicelib.http.openapi_parts import ALWAYS, REFERENCE, answer, file, operation, parameters, problems
 from chalicelib.http.responses import CSV, JSON
 from chalicelib.http.schemas import Health, Job, Jobs, ListQuery, Problem, Words, WordsQuery
 from chalicelib.submissions import COMMON_OPTIONS, PAGE_OPTIONS, Request
@@ -142,6 +142,7 @@ def _paths(private: tuple[int, ...]) -> dict[str, Any]:
         "/jobs/{job_id}": {"get": read, "delete": erase},
         "/jobs/{job_id}/cancel": {"post": cancel},
         **{f"/jobs/{{job_id}}/{name}": {"get": made} for name, made in _results(known).items()},
+        **{f"/jobs/{{job_id}}/{name}.csv": {"get": made} for name, made in _files(known).items()},
         **openapi_corpora.paths(private),
         "/health": {"get": _about("health", "Whether the service serves", Health)},
         "/openapi.json": {"get": _about("describe", "This document", None)},
@@ -177,6 +178,12 @@ def _results(known: tuple[int, ...]) -> dict[str, Any]:
         "phrases": result("readPhrases", phrases, Phrases, PhrasesQuery, also={CSV: examples.PHRASES_CSV}),
         "keywords": result("readKeywords", keywords, Keywords, KeywordsQuery, also={CSV: examples.KEYWORDS_CSV}),
     }
+
+
+def _files(known: tuple[int, ...]) -> dict[str, Any]:
+    tables = ("words", "contexts", "phrases", "keywords")
+    results = _results(known)
+    return {name: file(results[name], f"The {name} of a job as a CSV file") for name in tables}
 
 
 def _submission() -> dict[str, Any]:

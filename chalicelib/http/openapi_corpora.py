@@ -3,7 +3,7 @@
 from typing import Any
 
 from chalicelib.http import corpora
-from chalicelib.http.openapi_parts import ALWAYS, answer, operation, parameters, problems, ref
+from chalicelib.http.openapi_parts import ALWAYS, answer, file, operation, parameters, problems, ref
 from chalicelib.http.responses import CSV, JSON
 
 STRUCTS = (corpora.NewCorpus, corpora.Corpus, corpora.Corpora)
@@ -64,15 +64,19 @@ def paths(private: tuple[int, ...]) -> dict[str, Any]:
     words = _rows("readCorpusWords", "The words of a corpus", corpora.WordsQuery, known)
     compared = "Words that a corpus has relatively more or less often than a job or another corpus"
     keywords = _rows("readCorpusKeywords", compared, corpora.KeywordsQuery, (*known, 409))
+    tables = {
+        "words": words,
+        "keywords": keywords,
+        **{name: _question(name, summary, query, known) for name, (summary, query) in _QUESTIONS.items()},
+    }
     return {
         "/corpora": {"post": make, "get": listed},
         "/corpora/{corpus_id}": {"get": read, "delete": erase},
         "/corpora/{corpus_id}/documents": _documents(known),
-        "/corpora/{corpus_id}/words": {"get": words},
-        "/corpora/{corpus_id}/keywords": {"get": keywords},
+        **{f"/corpora/{{corpus_id}}/{name}": {"get": one} for name, one in tables.items()},
         **{
-            f"/corpora/{{corpus_id}}/{name}": {"get": _question(name, summary, query, known)}
-            for name, (summary, query) in _QUESTIONS.items()
+            f"/corpora/{{corpus_id}}/{name}.csv": {"get": file(one, f"The {name} of a corpus as a CSV file")}
+            for name, one in tables.items()
         },
     }
 

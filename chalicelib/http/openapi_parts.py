@@ -6,7 +6,7 @@ import msgspec
 
 from chalicelib.errors import PROBLEMS
 from chalicelib.http import examples
-from chalicelib.http.responses import JSON, PROBLEM
+from chalicelib.http.responses import CSV, JSON, PROBLEM
 from chalicelib.http.schemas import URN, Problem
 
 REFERENCE = "#/components/schemas/{name}"
@@ -17,6 +17,7 @@ _HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
     "Idempotency-Replayed": ("That the job was there already.", {"type": "string", "enum": ["true"]}),
     "ETag": ("Changes with the answer.", {"type": "string"}),
     "Link": ("The following page, as `rel=next`.", {"type": "string"}),
+    "Content-Disposition": ("That it is a file, and its name.", {"type": "string"}),
     "Allow": ("The methods that are served.", {"type": "string"}),
 }
 
@@ -73,6 +74,19 @@ def _problem(status: int) -> dict[str, Any]:
 
 def operation(name: str, summary: str, answers: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"operationId": name, "summary": summary, **more, "responses": dict(sorted(answers.items()))}
+
+
+def file(read: dict[str, Any], summary: str) -> dict[str, Any]:
+    """The operation that answers as a CSV file what ``read`` answers."""
+    shown = answer("The whole table, in UTF-8 with a byte-order mark.", None, "Content-Disposition", "Link")
+    shown["content"] = {CSV: {"schema": {"type": "string"}, **_example(read["responses"]["200"]["content"][CSV])}}
+    answers = {status: one for status, one in read["responses"].items() if status != "202"}
+    answers |= {"200": shown, **problems(409)}
+    return operation(f"{read['operationId']}File", summary, answers, parameters=read["parameters"])
+
+
+def _example(content: dict[str, Any]) -> dict[str, Any]:
+    return {"example": "\ufeff" + content["example"]} if "example" in content else {}
 
 
 ALWAYS = (400, 403, 404, 405, 406, 413, 421, 431, 500, 503)

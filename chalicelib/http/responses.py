@@ -34,6 +34,7 @@ from chalicelib.http.schemas import (
 )
 
 JSON, CSV, PROBLEM = "application/json", "text/csv", "application/problem+json"
+CSV_TYPE = f"{CSV}; charset=utf-8; header=present"
 FORM = "application/x-www-form-urlencoded"
 MAX_ANSWER_BYTES = 4_000_000  # as base64 it stays under Lambda's 6 MB
 GZIP_FROM = 4096  # bytes; below, a packet or two carry the answer as it is
@@ -78,7 +79,8 @@ def problem(refused: Refused) -> Answer:
 def no_result(record: Any) -> Refused:
     """Why a job (``records.Job``) has no words: it failed, was canceled, or goes on."""
     if record.state not in ENDED:
-        return Refused("job-running", f"The job {record.id} has not ended: wait for it.")
+        pause = {"Retry-After": "1"}
+        return Refused("job-running", f"The job {record.id} has not ended: wait for it.", headers=pause)
     if record.error is None:
         return Refused("job-canceled", "The job was canceled before its words were counted.")
     return Refused("job-failed", record.error["detail"], error=msgspec.convert(record.error, JobError))
@@ -179,6 +181,7 @@ _INTEGER = re.compile(r"-?\d{1,10}", re.ASCII)
 _INTEGERS = frozenset({"limit", "offset", "min_count", "min_length", "n", "parts", "window"})
 _NUMBER = re.compile(r"-?(?:\d{1,20}(?:\.\d{0,400})?|\.\d{1,400})(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _NUMBERS = frozenset({"alpha"})
+_OFFSET = re.compile(r"[?&]offset=(\d+)")
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 
 
@@ -300,7 +303,7 @@ def words_answer(found: tuple[Job, words.Table], asked: WordsQuery, place: Place
     rest = words.query(table, wanted, (job.page and job.page.language) or "")
     if place.media_type == CSV:
         rows, end = _csv_rows(rest, asked)
-        given = Answer(200, b"".join(rows), {"Content-Type": "text/csv; charset=utf-8; header=present"})
+        given = Answer(200, b"".join(rows), {"Content-Type": CSV_TYPE})
         following = _words_link(place.path, asked, end, len(rest))
     else:
         limit = DEFAULT_LIMIT if isinstance(asked.limit, UnsetType) else asked.limit
@@ -312,6 +315,18 @@ def words_answer(found: tuple[Job, words.Table], asked: WordsQuery, place: Place
         given = Answer(200, head + b',"words":[' + b",".join(rows) + b"]," + tail, {"Content-Type": JSON})
     given.headers |= link(following)
     return given
+
+
+def check_whole(made: Answer, *, limited: bool) -> None:
+    """Refuse a file that holds a part of its table where none was asked for: nobody would see that it is cut."""
+    following = _OFFSET.search(made.headers.get("Link", ""))
+    if following is None or limited:
+        return
+    detail = (
+        f"The whole table does not fit into one file. Ask for its first rows with limit={following[1]}, and for those "
+        f"after them with offset={following[1]} and a limit."
+    )
+    raise Refused("answer-too-large", detail)
 
 
 def _fitting(rows: Iterable[bytes]) -> list[bytes]:

@@ -7,6 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from chalicelib.errors import ErrorKind, ProblemError
 
 URN = "urn:wordcounts:problem:"
+LIMIT_MOST = 1_000_000  # rows that may be asked for: an answer has as many as its bytes have room for
 
 State = Literal["queued", "running", "succeeded", "failed", "canceled"]
 Id = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="128 bits in hexadecimal digits.")]
@@ -173,7 +174,8 @@ class WordsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
         ),
     ] = "fold"
     limit: (
-        Annotated[int, Meta(ge=1, le=10_000, description="Words in an answer; 100 in JSON, all in CSV.")] | UnsetType
+        Annotated[int, Meta(ge=1, le=LIMIT_MOST, description="Words in an answer; 100 in JSON, all in CSV.")]
+        | UnsetType
     ) = UNSET
     offset: Annotated[int, Meta(ge=0, le=1_000_000_000, description="Words to pass over.")] = 0
     prefix: Annotated[

@@ -570,7 +570,7 @@ def test_what_may_be_kept_says_that_compression_changes_it(api: HttpClient) -> N
 def test_a_page_of_words_stays_under_five_megabytes_and_goes_on(api: HttpClient) -> None:
     words = [f"{n:04}" + "w" * 9_000 for n in range(600)]
     job_id = ended(api, text="a")
-    _replace_words(job_id, words)
+    replace_words(job_id, words)
     for accept, total in (("application/json", 600), ("text/csv", 600)):
         target: str | None = f"/jobs/{job_id}/words?limit=10000"
         seen = 0
@@ -584,7 +584,8 @@ def test_a_page_of_words_stays_under_five_megabytes_and_goes_on(api: HttpClient)
         assert seen == total
 
 
-def _replace_words(job_id: str, found: list[str]) -> None:
+def replace_words(job_id: str, found: list[str]) -> None:
+    """Give a job that has ended other words, each once."""
     from chalicelib.analysis import words
 
     store = jobs.table()

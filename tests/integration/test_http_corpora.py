@@ -41,6 +41,19 @@ def ready(api: LocalClient, corpus: str) -> dict[str, Any]:
     raise AssertionError(found)
 
 
+def check_files(api: LocalClient, corpus: str) -> None:
+    """Each table is a file too, with the columns of an empty one."""
+    for target in ("words", "contexts?word=tree", "phrases", "collocates?word=tree&min_count=1"):
+        name, _, query = target.partition("?")
+        got = api("GET", f"/corpora/{corpus}/{name}.csv?{query}")
+        assert got.headers["content-disposition"] == f'attachment; filename="{name}-{corpus[:8]}.csv"'
+        plain = {"Accept": "text/csv", "Prefer": "wait=20"}
+        assert got.body == b"\xef\xbb\xbf" + api("GET", f"/corpora/{corpus}/{name}?{query}", plain).body
+    columns = "start,end,place,before,match,after,document_id,document_key,document_url,document_title"
+    none = api("GET", f"/corpora/{corpus}/contexts.csv?word=nowhere").body.decode("utf-8-sig")
+    assert none.splitlines() == [columns]
+
+
 def test_a_corpus_from_its_making_to_its_erasing(api: LocalClient) -> None:
     corpus = make(api, name="Trees", metadata=["year"])
     assert api("GET", f"/corpora/{corpus}").json()["state"] == "empty"
@@ -79,6 +92,7 @@ def test_a_corpus_from_its_making_to_its_erasing(api: LocalClient) -> None:
     near = api("GET", f"/corpora/{corpus}/collocates?word=tree&min_count=1", {"Prefer": "wait=20"})
     assert "old" in [row["word"] for row in near.json()["collocates"]]
 
+    check_files(api, corpus)
     listed = api("GET", f"/corpora/{corpus}/documents").json()["documents"]
     assert [(row["key"], row["state"], row["metadata"]) for row in listed] == [
         ("one", "succeeded", {"year": "1900"}),
@@ -88,6 +102,8 @@ def test_a_corpus_from_its_making_to_its_erasing(api: LocalClient) -> None:
     other = make(api)
     keywords = api("GET", f"/corpora/{corpus}/keywords?against=corpus:{other}")
     assert keywords.json()["sizes"] == [16, 0]
+    file = api("GET", f"/corpora/{corpus}/keywords.csv?against=corpus:{other}").body.decode("utf-8-sig")
+    assert file.startswith("word,count,count_other,per_million,")
     assert api("DELETE", f"/corpora/{corpus}/documents?key=one").status == 204
     assert ready(api, corpus)["documents"]["total"] == 1
     assert api("DELETE", f"/corpora/{corpus}").status == 204

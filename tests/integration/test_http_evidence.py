@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from chalicelib import jobs, pipeline
 from chalicelib.store.records import Job
 from tests.integration.http_clients import Got, HttpClient
-from tests.integration.test_http import JSON, ended, submit
+from tests.integration.test_http import JSON, ended, replace_words, soon, submit
 from tests.integration.test_http import api as api
 from tests.integration.test_http import stack as stack
 
@@ -215,3 +216,48 @@ def test_what_was_counted_by_an_older_release_says_that_it_has_no_text(api: Http
     )
     assert read(api, job_id, "words").status == 200
     assert read(api, job_id, "text").problem == "text-not-kept"
+
+
+# --- files ---
+
+
+@pytest.mark.parametrize("kind", ["words", "contexts?word=dog", "phrases", "keywords?against={other}"])
+def test_a_file_is_the_whole_table_with_a_name_and_a_mark(api: HttpClient, kind: str) -> None:
+    job_id, other = ended(api, url="http://127.0.0.1:1/"), ended(api, text=TEXT)
+    table, _, query = kind.partition("?")
+    target = f"{table}.csv?{query}".format(other=other)
+    got = read(api, other, target, {"Accept": "application/json"})  # whatever a program sends of itself
+    assert (got.status, got.headers["content-type"]) == (200, "text/csv; charset=utf-8; header=present")
+    assert got.headers["content-disposition"] == f'attachment; filename="{table}-{other[:8]}.csv"'
+    assert got.body == b"\xef\xbb\xbf" + read(api, other, kind, CSV, other=other).body
+    part = read(api, other, f"{target}&limit=1&offset=1")
+    assert part.body.count(b"\r\n") <= 2  # the header and the row that was asked for
+    assert read(api, other, target, {"If-None-Match": got.headers["etag"]}).status == 304
+    head = api("HEAD", f"/jobs/{other}/{target}")
+    assert (head.status, head.body, head.headers["etag"]) == (200, b"", got.headers["etag"])
+    failed = read(api, job_id, target)
+    assert (failed.status, failed.headers["content-type"]) == (409, "application/problem+json")
+
+
+def test_a_file_waits_for_its_job(api: HttpClient) -> None:
+    job_id = str(submit(api, text=TEXT).json()["id"])
+    early = read(api, job_id, "words.csv", {"Prefer": "wait=0"})
+    assert (early.status, early.problem, early.headers["retry-after"]) == (409, "job-running", "1")
+    with soon(job_id):
+        assert read(api, job_id, "words.csv").body.startswith(b"\xef\xbb\xbfword,count,share,stop_word\r\n")
+
+
+def test_a_file_is_never_cut_without_being_asked(api: HttpClient) -> None:
+    words = [f"{n:04}" + "w" * 9_000 for n in range(600)]
+    job_id = ended(api, text="a")
+    replace_words(job_id, words)
+    refused = read(api, job_id, "words.csv")
+    assert (refused.status, refused.problem) == (413, "answer-too-large")
+    limit = re.search(r"limit=(\d+)", refused.json()["detail"])
+    assert limit is not None
+    first = read(api, job_id, f"words.csv?limit={limit[1]}")
+    rest = read(api, job_id, f"words.csv?offset={limit[1]}")
+    assert (first.status, rest.status) == (200, 200)
+    assert first.body.count(b"\r\n") - 1 == int(limit[1])
+    assert first.body.count(b"\r\n") + rest.body.count(b"\r\n") == len(words) + 2
+    assert max(len(first.body), len(rest.body)) < 4_000_100

@@ -33,6 +33,8 @@ def test_schemathesis_finds_nothing(dynalite: str, redis_server: str, tmp_path: 
     with run.running_stack(environment=environment, output=tmp_path / "stack.log") as url:
         seed = os.environ.get("SCHEMATHESIS_SEED", "1")
         phases = ("--phases", "examples,coverage,fuzzing", "--max-examples", "100")
+        # The files of corpora are made by the code of those of jobs; `make fuzz` asks for them too.
+        phases += ("--exclude-path-regex", r"^/corpora/.*\.csv$")
         said = schemathesis(url, *phases, "--seed", seed, output=tmp_path / "fuzzing.log")
         schemathesis(
             url, "--phases", "stateful", "--max-examples", "20", "--seed", seed, output=tmp_path / "stateful.log"
