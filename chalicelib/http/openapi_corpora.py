@@ -61,14 +61,7 @@ def paths(private: tuple[int, ...]) -> dict[str, Any]:
     read = operation("readCorpus", "A corpus", {"200": one, **problems(*known)}, parameters=[_ID])
     gone = {"204": {"description": "Begun."}, **problems(*known)}
     erase = operation("eraseCorpus", "Erase a corpus with its documents", gone, parameters=[_ID])
-    words = _rows("readCorpusWords", "The words of a corpus", corpora.WordsQuery, known)
-    compared = "Words that a corpus has relatively more or less often than a job or another corpus"
-    keywords = _rows("readCorpusKeywords", compared, corpora.KeywordsQuery, (*known, 409))
-    tables = {
-        "words": words,
-        "keywords": keywords,
-        **{name: _question(name, summary, query, known) for name, (summary, query) in _QUESTIONS.items()},
-    }
+    tables = _tables(known)
     return {
         "/corpora": {"post": make, "get": listed},
         "/corpora/{corpus_id}": {"get": read, "delete": erase},
@@ -79,6 +72,14 @@ def paths(private: tuple[int, ...]) -> dict[str, Any]:
             for name, one in tables.items()
         },
     }
+
+
+def _tables(known: tuple[int, ...]) -> dict[str, Any]:
+    words = _rows("readCorpusWords", "The words of a corpus", corpora.WordsQuery, known)
+    compared = "Words that a corpus has relatively more or less often than a job or another corpus"
+    keywords = _rows("readCorpusKeywords", compared, corpora.KeywordsQuery, (*known, 409))
+    questions = {name: _question(name, summary, query, known) for name, (summary, query) in _QUESTIONS.items()}
+    return {"words": words, "keywords": keywords, **questions}
 
 
 def _documents(known: tuple[int, ...]) -> dict[str, Any]:
