@@ -12,15 +12,16 @@ export function drawRank(d3, place, items, { language, open, chosen }) {
   const counts = items.map((item) => item.count)
   const fit = fitted(counts)
   const { svg, width, readout } = frame(place, HEIGHT, `Count by rank of ${plural(items.length, 'word')}. ${rankText(items, fit).join('')}`)
-  const x = d3.scaleLog([1, Math.max(counts.length, 10)], [MARGIN.left + 8, width - MARGIN.right])
-  const y = d3.scaleLog([1, Math.max(counts[0] ?? 1, 10)], [HEIGHT - MARGIN.bottom, MARGIN.top])
-  const tens = (scale) => scale.ticks().filter((tick) => Number.isInteger(Math.log10(tick)))
-  axis(d3, svg, d3.axisLeft(y).tickValues(tens(y)).tickFormat((tick) => `${number(tick)}×`).tickSize(MARGIN.left + MARGIN.right - width), MARGIN.left, 0)
-  axis(d3, svg, d3.axisBottom(x).tickValues(tens(x)).tickFormat(ordinal).tickSizeOuter(0), 0, HEIGHT - MARGIN.bottom)
+  // Of logarithms: all that scaleLog would add are ticks between the tens, which are not wanted.
+  const x = d3.scaleLinear([0, Math.log10(Math.max(counts.length, 10))], [MARGIN.left + 8, width - MARGIN.right])
+  const y = d3.scaleLinear([0, Math.log10(Math.max(counts[0] ?? 1, 10))], [HEIGHT - MARGIN.bottom, MARGIN.top])
+  const tens = (scale) => scale.ticks().filter(Number.isInteger)
+  axis(d3, svg, d3.axisLeft(y).tickValues(tens(y)).tickFormat((tick) => `${number(10 ** tick)}×`).tickSize(MARGIN.left + MARGIN.right - width), MARGIN.left, 0)
+  axis(d3, svg, d3.axisBottom(x).tickValues(tens(x)).tickFormat((tick) => ordinal(10 ** tick)).tickSizeOuter(0), 0, HEIGHT - MARGIN.bottom)
   svg.append(makeSvg('text', { class: 'axis-name', x: width - MARGIN.right, y: HEIGHT - 6, 'text-anchor': 'end' }, 'rank'))
   if (fit) drawFit(d3, svg, { x, y, fit, width, last: counts.length })
   const ranks = ranksToDraw(items.length)
-  const at = (rank) => [x(rank), y(counts[rank - 1])]
+  const at = (rank) => [x(Math.log10(rank)), y(Math.log10(counts[rank - 1]))]
   const dots = ranks.map((rank) => makeSvg('circle', {
     class: items[rank - 1].stop ? 'dot common' : 'dot', cx: at(rank)[0], cy: at(rank)[1], r: rank > 20 ? 2.5 : 4,
   }))
@@ -34,7 +35,7 @@ export function drawRank(d3, place, items, { language, open, chosen }) {
       const item = items[ranks[index] - 1]
       return [`Rank ${number(ranks[index])}: `, make('bdi', { lang: language }, visible(item.word, 30)), `, ${times(item.count)}`]
     },
-    nearest: (px) => nearest(ranks, x.invert(px)),
+    nearest: (px) => nearest(ranks, 10 ** x.invert(px)),
     open: (index) => open(items[ranks[index] - 1]),
   })
   const highlight = (word) => {
@@ -47,10 +48,10 @@ export function drawRank(d3, place, items, { language, open, chosen }) {
 }
 
 function drawFit(d3, svg, { x, y, fit, width, last }) {
-  const [low, high] = y.domain()
-  const inside = [1, ...Array.from({ length: 40 }, (_, n) => last ** ((n + 1) / 40))].filter((rank) => fit.at(rank) >= low && fit.at(rank) <= high * 1.05)
+  const height = (log) => y(Math.log10(fit.at(10 ** log)))
+  const inside = Array.from({ length: 41 }, (_, n) => (n / 40) * Math.log10(last)).filter((log) => height(log) <= HEIGHT - MARGIN.bottom && height(log) >= MARGIN.top - 2)
   if (inside.length < 2) return
-  const path = d3.line((rank) => x(rank), (rank) => Math.max(y(fit.at(rank)), MARGIN.top))(inside)
+  const path = d3.line(x, (log) => Math.max(height(log), MARGIN.top))(inside)
   svg.append(makeSvg('path', { class: 'fit', d: path }))
   const name = `slope ${slope(fit)}`
   svg.append(makeSvg('text', { class: 'fit-name', x: width - MARGIN.right, y: MARGIN.top + 12, 'text-anchor': 'end' }, name))

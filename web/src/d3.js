@@ -1,5 +1,5 @@
 // The parts of D3 that the charts use. Loaded with the first result: the first view needs no chart.
 export { axisBottom, axisLeft } from 'd3-axis'
-export { scaleBand, scaleLinear, scaleLog } from 'd3-scale'
+export { scaleBand, scaleLinear } from 'd3-scale'
 export { select } from 'd3-selection'
 export { line } from 'd3-shape'

@@ -7,7 +7,7 @@ import { knownLanguage, plural, visible, when } from './say.js'
 import { writeState, emptyState } from './state.js'
 import { searchKey } from './words.js'
 
-const STATES = { queued: 'Waiting', running: 'Counting', succeeded: 'Done', failed: 'Failed', canceled: 'Canceled' }
+export const STATES = { queued: 'Waiting', running: 'Counting', succeeded: 'Done', failed: 'Failed', canceled: 'Canceled' }
 const AT_ONCE = 1000 // jobs that a search looks through at most
 const FIRST_LOOK = 1000 // milliseconds until states are asked for again; then longer and longer
 const LAST_LOOK = 60_000
@@ -24,11 +24,15 @@ export async function showHistory(place, { signal, go, askForToken }) {
   place.replaceChildren(element)
   const jobs = new Map()
   const ticked = new Set()
+  /** @type {[string | null, Promise<void> | null, number]} */
   let [next, loading, wait] = [null, null, FIRST_LOOK]
 
   /** Loads the next page, or the first one again. Who calls meanwhile waits for the one that runs: a search that
    * loads until it has everything would otherwise never let its answer in. */
-  const load = (options) => (loading ??= fetchPage(options).finally(() => { loading = null }))
+  const load = (options) => {
+    loading ??= fetchPage(options).finally(() => (loading = null))
+    return loading
+  }
 
   async function fetchPage({ again = false } = {}) {
     try {

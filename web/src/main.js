@@ -4,7 +4,7 @@ import { failure, missing, said } from './advice.js'
 import { addressNode, announce, byId, fromTemplate, make } from './dom.js'
 import { ENDED, follow } from './follow.js'
 import { wireForm } from './form.js'
-import { showHistory, titleOf } from './history.js'
+import { showHistory, STATES, titleOf } from './history.js'
 import { elapsed, number, plural, visible } from './say.js'
 import { emptyState, readState, writeState } from './state.js'
 
@@ -209,8 +209,6 @@ function row(line, job, error) {
   line.replaceChildren(link, make('span', { class: 'state', 'data-state': job.state }, STATES[job.state]), make('span', { class: 'quiet' }, said || words))
   return line
 }
-
-const STATES = { queued: 'Waiting', running: 'Counting', succeeded: 'Done', failed: 'Failed', canceled: 'Canceled' }
 
 function showWaiting(signal, { what, stage, since = Date.now() }) {
   const { element, parts } = fromTemplate('waiting-view')
