@@ -8,8 +8,9 @@ import * as esbuild from 'esbuild'
 
 const source = fileURLToPath(new URL('.', import.meta.url))
 const target = process.argv[2] ?? join(source, '..', 'chalicelib', 'web')
-const FIRST = 26_000 // bytes compressed of script and style with which the page begins; the rest comes with the first result
-const LATER = 16_000 // of D3
+const FIRST = 22_000 // bytes compressed of script and style with which the page begins; the rest comes with the first result
+const LATER = 15_000 // of D3
+const ALL = 51_000 // of all that the page loads; docs/adr/0007 says why it is that much
 
 const { outputFiles, metafile } = await esbuild.build({
   entryPoints: ['src/main.js', 'style.css', 'docs.js', 'docs.css', 'icon.svg'].map((name) => join(source, name)),
@@ -41,8 +42,9 @@ const sizes = new Map(outputFiles.map((file) => [basename(file.path), size(file)
 for (const [name, bytes] of sizes) console.log(`${name}: ${bytes} bytes compressed`)
 const first = ['main.js', 'shared.js', 'style.css'].reduce((sum, name) => sum + sizes.get(names.get(name)), 0)
 const later = sizes.get(names.get('d3.js'))
-console.log(`script and style: ${first} bytes compressed of ${FIRST}; D3: ${later} of ${LATER}`)
-if (first > FIRST || later > LATER) process.exit(1)
+const all = [...sizes].reduce((sum, [name, bytes]) => (/^(icon|docs)-/.test(name) ? sum : sum + bytes), 0)
+console.log(`script and style: ${first} bytes compressed of ${FIRST}; D3: ${later} of ${LATER}; all: ${all} of ${ALL}`)
+if (first > FIRST || later > LATER || all > ALL) process.exit(1)
 
 // Made beside the old one and moved in its place, so that a server that starts meanwhile finds one or the other.
 const making = `${target}.${process.pid}`

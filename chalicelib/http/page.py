@@ -219,7 +219,7 @@ def _plain(
             state=_escape(STATES[state]), link=_escape(f"{prefix}?job={job['id']}"), what=_escape(_what(job))
         )
     if state == "succeeded":
-        return _words(job, words)
+        return _words(job, words, prefix)
     error = job.get("error") or {}
     return _message(error.get("title") or STATES[state], error.get("detail") or "")
 
@@ -232,7 +232,7 @@ def _what(job: Mapping[str, Any]) -> str:
     return str(job.get("url") or {"text": "Your text", "html": "Your document"}.get(str(job.get("kind")), "The page"))
 
 
-def _words(job: Mapping[str, Any], words: Sequence[Mapping[str, Any]]) -> str:
+def _words(job: Mapping[str, Any], words: Sequence[Mapping[str, Any]], prefix: str) -> str:
     page, totals = job.get("page") or {}, job.get("totals") or {}
     language = page.get("language") or "en"
     most = max((int(word["count"]) for word in words), default=1)
@@ -257,6 +257,7 @@ def _words(job: Mapping[str, Any], words: Sequence[Mapping[str, Any]]) -> str:
         total=f"{int(totals.get('words') or 0):,}",
         distinct=f"{int(totals.get('distinct') or 0):,}",
         caption=_escape(_caption(len(words), stop_list=totals.get("stop_list") is not False)),
+        csv=_template("csv.html").substitute(link=_escape(f"{prefix}?job={job['id']}&as=csv")) if rows else "",
         rows=rows or '<tr><td colspan="5">No words found. This page may need JavaScript, which we don’t run.</td></tr>',
     )
 

@@ -171,6 +171,12 @@ def test_without_javascript_the_words_come_as_a_table(visit, site):
     page.wait_for_selector("meter")  # by its own refresh
     expect(page.locator("table.words tbody tr").first).to_contain_text("alpha")
     expect(page.locator("meter").first).to_have_attribute("value", "40")
+    with page.expect_download() as found:
+        page.get_by_role("link", name="All words as CSV").click()
+    rows = found.value.path().read_text("utf-8-sig").splitlines()
+    assert rows[0] == "word,count,share,stop_word"
+    assert rows[1].startswith("alpha,40,")
+    assert any(row.startswith("the,") for row in rows)
 
 
 def test_without_javascript_errors_are_said_in_words(visit, site):

@@ -37,3 +37,41 @@ def test_contexts_come_in_less_than_a_sixth_of_a_second(counted, site):
         took.append(time.perf_counter() - began)
     print(f"from click to contexts, seconds: {', '.join(f'{seconds:.3f}' for seconds in took)}")
     assert min(took) < 0.15
+
+
+def test_fifty_thousand_words_are_shown_within_two_seconds_and_answer_within_a_tenth(visit, stack):
+    """A real job, from the address to all words; then the slowest of keys and clicks, by the browser's own clock."""
+    from playwright.sync_api import expect
+
+    page = visit()
+    text = " ".join(f"{'Wort' if n % 3 else 'wort'}{n:05d}" for n in range(50_000))
+    job = page.request.post(f"{stack}jobs", data={"text": text, "language": "de"}, headers={"Prefer": "wait=20"})
+    page.goto(f"{stack}?job={job.json()['id']}")
+    expect(page.locator("[data-is=shown]")).to_contain_text("50,000 different words")
+    took, worst = [], []
+    while len(took) < 5 and (min(took, default=2) >= 2 or min(worst) >= 100):
+        began = time.perf_counter()
+        page.reload()
+        page.wait_for_function("() => document.querySelector('[data-is=shown]')?.textContent.startsWith('50,000')")
+        took.append(time.perf_counter() - began)
+        page.wait_for_selector("[data-is=rank] svg")
+        page.evaluate(
+            """() => { window.slowest = 0
+            new PerformanceObserver(list => { for (const one of list.getEntries())
+              if (one.interactionId) window.slowest = Math.max(window.slowest, one.duration) })
+              .observe({ type: 'event', durationThreshold: 16 }) }"""
+        )
+        for number in range(1, 4):
+            page.locator(f"#words tr[data-place='{number}']").click()
+        page.get_by_role("button", name="word", exact=True).click()
+        page.locator("[data-is=find]").press_sequentially("ort123", delay=50)
+        page.focus("#words")
+        for key in ("End", "PageUp", "Home", "ArrowDown"):
+            page.keyboard.press(key)
+        page.wait_for_timeout(200)
+        worst.append(page.evaluate("window.slowest"))
+        page.fill("[data-is=find]", "")
+        page.get_by_role("button", name="count", exact=True).click()
+    print(f"50,000 words shown, s: {[round(seconds, 2) for seconds in took]}; slowest interaction, ms: {worst}")
+    assert min(took) < 2
+    assert min(worst) < 100

@@ -253,6 +253,25 @@ def test_an_unknown_job_is_said_in_words(visit):
     expect(page.get_by_role("heading", level=1)).to_have_text("Result not found")
 
 
+def test_a_reload_and_the_back_button_keep_the_place(counted, site):
+    site.pages["/long"] = f"<!doctype html><title>Long</title>{' '.join(f'word{n}' for n in range(500))}"
+    page = counted("/long")
+    where = "() => [scrollY, document.querySelector('[data-is=scroller]')?.scrollTop]"
+    page.evaluate("() => document.querySelector('[data-is=scroller]').scrollTo(0, 2000)")
+    page.evaluate("() => scrollTo(0, 300)")
+    page.wait_for_function("() => history.state?.page === 300 && history.state.list === 2000")
+    page.reload()
+    page.wait_for_selector("[data-is=rank] svg")
+    page.wait_for_function("() => scrollY === 300")
+    assert page.evaluate(where) == [300, 2000]
+    page.locator(".brand").click()
+    page.wait_for_selector(".history li")
+    assert page.evaluate("() => scrollY") == 0
+    page.go_back()
+    page.wait_for_function("() => scrollY === 300")
+    assert page.evaluate(where) == [300, 2000]
+
+
 def test_the_back_button_goes_back(counted):
     page = counted()
     page.go_back()

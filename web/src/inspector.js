@@ -47,7 +47,10 @@ export function makeInspector(parts, { language, shown, hide, onClose, signal })
     parts.lines.setAttribute('aria-busy', 'true')
     unfold({ keyboard, quiet })
     try {
-      await Promise.all([lines(id, item, 0, leave.signal), places(id, item, leave.signal), near(id, item, leave.signal)])
+      // The lines first: they are what is waited for, and the rest would share a small server with them.
+      const { signal } = leave
+      await lines(id, item, 0, signal)
+      await Promise.all([places(id, item, signal), near(id, item, signal)])
     } catch (error) {
       if (error.name !== 'AbortError') tell(error)
     }

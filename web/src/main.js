@@ -1,7 +1,7 @@
 // Which view is shown: the address says it, and everything starts from there.
 import { addressOf, cancelJob, getJob, homeAddress, jobAddress, onUnauthorized, Problem, setToken, submitJob } from './api.js'
 import { failure, missing, said } from './advice.js'
-import { addressNode, announce, byId, fromTemplate, make } from './dom.js'
+import { addressNode, announce, byId, calm, fromTemplate, make } from './dom.js'
 import { ENDED, follow } from './follow.js'
 import { wireForm } from './form.js'
 import { showHistory, STATES, titleOf } from './history.js'
@@ -31,7 +31,7 @@ const view = {
   change(patch, { quiet = false } = {}) {
     state = { ...state, ...patch }
     try {
-      history.replaceState(null, '', addressOf(writeState(state)))
+      history.replaceState(history.state, '', addressOf(writeState(state)))
     } catch {
       // a browser that allows so many changes a minute: the next one will be kept
     }
@@ -47,6 +47,7 @@ const form = wireForm({
     if (!jobs.length) return route()
     const address = addressOf(writeState({ ...emptyState(), jobs: jobs.map((job) => job.id) }))
     if (location.href !== address) history.pushState(null, '', address)
+    cameFrom = null
     state = readState(location.search)
     if (jobs.length === 1 && !refused.length) showJob(jobs[0].id, { job: jobs[0], mine: true })
     else showSeveral({ jobs, refused, mine: true })
@@ -56,6 +57,22 @@ const form = wireForm({
     else route()
   },
 })
+
+// Where the reader was stands in the history's entry: a browser restores it before there is a view to scroll.
+history.scrollRestoration = 'manual'
+let cameFrom = history.state
+const scroller = () => document.querySelector('[data-is=scroller]')
+const keepPlace = calm(100, () => {
+  if (!cameFrom) history.replaceState({ page: scrollY, list: scroller()?.scrollTop ?? 0 }, '')
+})
+addEventListener('scroll', keepPlace, { capture: true, passive: true })
+
+function restorePlace() {
+  const { page = 0, list = 0 } = cameFrom ?? {}
+  cameFrom = null
+  if (list) scroller()?.scrollTo(0, list)
+  if (page && !scrollY) scrollTo(0, page)
+}
 
 function route(options) {
   const hash = /^#\/jobs\/([\w-]+)$/.exec(location.hash)
@@ -68,6 +85,7 @@ function route(options) {
 /** To another view, and the keyboard with it: what was followed or pressed is often no longer there. */
 function go(address) {
   history.pushState(null, '', address)
+  cameFrom = null
   if (!readState(location.search).jobs.length) form.fill(null)
   route({ focus: true })
   window.scrollTo(0, 0)
@@ -85,6 +103,7 @@ async function showHome({ focus = false } = {}) {
   const { element } = fromTemplate('home-view')
   place.replaceChildren(element)
   await showHistory(element, { signal, go, askForToken: () => askForToken(false) })
+  if (!signal.aborted) restorePlace()
   if (location.hash !== '#history' || signal.aborted) return
   const list = byId('history')
   list.scrollIntoView()
@@ -124,6 +143,7 @@ async function showDone(jobs, signal, { focus = false, target = place } = {}) {
   announce(`Done: ${plural(jobs.reduce((sum, one) => sum + (one.totals?.words ?? 0), 0), 'word')}`)
   if (focus) moveTo(target.querySelector('h1'))
   await shown.ready
+  if (!signal.aborted) restorePlace()
 }
 
 async function otherJob(id, signal) {
@@ -343,7 +363,10 @@ function askForToken(wrong) {
 onUnauthorized(askForToken)
 addEventListener('popstate', () => {
   // a fragment of the same view is no other view
-  if (addressOf(writeState(state)) !== location.href.split('#')[0] || location.hash.startsWith('#/jobs/')) route()
+  if (addressOf(writeState(state)) !== location.href.split('#')[0] || location.hash.startsWith('#/jobs/')) {
+    cameFrom = history.state
+    route()
+  }
 })
 document.addEventListener('click', (event) => {
   const link = /** @type {Element} */ (event.target).closest('a[data-route], .brand, #to-history')

@@ -91,6 +91,7 @@ export function showResult(place, jobs, { view, signal, go, form, other = null }
   /** The list as the state has it, of what is loaded. */
   function update() {
     const state = view.state()
+    if (state.sort === 'word' && !list.sorted) return sortAhead(list)
     shown = choose(list, { common: state.common || state.n > 1, min: state.min })
     found = find(shown, state.find, state.sort)
     listView.show({ indexes: found, list, ranks: shown.ranks, all, pages: several ? jobs.length : 0 })
@@ -104,6 +105,14 @@ export function showResult(place, jobs, { view, signal, go, form, other = null }
     }
     const top = words.items.filter((item) => !item.stop).slice(0, 3)
     sentence(parts, { all, words, top, language, several: jobs.length, open: (item) => openWord(item, { keyboard: true }) })
+  }
+
+  /** A dictionary's order of many words takes a while: the list stays as it is until it is there. */
+  async function sortAhead(sorting) {
+    parts.loading.textContent = 'Sorting…'
+    await sorting.warm(pause)
+    parts.loading.textContent = ''
+    if (sorting === list && !signal.aborted) update()
   }
 
   async function reload() {

@@ -20,6 +20,8 @@ export function prepare(items, language) {
   let alphabet = null
   /** @type {string[]} */
   const keys = []
+  /** @type {Promise<void> | null} */
+  let warming = null
   return {
     items,
     key(index) {
@@ -31,15 +33,24 @@ export function prepare(items, language) {
       alphabet ??= Uint32Array.from(items.keys()).sort(inOrder)
       return alphabet
     },
-    /** Has keys and alphabet ready before they are asked for, without holding anybody up. */
-    async warm(pause) {
-      for (let at = 0; at < items.length; at++) {
-        if (at % PIECE === 0) await pause()
-        keys[at] ??= searchKey(items[at].word)
-      }
-      const sorted = await sortInPieces(Uint32Array.from(items.keys()), inOrder, pause)
-      alphabet ??= sorted
+    /** Whether the order of a dictionary can be had at once. */
+    get sorted() {
+      return alphabet !== null || items.length <= PIECE
     },
+    /** Has keys and alphabet ready before they are asked for, without holding anybody up. */
+    warm(pause) {
+      warming ??= prepareAhead(pause)
+      return warming
+    },
+  }
+
+  async function prepareAhead(pause) {
+    for (let at = 0; at < items.length; at++) {
+      if (at % PIECE === 0) await pause()
+      keys[at] ??= searchKey(items[at].word)
+    }
+    const sorted = await sortInPieces(Uint32Array.from(items.keys()), inOrder, pause)
+    alphabet ??= sorted
   }
 }
 
