@@ -42,6 +42,9 @@ gateway.serve("DELETE", "/corpora/{corpus_id}", corpus_routes.erase_corpus)
 gateway.serve("POST", "/corpora/{corpus_id}/documents", corpus_routes.add_documents)
 gateway.serve("GET", "/corpora/{corpus_id}/documents", corpus_routes.list_documents)
 gateway.serve("DELETE", "/corpora/{corpus_id}/documents", corpus_routes.remove_document)
+gateway.serve("POST", "/corpora/{corpus_id}/sources", corpus_routes.add_source)
+gateway.serve("GET", "/corpora/{corpus_id}/sources", corpus_routes.list_sources)
+gateway.serve("GET", "/corpora/{corpus_id}/sources/{source_id}", corpus_routes.read_source)
 gateway.serve_table("/corpora/{corpus_id}/words", corpus_routes.read_corpus_words)
 gateway.serve_table("/corpora/{corpus_id}/keywords", corpus_routes.read_corpus_keywords)
 gateway.serve_table("/corpora/{corpus_id}/contexts", corpus_routes.read_corpus_contexts)
@@ -96,8 +99,7 @@ def _submitter(context: Any) -> Callable[[Sequence[inbound.Entry]], Sequence[job
     request_id = getattr(context, "aws_request_id", None)
 
     def submit(entries: Sequence[inbound.Entry]) -> Sequence[jobs.Job | Exception]:
-        asked = [jobs.Request(entry.submission, owner, entry.key, jobs.BULK, request_id) for entry in entries]
-        answers = jobs.submit_many(asked)
+        answers = inbound.submit(entries, owner, request_id)
         metrics.emit_submitted(jobs.BULK, sum(not isinstance(answer, Exception) for answer in answers))
         return answers
 

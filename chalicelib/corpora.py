@@ -47,11 +47,15 @@ TRIES = 5  # of a document whose key others write at the same time
 
 
 class Given(msgspec.Struct, frozen=True):
-    """A document to add. Without a key its address is its key, or a hash of its text."""
+    """A document to add. Without a key its address is its key, or a hash of its text.
+
+    ``version`` tells two contents of one address apart, where the address does not.
+    """
 
     submission: Submission
     key: str | None = None
     metadata: dict[str, str] = {}
+    version: str = ""
 
     @property
     def name(self) -> str:
@@ -108,8 +112,8 @@ def owned(
 # --- documents ---
 
 
-def add(corpus_id: str, owner: str, given: Sequence[Given], *, request_id: str | None = None) -> list[Exception | None]:
-    """Take documents into a corpus, ``BATCH_MOST`` at most; of each why it was not taken, or None.
+def add(corpus_id: str, owner: str, given: Sequence[Given], *, request_id: str | None = None) -> list[Job | Exception]:
+    """Take documents into a corpus, ``BATCH_MOST`` at most; of each its job, or why it was not taken.
 
     The same key again replaces the document; the same document again changes nothing, so that a request whose answer
     was lost may be repeated. ``Unavailable`` where DynamoDB cannot serve.
@@ -117,7 +121,6 @@ def add(corpus_id: str, owner: str, given: Sequence[Given], *, request_id: str |
     store, corpus = jobs.table(), get(corpus_id, owner)
     last = {one.name: at for at, one in enumerate(given)}  # of one key twice the later counts
     answers = _submitted(corpus, given, request_id)
-    refused: list[Exception | None] = [answer if isinstance(answer, Exception) else None for answer in answers]
     wanted = {}
     for at, (one, answer) in enumerate(zip(given, answers, strict=True)):
         if last[one.name] == at and isinstance(answer, Job):
@@ -139,7 +142,7 @@ def add(corpus_id: str, owner: str, given: Sequence[Given], *, request_id: str |
     else:
         raise Unavailable("other requests write the same keys")
     compact(get(corpus_id, owner))
-    return refused
+    return answers
 
 
 def _submitted(corpus: Corpus, given: Sequence[Given], request_id: str | None) -> list[Job | Exception]:
@@ -148,7 +151,7 @@ def _submitted(corpus: Corpus, given: Sequence[Given], request_id: str | None) -
     for one in given:
         options = {**corpus.options, **one.submission.options, "corpus": corpus.id}
         submission = msgspec.structs.replace(one.submission, options=options)
-        content = _digest(json.dumps([submission.url, submission.document, options], sort_keys=True))
+        content = _digest(json.dumps([submission.url, submission.document, options, one.version], sort_keys=True))
         key = f"document:{corpus.id}:{one.name}:{content}"
         requests.append(jobs.Request(submission, corpus.owner, key, jobs.BULK, request_id))
     answers = jobs.submit_many(requests)

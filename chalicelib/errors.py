@@ -64,6 +64,11 @@ class ErrorKind(StrEnum):
         "The page is not text",
         "Not HTML, XHTML, XML or plain text, or compressed in an unknown way.",
     )
+    NOT_A_SITEMAP = (
+        "not-a-sitemap",
+        "This is no sitemap",
+        "A sitemap of a corpus' source is XML as sitemaps.org has it, or text with one address a line.",
+    )
     BAD_ENCODING = "bad-encoding", "The text cannot be read", "The bytes cannot be read as text."
     BAD_SELECTOR = (
         "bad-selector",
@@ -169,6 +174,9 @@ PROBLEMS = {
         "The corpus is full",
         "A corpus takes documents in 1,000 batches, about one for each request that adds some. Send up to 1,000 "
         "documents in a request.",
+    ),
+    "too-many-sources": ProblemKind(
+        409, "The corpus has too many sources", "A corpus takes 100 sources. Make another corpus for more."
     ),
     "gone": ProblemKind(
         410,
@@ -290,6 +298,12 @@ class CorpusFull(ServiceError):
 
     problem = "corpus-full"
     sentence = "The corpus has taken documents in 1,000 times. Make another one, and send more documents at once."
+
+
+class TooManySources(ServiceError):
+    """The corpus has as many sources as it may have."""
+
+    problem, sentence = "too-many-sources", "The corpus has 100 sources, and takes no more."
 
 
 class NoObjectStore(ServiceError):

@@ -49,15 +49,18 @@ class Fetched:
     content_language: str | None = None
 
 
-def fetch(url: str, *, before_host: BeforeHost = lambda *_: None) -> Fetched:
+def fetch(url: str, *, before_host: BeforeHost = lambda *_: None, file_bytes: int | None = None) -> Fetched:
     """The page at ``url``, after at most five redirects. Raises FetchError within FETCH_DEADLINE seconds.
+
+    With ``file_bytes`` a file of any type, which may have so many bytes.
 
     ``before_host`` is called with name and address before each request, redirects within a host included. What it
     waits is not counted, and what it raises ends the fetch.
     """
     config = settings.load()
     deadline = Deadline(config.fetch_deadline)
-    adapter = _Adapter(config, deadline, before_host)
+    most = file_bytes or config.fetch_max_bytes
+    adapter = _Adapter(config, deadline, before_host, most)
     try:
         url = _usable(urls.normalise, url)
         for _ in range(REDIRECTS + 1):
@@ -66,7 +69,7 @@ def fetch(url: str, *, before_host: BeforeHost = lambda *_: None) -> Fetched:
                 if response.status_code in REDIRECT_STATUSES and location is not None:
                     url = _usable(urls.join, url, _text(location))
                 else:
-                    return _page(url, response, config.fetch_max_bytes)
+                    return _page(url, response, most, any_type=file_bytes is not None)
     except BadAnswer as error:
         raise of_answer(error) from None
     except TimeoutError:
@@ -102,7 +105,7 @@ def _request(url: str, contact: str) -> requests.PreparedRequest:
     return request
 
 
-def _page(url: str, response: requests.Response, most: int) -> Fetched:
+def _page(url: str, response: requests.Response, most: int, *, any_type: bool) -> Fetched:
     """The answer as a page if it is one that can be counted, read to its end."""
     status = response.status_code
     if not 200 <= status <= 299 or status == 206:  # a part of the page, which nobody asked for, is no page
@@ -115,11 +118,11 @@ def _page(url: str, response: requests.Response, most: int) -> Fetched:
         )
     content_type = response.headers.get("Content-Type")
     media_type = kinds.media_type(content_type or "")
-    if kinds.kind_of(media_type) is None and status not in decompression.WITHOUT_BODY:
+    if not any_type and kinds.kind_of(media_type) is None and status not in decompression.WITHOUT_BODY:
         raise FetchError("not-text", kinds.refusal(media_type), status=status)
     stream: Any = response.raw
     body = decompression.read_body(stream, status, response.headers, most)
-    if not media_type and _is_binary(body):
+    if not any_type and not media_type and _is_binary(body):
         raise FetchError(
             "not-text", "The site did not say what kind of file this is, and it is not text.", status=status
         )
@@ -181,10 +184,10 @@ def _connection_error(error: OSError) -> FetchError:
 class _Adapter(BaseAdapter):
     """Sends a request through the gate and reads the head of the answer. Serves one fetch."""
 
-    def __init__(self, config: settings.Settings, deadline: Deadline, before_host: BeforeHost) -> None:
+    def __init__(self, config: settings.Settings, deadline: Deadline, before_host: BeforeHost, most: int) -> None:
         super().__init__()
         self.before_host = before_host
-        self.most = config.fetch_max_bytes
+        self.most = most
         self.deadline = deadline
         self.gate = Gate(config.fetch_allow_networks, deadline)
 

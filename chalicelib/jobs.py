@@ -30,7 +30,7 @@ BULK = queue.BULK
 MAX_WAIT = 20.0  # seconds that Prefer: wait may ask for; API Gateway gives up after 29
 OWNED_READ = 200  # records that one listing may read: a state is known from the record alone
 SWEEP_LIMIT = 1000  # jobs of one shard in one sweep
-INTERNAL = frozenset({"compaction", "query"})  # kinds of jobs that no caller submits or reads
+INTERNAL = frozenset({"compaction", "query", "source"})  # kinds of jobs that no caller submits or reads
 _FAR = 10**14  # milliseconds since 1970: later than any job is due
 
 

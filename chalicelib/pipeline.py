@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from chalicelib import counting, extracting, fetching, queue, settings
+from chalicelib import counting, extracting, fetching, gathering, queue, settings
 from chalicelib.analysis import evidence, words
 from chalicelib.aws import objects
 from chalicelib.errors import AttemptFailed, ErrorKind, Gone, Unavailable
@@ -156,6 +156,11 @@ def _result(store: Records, job: Job, outcome: Outcome, gate: Gate) -> dict[str,
     if job.kind in ("compaction", "query"):
         with gate(job, 0):
             return _corpus_result(store, job)
+    if job.kind == "source":
+        seconds = gathering.run(store, job, lambda size: gate(job, size))
+        if seconds is not None:
+            raise Defer(seconds)
+        return _NOTHING
     with _clocked(outcome, "fetch"):
         source = _source(store, job)
     outcome.bytes = len(source.body)
@@ -208,7 +213,10 @@ def _corpus_result(store: Records, job: Job) -> dict[str, Any]:
     done = work.run(store, job)
     if isinstance(done, work.Later):
         raise Defer(done.seconds)
-    return {"artifacts": done, "page": {}, "totals": {}, "top": []}
+    return {**_NOTHING, "artifacts": done}
+
+
+_NOTHING: dict[str, Any] = {"artifacts": {}, "page": {}, "totals": {}, "top": []}
 
 
 @dataclass(frozen=True, slots=True)

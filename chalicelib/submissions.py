@@ -24,7 +24,7 @@ MAX_DEPTH = 16  # of JSON; a submission has one level
 MAX_FAULTS = 20  # that are named; a body has room for so many that no answer could hold them
 MAX_NAME = 100  # characters of a field's name that a fault repeats
 
-Kind = Literal["url", "text", "html", "object", "compaction", "query"]  # no caller submits the last three
+Kind = Literal["url", "text", "html", "object", "compaction", "query", "source"]  # no caller submits the last four
 
 _NO_NUL = {"pattern": "^[^\\u0000]*$"}  # what ``read`` checks, for who reads the schema
 

@@ -274,6 +274,15 @@ class Corpus:
                 progress(sent)
         return refused
 
+    def add_sitemap(self, sitemap: str, *, key: str | None = None, **given: Any) -> dict[str, Any]:
+        """Have the pages of a sitemap added by the service, with ``limit``, ``include`` and ``exclude``: the source."""
+        headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+        return self._service._read("POST", f"{self._path}/sources", json={"sitemap": sitemap, **given}, headers=headers)
+
+    def sources(self) -> list[dict[str, Any]]:
+        """The sitemaps that were given, with their states and errors."""
+        return list(self._service._read("GET", f"{self._path}/sources")["sources"])
+
     def wait(
         self, *, timeout: float | None = None, changed: Callable[[dict[str, Any]], None] | None = None
     ) -> dict[str, Any]:

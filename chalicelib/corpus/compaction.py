@@ -60,6 +60,7 @@ def _looked_at(store: Records, corpus: Corpus, token: str, until: float) -> tupl
     # old and the new document could both count.
     batches, complete = _unfinished(store, corpus, known)
     removed = store.removed(corpus.id)
+    complete = complete and not _gathers(store, corpus)
     for number in range(corpus.batches):
         part, gone = known.get(number, Part(batch=number)), removed.get(number, set())
         if number not in batches and (not part.ended or part.gone == marked(gone)):
@@ -77,6 +78,13 @@ def _looked_at(store: Records, corpus: Corpus, token: str, until: float) -> tupl
         seen=corpus.changes if complete else manifest.seen,
     )
     return changed, complete
+
+
+def _gathers(store: Records, corpus: Corpus) -> bool:
+    """Whether a source still brings documents."""
+    sources = store.sources(corpus.id)
+    there = store.get_many([source.id for source in sources]) if sources else {}
+    return any(job.state not in records.TERMINAL for job in there.values())
 
 
 def _delete_new(corpus: Corpus, changed: Manifest) -> None:
@@ -121,6 +129,8 @@ def erase(store: Records, corpus: Corpus, *, seconds: float) -> bool:
                 return False
             _erase_job(store, document.job, corpus.owner)
         store.drop_batch(corpus, number)
+    for source in store.sources(corpus.id):
+        _erase_job(store, source.id, corpus.owner)
     for name in objects.names(files.folder(corpus.id)):
         objects.delete(name)
     store.erase_corpus(corpus)

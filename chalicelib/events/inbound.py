@@ -8,6 +8,7 @@ import base64
 import io
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO, Any
@@ -15,10 +16,22 @@ from typing import IO, Any
 import msgspec
 from aws_lambda_powertools import Logger
 
-from chalicelib import submissions
+from chalicelib import corpora, jobs, submissions
 from chalicelib.aws import objects
 from chalicelib.aws.objects import ObjectError, Place
-from chalicelib.errors import Fault, Gone, InvalidList, InvalidSubmission, Refused, Unavailable, problem_for
+from chalicelib.corpora import Given
+from chalicelib.errors import (
+    CorpusFull,
+    Fault,
+    Gone,
+    InvalidList,
+    InvalidSubmission,
+    NoCorpus,
+    Refused,
+    ServiceError,
+    Unavailable,
+    problem_for,
+)
 from chalicelib.events import lists
 from chalicelib.events.lists import Position
 from chalicelib.store.records import Job
@@ -26,6 +39,7 @@ from chalicelib.submissions import Submission
 
 REQUESTED = "Word Count Requested"
 REPORTS, PROGRESS = "reports/", "progress/"  # prefixes of our own objects beside those that were dropped
+_IN_CORPUS = re.compile(r"corpora/([0-9a-f]{32})/(.+)", re.DOTALL)
 LISTS = {".urls": "urls", ".csv": "csv", ".jsonl": "jsonl"}
 BATCH_LINES, BATCH_BYTES = 500, 4_000_000  # of a list, submitted together
 RESERVE_SECONDS = 15.0  # before its function ends, a list is continued by another call: a batch and the report fit in
@@ -36,14 +50,29 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """A submission and its idempotency key."""
+    """A submission and its idempotency key; of a document of a corpus also the corpus and the document's key there."""
 
     key: str
     submission: Submission
+    corpus: str | None = None
+    name: str | None = None
 
 
 Result = Job | Exception
 Submit = Callable[[Sequence[Entry]], Sequence[Result]]
+
+
+def submit(entries: Sequence[Entry], owner: str, request_id: str | None) -> Sequence[Result]:
+    """Submit entries, all of one corpus or of none, as bulk jobs of an owner; of each its job or why there is none."""
+    corpus = entries[0].corpus if entries else None
+    if corpus is None:
+        asked = [jobs.Request(entry.submission, owner, entry.key, jobs.BULK, request_id) for entry in entries]
+        return jobs.submit_many(asked)
+    given = [Given(entry.submission, entry.name, version=entry.key if entry.name else "") for entry in entries]
+    try:
+        return corpora.add(corpus, owner, given, request_id=request_id)
+    except (Gone, ServiceError, Unavailable) as error:
+        return [error for _ in entries]
 
 
 # --- SQS and EventBridge ---
@@ -159,8 +188,19 @@ def stored(event: Mapping[str, Any], submit: Submit, remaining: Callable[[], flo
             raise
         logger.warning("an object was deleted before it was read", extra={"key": place.key})
         return {}
-    made = _one(Entry(place.identity, Submission("object", url=place.address)), submit)
+    corpus, name = _corpus_of(place.key)
+    try:
+        made = _one(Entry(place.identity, Submission("object", url=place.address), corpus, name), submit)
+    except (NoCorpus, CorpusFull) as error:
+        logger.warning("not submitted", extra={"key": place.key, "reason": problem(error)})
+        return {"jobs": 0, "refused": 1}
     return {"jobs": int(made is not None)}
+
+
+def _corpus_of(key: str) -> tuple[str | None, str | None]:
+    """The corpus that an object's key names by its prefix, and what follows it, which names the document there."""
+    found = _IN_CORPUS.fullmatch(key)
+    return (found[1], found[2][-300:]) if found else (None, None)
 
 
 def _list(checkpoint: ListCheckpoint, submit: Submit, remaining: Callable[[], float]) -> dict[str, int]:
@@ -234,7 +274,7 @@ def _submitted(
 def _entry(line: lists.Line, place: Place) -> Entry:
     if isinstance(line.submission, Exception):
         raise line.submission
-    return Entry(f"{place.identity}#{line.number}", line.submission)
+    return Entry(f"{place.identity}#{line.number}", line.submission, _corpus_of(place.key)[0])
 
 
 def _report(report: IO[bytes], batch: Sequence[lists.Line], results: Sequence[Result], done: dict[str, int]) -> None:

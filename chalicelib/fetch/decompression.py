@@ -38,6 +38,14 @@ def read_body(stream: Stream, status: int, headers: Headers, most: int) -> bytes
     return bytes(body)
 
 
+def gunzipped(body: bytes, most: int) -> Iterator[bytes]:
+    """A file that is compressed by itself, piece by piece, at most ``most`` bytes of it. Raises FetchError."""
+    try:
+        yield from _bounded(_gzip(iter([body]), most), most)
+    except zlib.error:
+        raise broken("The compressed file is damaged.") from None
+
+
 def _too_large(most: int) -> FetchError:
     return FetchError("too-large", f"The page is larger than {most / 1e6:g} MB.")
 

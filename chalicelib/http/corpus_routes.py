@@ -4,10 +4,11 @@ from typing import Any
 
 import msgspec
 
-from chalicelib import corpora, errors, jobs
+from chalicelib import corpora, errors, jobs, sources
 from chalicelib.errors import Refused
 from chalicelib.http import corpora as corpus_http
 from chalicelib.http import evidence, negotiation, responses
+from chalicelib.http import sources as source_http
 from chalicelib.http.gateway import Call
 from chalicelib.http.responses import Answer
 from chalicelib.http.schemas import NoQuery
@@ -80,6 +81,41 @@ def remove_document(call: Call, corpus_id: str) -> Answer:
     asked = call.asked(corpus_http.KeyQuery)
     corpora.remove(_corpus(call, corpus_id).id, call.caller, asked.key)
     return Answer(204)
+
+
+def add_source(call: Call, corpus_id: str) -> Answer:
+    """Have the pages of a sitemap taken into a corpus."""
+    call.json_only()
+    responses.check_content(call.headers, responses.JSON)
+    key = negotiation.idempotency_key(call.headers.get("idempotency-key"))
+    corpus, asked = _corpus(call, corpus_id), source_http.new_source(call.body())
+    source, job = sources.create(
+        corpus.id,
+        call.caller,
+        asked.sitemap,
+        limit=asked.limit,
+        include=asked.include,
+        exclude=asked.exclude,
+        key=key,
+        request_id=call.request_id,
+    )
+    more = {"Location": f"{call.prefix}/corpora/{corpus.id}/sources/{source.id}", "Cache-Control": "no-store"}
+    return responses.answer(202, source_http.source(source, job), more)
+
+
+def list_sources(call: Call, corpus_id: str) -> Answer:
+    """A corpus' sources, with their states and errors."""
+    call.json_only()
+    found = sources.of(_corpus(call, corpus_id).id, call.caller)
+    body = source_http.Sources(sources=[source_http.source(*one) for one in found])
+    return responses.answer(200, body, {"Cache-Control": "no-store"})
+
+
+def read_source(call: Call, corpus_id: str, source_id: str) -> Answer:
+    """One source of a corpus."""
+    call.json_only()
+    found = sources.get(_corpus(call, corpus_id).id, source_id, call.caller)
+    return responses.answer(200, source_http.source(*found), {"Cache-Control": "no-store"})
 
 
 def read_corpus_words(call: Call, corpus_id: str) -> Answer:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from chalicelib.http import corpora
+from chalicelib.http import corpora, sources
 from chalicelib.http.openapi_parts import ALWAYS, answer, file, operation, parameters, problems, ref
 from chalicelib.http.responses import CSV, JSON
 
-STRUCTS = (corpora.NewCorpus, corpora.Corpus, corpora.Corpora)
+STRUCTS = (corpora.NewCorpus, corpora.Corpus, corpora.Corpora, sources.NewSource, sources.Source, sources.Sources)
 _ID = {
     "name": "corpus_id",
     "in": "path",
@@ -66,6 +66,8 @@ def paths(private: tuple[int, ...]) -> dict[str, Any]:
         "/corpora": {"post": make, "get": listed},
         "/corpora/{corpus_id}": {"get": read, "delete": erase},
         "/corpora/{corpus_id}/documents": _documents(known),
+        "/corpora/{corpus_id}/sources": _sources(known),
+        "/corpora/{corpus_id}/sources/{source_id}": {"get": _source(known)},
         **{f"/corpora/{{corpus_id}}/{name}": {"get": one} for name, one in tables.items()},
         **{
             f"/corpora/{{corpus_id}}/{name}.csv": {"get": file(one, f"The {name} of a corpus as a CSV file")}
@@ -111,6 +113,25 @@ def _documents(known: tuple[int, ...]) -> dict[str, Any]:
         parameters=[_ID, *parameters(corpora.KeyQuery)],
     )
     return {"post": add, "get": read, "delete": remove}
+
+
+def _sources(known: tuple[int, ...]) -> dict[str, Any]:
+    add = operation(
+        "addSource",
+        "Take the pages of a sitemap into a corpus",
+        {"202": answer("A worker follows it.", sources.Source, "Location"), **problems(*known, 409, 415, 422)},
+        parameters=[_ID],
+        requestBody={"required": True, "content": {JSON: {"schema": ref(sources.NewSource)}}},
+    )
+    shown = {"200": answer("All of them.", sources.Sources), **problems(*known)}
+    read = operation("listSources", "A corpus' sources, with their states and errors", shown, parameters=[_ID])
+    return {"post": add, "get": read}
+
+
+def _source(known: tuple[int, ...]) -> dict[str, Any]:
+    of_source = {**_ID, "name": "source_id", "description": "The source's `id`."}
+    shown = {"200": answer("The source as it is now.", sources.Source), **problems(*known)}
+    return operation("readSource", "A source of a corpus", shown, parameters=[_ID, of_source])
 
 
 def _rows(name: str, summary: str, query: type, known: tuple[int, ...], **more: Any) -> dict[str, Any]:

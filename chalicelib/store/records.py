@@ -39,6 +39,7 @@ from chalicelib.store.job import (
     pk,
     values,
 )
+from chalicelib.store.sources import Sources
 from chalicelib.store.table import (
     TABLE,
     TTL_ATTRIBUTE,
@@ -85,7 +86,7 @@ _OPEN = (*_DUE, "lease_until", "worker")  # what a job that ended has no more: i
 _HELD = ("lease_until", "worker", "claim")  # what a claim holds and a retry gives back
 
 
-class Records(Pieces, AccessTokens, Corpora):
+class Records(Pieces, AccessTokens, Corpora, Sources):
     """The job records of one table. Methods raise ``Unavailable`` when DynamoDB cannot serve them now."""
 
     # --- a job's life, in its order ---

@@ -27,6 +27,7 @@ from moto import moto_api
 
 from chalicelib.aws import objects
 from chalicelib.store import records
+from chalicelib.store.corpora import Corpus
 from chalicelib.store.job import item_of, key
 from chalicelib.store.records import Packed
 from infra import build, checks
@@ -279,9 +280,12 @@ def test_the_bucket_s_function_may_do_what_it_does(cloud: Cloud) -> None:
     unversioned = cloud.put("inbox/other.html", b"<p>or not")
     del unversioned["detail"]["object"]["version-id"]
     listed = cloud.put("inbox/list.urls", b"https://example.com/\nhttps://example.org/\n")
+    now = cloud.records.now()
+    cloud.records.create_corpus(Corpus(id="0" * 32, owner="events", created_at=now, expires_at=now // 1000 + 1_000))
+    of_a_corpus = cloud.put(f"corpora/{'0' * 32}/page.html", b"<p>that is the question")
 
     def run() -> None:
-        invoke(cloud, "s3", document, unversioned, document)()
+        invoke(cloud, "s3", document, unversioned, document, of_a_corpus)()
         # A function that ends soon hands a list on.
         with Function("app.s3", env=cloud.environment()) as function:
             function.invoke(listed, timeout=12)

@@ -1,0 +1,95 @@
+"""Sources of corpora in DynamoDB: what leads to documents, and how far it was followed.
+
+An item ``source#<time>-<id>`` of the corpus' partition for each. The state of a source is that of its job.
+"""
+
+import zlib
+from typing import Any
+
+import msgspec
+
+from chalicelib.store.corpora import Corpus
+from chalicelib.store.job import key, values
+from chalicelib.store.table import ConditionFailed, Table
+
+ERRORS_MOST = 20  # that a source keeps
+_json = msgspec.json.Encoder().encode
+
+
+class Progress(msgspec.Struct, kw_only=True):
+    """How far a source was followed. ``pending`` has files that are still to be read, with how often each was tried."""
+
+    pending: list[tuple[str, int]] = []
+    files: int = 0  # that were read
+    failed_files: int = 0
+    listed: int = 0  # addresses in them
+    excluded: int = 0  # by include and exclude
+    disallowed: int = 0  # by robots.txt
+    refused: int = 0  # no usable address, or one of another host
+    over_limit: int = 0
+    added: int = 0
+    robots: bool = False  # whether the host's robots.txt was read; its rules are in the object store
+    addresses: int = 0  # of the file that is taken in; they are in the object store
+    taken: int = 0  # how many of these were added
+    errors: list[dict[str, str]] = []  # of files and documents, the first ones
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """A sitemap that leads to documents. ``id`` is its job's too."""
+
+    id: str
+    created_at: int
+    sitemap: str
+    limit: int
+    include: list[str] = []
+    exclude: list[str] = []
+    version: int = 1
+    progress: Progress = msgspec.field(default_factory=Progress)
+
+    @property
+    def sk(self) -> str:
+        return f"source#{self.created_at:013}-{self.id}"
+
+
+class Sources(Table):
+    """The sources of corpora. Methods raise ``Unavailable`` when DynamoDB cannot serve them now."""
+
+    def create_source(self, corpus: Corpus, source: Source) -> None:
+        """Put a new source."""
+        self._call("put_item", Item=_item(corpus, source))
+
+    def save_source(self, corpus: Corpus, source: Source) -> Source | None:
+        """Replace a source as it was read; the new one, or None where another worker did."""
+        made = msgspec.structs.replace(source, version=source.version + 1)
+        try:
+            self._call(
+                "put_item",
+                Item=_item(corpus, made),
+                ConditionExpression="#version = :seen",
+                ExpressionAttributeNames={"#version": "version"},
+                ExpressionAttributeValues=values({":seen": source.version}),
+            )
+        except ConditionFailed:
+            return None
+        return made
+
+    def sources(self, corpus_id: str) -> list[Source]:
+        """A corpus' sources, oldest first."""
+        condition: dict[str, Any] = {
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :source)",
+            "ExpressionAttributeValues": values({":pk": f"corpus#{corpus_id}", ":source": "source#"}),
+        }
+        return [
+            msgspec.json.decode(zlib.decompress(item["data"]["B"]), type=Source)
+            for page in self._pages("query", **condition, ConsistentRead=True)
+            for item in page["Items"]
+        ]
+
+    def source(self, corpus_id: str, source_id: str) -> Source | None:
+        """One of them."""
+        return next((one for one in self.sources(corpus_id) if one.id == source_id), None)
+
+
+def _item(corpus: Corpus, source: Source) -> dict[str, Any]:
+    packed = {"data": zlib.compress(_json(source)), "version": source.version, "expires_at": corpus.expires_at}
+    return {**key(f"corpus#{corpus.id}", source.sk), **values(packed)}
