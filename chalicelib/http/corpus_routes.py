@@ -114,6 +114,8 @@ def list_sources(call: Call, corpus_id: str) -> Answer:
 def read_source(call: Call, corpus_id: str, source_id: str) -> Answer:
     """One source of a corpus."""
     call.json_only()
+    if not responses.JOB_ID.fullmatch(source_id):
+        raise errors.NoCorpus(source_id)
     found = sources.get(_corpus(call, corpus_id).id, source_id, call.caller)
     return responses.answer(200, source_http.source(*found), {"Cache-Control": "no-store"})
 
