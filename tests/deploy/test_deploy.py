@@ -4,6 +4,7 @@ The tests are one story and run in their order. What the emulator lacks is in em
 """
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -130,7 +131,7 @@ def events(cloud: Cloud) -> str:
 
 
 @pytest.fixture(scope="module")
-def worker(cloud: Cloud, api: API, events: str) -> Iterator[None]:
+def worker(cloud: Cloud, api: API, events: str) -> Iterator[subprocess.Popen[bytes]]:
     """A pool of both queues with the environment of the deployed task and the rights of its role."""
     del api, events
     [task] = [
@@ -151,9 +152,9 @@ def worker(cloud: Cloud, api: API, events: str) -> Iterator[None]:
         child = subprocess.Popen(
             [sys.executable, "-m", "chalicelib.worker"], cwd=ROOT, env=environment, stdout=file, stderr=file
         )
-    yield
-    child.send_signal(signal.SIGTERM)
-    assert child.wait(30) == 0, log.read_text()[-3000:]
+    yield child
+    child.kill()
+    child.wait(10)
 
 
 def ended(api: API, seconds: float = 60) -> list[dict[str, Any]]:
@@ -247,10 +248,11 @@ def sources(cloud: Cloud) -> list[dict[str, Any]]:
 @pytest.mark.usefixtures("worker")
 def test_the_schedule_sweeps_and_says_how_many_tasks_live(cloud: Cloud) -> None:
     def told() -> dict[str, Any] | None:
-        for line in cloud.log("sweep").splitlines():
-            if '"Tasks":[1.0]' in line.replace(" ", "") and '"interactive"' in line:
-                found: dict[str, Any] = json.loads(line[line.index("{") :])  # Lambda's START may stand before it
-                return found
+        log = cloud.log("sweep")  # its lines may follow Lambda's own without an end of line
+        for found in re.finditer(r'\{"_aws"', log):
+            metrics: dict[str, Any] = json.JSONDecoder().raw_decode(log, found.start())[0]
+            if metrics.get("queue") == "interactive" and metrics.get("Tasks") == [1.0]:
+                return metrics
         return None
 
     line = until(told, 150)
@@ -276,6 +278,11 @@ def test_a_job_is_erased(api: API) -> None:
     assert api.ask("DELETE", f"/jobs/{job['id']}").status_code == 204
     assert api.ask("GET", f"/jobs/{job['id']}").status_code == 410
     assert api.jobs() == []
+
+
+def test_the_worker_stops_when_it_is_told_to(cloud: Cloud, worker: subprocess.Popen[bytes]) -> None:
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(30) == 0, (cloud.folder / "worker.log").read_text()[-3000:]
 
 
 def test_nothing_was_given_up_and_no_function_raised(cloud: Cloud) -> None:
