@@ -78,7 +78,7 @@ def compacted(folder: Path, number: int, clock: Clock) -> tuple[dict[str, list[P
             with opened({kind: own[kind] for kind in ("words", "documents")}, parts.SCHEMAS) as engine:
                 for kind, sql in (("spellings", queries.SPELLINGS), ("folds", queries.FOLDS)):
                     own[kind] = [folder / f"{first}.{kind}"]
-                    own[kind][0].write_bytes(parts.as_parquet(engine.table(sql).cast(parts.SCHEMAS[kind])))
+                    own[kind][0].write_bytes(engine.parquet(sql, parts.SCHEMAS[kind]))
 
         clock.run("compaction", summaries)
         for kind, paths in own.items():
@@ -86,8 +86,8 @@ def compacted(folder: Path, number: int, clock: Clock) -> tuple[dict[str, list[P
 
     def table() -> bytes:
         with opened({kind: files[kind] for kind in ("spellings", "folds")}, parts.SCHEMAS) as engine:
-            spellings = engine.table(queries.MERGED_SPELLINGS).to_pydict()
-            folds = engine.table(queries.MERGED_FOLDS).to_pydict()
+            spellings = engine.columns(queries.MERGED_SPELLINGS)
+            folds = engine.columns(queries.MERGED_FOLDS)
         return corpus_words.pack(corpus_words.build(spellings, folds, number))
 
     return files, clock.run("compaction", table), size, rows

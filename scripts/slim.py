@@ -1,7 +1,7 @@
 """Makes the worker's virtual environment small: ``python slim.py /opt/wordcounts``, in the image's first stage only.
 
-Removes what a worker never reads (pip, tests, the API models of AWS services that it does not call, the parts of
-Arrow that speak to other systems), then compiles all that is left.
+Removes what a worker never reads (pip, tests, the API models of AWS services that it does not call), then compiles
+all that is left.
 """
 
 import compileall
@@ -11,12 +11,6 @@ from pathlib import Path
 from py_compile import PycInvalidationMode
 
 SERVICES = {"dynamodb", "s3", "secretsmanager", "sts"}  # what a worker calls, and what its credentials may
-# Of Arrow, what neither Parquet files nor DuckDB need: 60 of 170 MB. DuckDB reads a table through pyarrow.dataset, and
-# libarrow_python is linked to Substrait.
-ARROW = (
-    *("*flight*", "*s3*", "*gcsfs*", "*azurefs*", "*hdfs*", "*orc*", "*encryption*", "*gandiva*", "*cuda*"),
-    *("*cpp_tests*", "_substrait*", "include", "includes", "src", "jvm.py", "conftest.py", "*.pxi"),
-)
 LOCALES = {"root.dat", "en.dat"}  # of babel, which trafilatura brings along for crawlers: 32 MB that nothing here reads
 BUILD_TOOLS = ("pip", "setuptools", "wheel", "pkg_resources", "_distutils_hack")
 
@@ -36,9 +30,6 @@ def main(arguments: list[str]) -> int:
     for locale in (packages / "babel" / "locale-data").iterdir():
         if locale.name not in LOCALES:
             locale.unlink()
-    for path in {path for pattern in ARROW for path in (packages / "pyarrow").glob(pattern)}:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    _without_copies(packages / "pyarrow")
     for folder in [*packages.rglob("tests"), *packages.rglob("test"), *prefix.rglob("__pycache__")]:
         if folder.is_dir():
             shutil.rmtree(folder)
@@ -48,15 +39,6 @@ def main(arguments: list[str]) -> int:
     # The files will never change: a checked date would only cost time at each start.
     fine = compileall.compile_dir(prefix, quiet=1, workers=0, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
     return 0 if fine else 1
-
-
-def _without_copies(folder: Path) -> None:
-    """Keep of each library one file, the name that others are linked to: a wheel has no links, and holds it thrice."""
-    for library in folder.glob("*.so"):
-        [*linked] = [path for path in folder.glob(f"{library.name}.*") if path.suffix[1:].isdigit()]
-        wanted = min(linked, key=lambda path: len(path.name), default=library)
-        for path in {library, *linked} - {wanted}:
-            path.unlink()
 
 
 if __name__ == "__main__":

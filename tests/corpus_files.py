@@ -25,7 +25,7 @@ def written(folder: Path, groups: Sequence[Sequence[parts.Document]], removed: S
             own[kind][0].write_bytes(data)
         with opened({kind: own[kind] for kind in made}, parts.SCHEMAS, removed) as engine:
             for kind, sql in (("spellings", queries.SPELLINGS), ("folds", queries.FOLDS)):
-                own[kind][0].write_bytes(parts.as_parquet(engine.table(sql).cast(parts.SCHEMAS[kind])))
+                own[kind][0].write_bytes(engine.parquet(sql, parts.SCHEMAS[kind]))
         for kind, paths in own.items():
             files[kind] += paths
     return files
@@ -34,8 +34,8 @@ def written(folder: Path, groups: Sequence[Sequence[parts.Document]], removed: S
 def merged(files: Files, documents: int, *, threads: int = 2) -> CorpusTable:
     """The word table that compaction makes of the summaries."""
     with opened({kind: files[kind] for kind in ("spellings", "folds")}, parts.SCHEMAS, threads=threads) as engine:
-        spellings = engine.table(queries.MERGED_SPELLINGS).to_pydict()
-        return corpus_words.build(spellings, engine.table(queries.MERGED_FOLDS).to_pydict(), documents)
+        spellings = engine.columns(queries.MERGED_SPELLINGS)
+        return corpus_words.build(spellings, engine.columns(queries.MERGED_FOLDS), documents)
 
 
 def tokens_of(evidence: Evidence) -> Tokens:

@@ -255,8 +255,7 @@ def _put_summary(corpus_id: str, part: Part, paths: dict[str, list[Path]], remov
     """Write a part's summaries; returns the number of words that count."""
     with opened(paths, parts.SCHEMAS, list(removed)) as engine:
         for kind, sql in (("spellings", queries.SPELLINGS), ("folds", queries.FOLDS)):
-            table = engine.table(sql).cast(parts.SCHEMAS[kind])
-            objects.put(files.name(corpus_id, part, kind), parts.as_parquet(table))
+            objects.put(files.name(corpus_id, part, kind), engine.parquet(sql, parts.SCHEMAS[kind]))
         [(_, total)] = engine.rows(queries.TOTALS)
     return int(total)
 
@@ -267,8 +266,8 @@ def _with_table(corpus: Corpus, manifest: Manifest, token: str) -> Manifest:
     documents = sum(part.states.get(records.SUCCEEDED, 0) for part in manifest.parts if part.token)
     with opened(summaries, parts.SCHEMAS) as engine:
         made = corpus_words.build(
-            engine.table(queries.MERGED_SPELLINGS).to_pydict(),
-            engine.table(queries.MERGED_FOLDS).to_pydict(),
+            engine.columns(queries.MERGED_SPELLINGS),
+            engine.columns(queries.MERGED_FOLDS),
             documents,
         )
     objects.put(files.table_name(corpus.id, token), corpus_words.pack(made))

@@ -7,40 +7,73 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 
 MEMORY = "256MB"  # of DuckDB; with what Python holds a query stays under 512 MB
 THREADS = 2
+ROW_GROUP = 51_200  # rows that a reader of one word takes or skips together; DuckDB wants a multiple of 2,048
+
+Schema = Mapping[str, str]  # a file's columns, each with its type as DuckDB names it
 
 
 class Engine:
     """Answers the queries of ``corpus/queries.py``."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
-        self._connection = connection
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+        self._connection, self._folder = connection, folder
 
     def rows(self, sql: str, **values: Any) -> list[tuple[Any, ...]]:
         """The rows of a query; only the values that its text names are bound."""
-        return self._run(sql, values).fetchall()
-
-    def table(self, sql: str, **values: Any) -> pa.Table:
-        """The same as an Arrow table."""
-        return self._run(sql, values).to_arrow_table()
-
-    def _run(self, sql: str, values: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
         bound = {name: value for name, value in values.items() if f"${name}" in sql}
-        return self._connection.sql(sql.replace("{explode}", "unnest"), params=bound or None)
+        return self._connection.sql(sql.replace("{explode}", "unnest"), params=bound or None).fetchall()
+
+    def columns(self, sql: str) -> dict[str, list[Any]]:
+        """The same by column; not all rows at once, which would be held twice."""
+        found = self._connection.execute(sql)
+        columns: dict[str, list[Any]] = {name: [] for name, *_ in found.description or ()}
+        while rows := found.fetchmany(ROW_GROUP):
+            for column, values in zip(columns.values(), zip(*rows, strict=True), strict=True):
+                column += values
+        return columns
+
+    def parquet(self, sql: str, schema: Schema) -> bytes:
+        """The rows of a query as a Parquet file of these columns."""
+        return _parquet(self._connection, self._folder, sql, schema)
+
+
+def written(given: Any, schema: Schema, order: str) -> bytes:
+    """Rows as the bytes of a Parquet file, in this order; ``given`` streams arrays by Arrow's C interface."""
+    with _connected(THREADS) as (connection, folder):
+        connection.execute("set preserve_insertion_order = true")
+        connection.register("given", given)
+        return _parquet(connection, folder, f"select * from given order by {order}", schema)  # noqa: S608 - ours
 
 
 @contextlib.contextmanager
 def opened(
     views: Mapping[str, Sequence[Path]],
-    schemas: Mapping[str, pa.Schema],
+    schemas: Mapping[str, Schema],
     removed: Sequence[int] = (),
     *,
     threads: int = THREADS,
 ) -> Iterator[Engine]:
     """An engine over the named files and no others; ``removed`` are numbers of documents that do not count."""
+    with _connected(threads) as (connection, folder):
+        connection.execute("create table removed (doc integer)")
+        if removed:
+            connection.execute("insert into removed select unnest($docs)", {"docs": list(removed)})
+        for name, files in views.items():
+            _view(connection, name, files, schemas[name], filtered=bool(removed))
+        named = [str(file) for some in views.values() for file in some]
+        connection.execute("set allowed_paths = $files", {"files": named})
+        connection.execute("set allowed_directories = $folders", {"folders": [str(folder)]})
+        connection.execute("set enable_external_access = false")
+        connection.execute("set lock_configuration = true")
+        yield Engine(connection, folder)
+
+
+@contextlib.contextmanager
+def _connected(threads: int) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
+    """An empty database in memory, and the folder that takes what does not fit there."""
     with tempfile.TemporaryDirectory(prefix="corpus-") as folder:
         connection = duckdb.connect(
             config={
@@ -54,27 +87,30 @@ def opened(
             }
         )
         try:
-            connection.execute("create table removed (doc integer)")
-            if removed:
-                connection.execute("insert into removed select unnest($docs)", {"docs": list(removed)})
-            for name, files in views.items():
-                _view(connection, name, files, schemas[name], filtered=bool(removed))
-            named = [str(file) for some in views.values() for file in some]
-            connection.execute("set allowed_paths = $files", {"files": named})
-            connection.execute("set allowed_directories = $folders", {"folders": [folder]})
-            connection.execute("set enable_external_access = false")
-            connection.execute("set lock_configuration = true")
-            yield Engine(connection)
+            yield connection, Path(folder)
         finally:
             connection.close()
 
 
+def _parquet(connection: duckdb.DuckDBPyConnection, folder: Path, sql: str, schema: Schema) -> bytes:
+    columns = ", ".join(f'cast("{name}" as {kind}) as "{name}"' for name, kind in schema.items())
+    path = folder / "made.parquet"
+    connection.execute(
+        f"copy (select {columns} from ({sql})) to '{path}' "  # noqa: S608 - texts of ours
+        f"(format parquet, compression zstd, row_group_size {ROW_GROUP})"
+    )
+    data = path.read_bytes()
+    path.unlink()
+    return data
+
+
 def _view(
-    connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[Path], schema: pa.Schema, *, filtered: bool
+    connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[Path], schema: Schema, *, filtered: bool
 ) -> None:
     if not files:
-        connection.register(name, schema.empty_table())
+        columns = ", ".join(f'"{column}" {kind}' for column, kind in schema.items())
+        connection.execute(f"create table {name} ({columns})")
         return
     connection.read_parquet(list(map(str, files))).create_view(f"every_{name}")
-    live = " where doc not in (select doc from removed)" if filtered and "doc" in schema.names else ""
+    live = " where doc not in (select doc from removed)" if filtered and "doc" in schema else ""
     connection.execute(f"create view {name} as select * from every_{name}{live}")  # noqa: S608 - names of ours

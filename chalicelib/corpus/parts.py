@@ -13,71 +13,66 @@ Summaries of a part, made from these by SQL, are added up to the corpus' word ta
 distinct int32, metadata map<string, string>. Parts are derived and can be made again from the jobs.
 """
 
-import io
 from array import array
 from collections.abc import Iterable
 from itertools import accumulate
 from typing import Any
 
 import msgspec
-import pyarrow as pa
-import pyarrow.parquet as pq
+import nanoarrow as na
+from nanoarrow.c_array_stream import CArrayStream
 
 from chalicelib.analysis.evidence import Evidence
 from chalicelib.analysis.tokens import Tokens
 from chalicelib.analysis.words import Table
+from chalicelib.corpus import engine
+
+Columns = dict[str, Any]  # arrays of one length by name
 
 SENTENCE_GAP = 1_000  # between the places of two sentences; no window of words is wider
-ROW_GROUP = 50_000
-_POSITION = pa.struct([("start", pa.int32()), ("place", pa.int32())])
 
-WORDS = pa.schema(
-    [
-        ("doc", pa.int32()),
-        ("word", pa.string()),
-        ("fold", pa.string()),
-        ("count", pa.int32()),
-        ("stop", pa.bool_()),
-        ("positions", pa.list_(_POSITION)),
-    ]
-)
-DOCUMENTS = pa.schema(
-    [
-        ("doc", pa.int32()),
-        ("id", pa.string()),
-        ("key", pa.string()),
-        ("url", pa.string()),
-        ("title", pa.string()),
-        ("language", pa.string()),
-        ("rules", pa.string()),
-        ("words", pa.int32()),
-        ("distinct", pa.int32()),
-        ("metadata", pa.map_(pa.string(), pa.string())),
-        ("text", pa.string()),
-    ]
-)
-
-
-SPELLINGS = pa.schema(
-    [
-        ("word", pa.string()),
-        ("fold", pa.string()),
-        ("count", pa.int64()),
-        ("documents", pa.int64()),
-        ("stops", pa.int64()),
-    ]
-)
-FOLDS = pa.schema(
-    [
-        ("fold", pa.string()),
-        ("count", pa.int64()),
-        ("documents", pa.int64()),
-        ("rates", pa.float64()),
-        ("squares", pa.float64()),
-        ("logs", pa.float64()),
-    ]
-)
-SCHEMAS = {"words": WORDS, "documents": DOCUMENTS, "spellings": SPELLINGS, "folds": FOLDS}
+SCHEMAS: dict[str, engine.Schema] = {
+    "words": {
+        "doc": "integer",
+        "word": "varchar",
+        "fold": "varchar",
+        "count": "integer",
+        "stop": "boolean",
+        "positions": "struct(start integer, place integer)[]",
+    },
+    "documents": {
+        "doc": "integer",
+        "id": "varchar",
+        "key": "varchar",
+        "url": "varchar",
+        "title": "varchar",
+        "language": "varchar",
+        "rules": "varchar",
+        "words": "integer",
+        "distinct": "integer",
+        "metadata": "map(varchar, varchar)",
+        "text": "varchar",
+    },
+    "spellings": {"word": "varchar", "fold": "varchar", "count": "bigint", "documents": "bigint", "stops": "bigint"},
+    "folds": {
+        "fold": "varchar",
+        "count": "bigint",
+        "documents": "bigint",
+        "rates": "double",
+        "squares": "double",
+        "logs": "double",
+    },
+}
+# The same types in memory, as DuckDB reads and casts them.
+_POSITION = na.struct({"start": na.int32(), "place": na.int32()})
+_PAIR = na.struct({"key": na.string(nullable=False), "value": na.string()})
+_ARROW = {
+    "integer": na.int32(),
+    "varchar": na.string(),
+    "boolean": na.uint8(),
+    SCHEMAS["words"]["positions"]: na.list_(_POSITION),
+    SCHEMAS["documents"]["metadata"]: na.map_(na.string(), na.string()),
+}
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,32 +90,39 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
 def write(documents: Iterable[Document]) -> tuple[bytes, bytes]:
     """The documents as the bytes of a ``words`` and a ``documents`` file."""
-    described: list[dict[str, Any]] = []
-    tables: list[pa.Table] = []
-    for document in documents:
-        evidence = document.evidence
-        described.append(
-            {
-                "doc": document.doc,
-                "id": document.id,
-                "key": document.key,
-                "url": document.url,
-                "title": document.title,
-                "language": evidence.language,
-                "rules": document.rules,
-                "words": evidence.table.total,
-                "distinct": len(set(evidence.keys(fold_case=True))),
-                "metadata": list(document.metadata.items()),
-                "text": evidence.text,
-            }
-        )
-        tables.append(_rows(document))
-    words = pa.concat_tables(tables) if tables else WORDS.empty_table()
-    words = words.combine_chunks().sort_by([("fold", "ascending"), ("word", "ascending"), ("doc", "ascending")])
-    return as_parquet(words), as_parquet(pa.Table.from_pylist(described, schema=DOCUMENTS))
+    given = list(documents)
+    return (
+        _parquet("words", [_words(one) for one in given], "fold, word, doc"),
+        _parquet("documents", [_described(given)], "doc"),
+    )
 
 
-def _rows(document: Document) -> pa.Table:
+def _parquet(kind: str, rows: list[Columns], order: str) -> bytes:
+    schema = SCHEMAS[kind]
+    arrow = na.struct({name: _ARROW[column] for name, column in schema.items()})
+    arrays = [_nested(arrow, each["doc"].length, [each[name] for name in schema]) for each in rows]
+    return engine.written(na.Array(CArrayStream.from_c_arrays(arrays, na.c_schema(arrow))), schema, order)
+
+
+def _described(documents: list[Document]) -> Columns:
+    """A row for each document."""
+    pairs = [pair for one in documents for pair in one.metadata.items()]
+    halves = [_texts([pair[half] for pair in pairs]) for half in (0, 1)]
+    offsets = array("i", accumulate((len(one.metadata) for one in documents), initial=0))
+    metadata = _ARROW[SCHEMAS["documents"]["metadata"]]
+    return {
+        "doc": _numbers(one.doc for one in documents),
+        **{name: _texts([getattr(one, name) for one in documents]) for name in ("id", "key", "url", "title", "rules")},
+        "language": _texts([one.evidence.language for one in documents]),
+        "words": _numbers(one.evidence.table.total for one in documents),
+        "distinct": _numbers(len(set(one.evidence.keys(fold_case=True))) for one in documents),
+        "metadata": _nested(metadata, len(documents), [_nested(_PAIR, len(pairs), halves)], offsets),
+        "text": _texts([one.evidence.text for one in documents]),
+    }
+
+
+def _words(document: Document) -> Columns:
+    """A row for each word of a document."""
     table, tokens = document.evidence.table, document.evidence.tokens
     offsets = array("i", accumulate(table.counts, initial=0))
     free = array("i", offsets)  # where the next position of each word belongs
@@ -131,18 +133,29 @@ def _rows(document: Document) -> pa.Table:
         starts[at], places[at] = start, place
     if free[:-1] != offsets[1:]:
         raise ValueError(f"document {document.doc}: its tokens are not its counts")
-    positions = pa.StructArray.from_arrays([_int32(starts), _int32(places)], fields=list(_POSITION))
-    return pa.Table.from_arrays(
-        [
-            pa.repeat(pa.scalar(document.doc, pa.int32()), len(table)),
-            pa.array(table.words, pa.string()),
-            pa.array(document.evidence.keys(fold_case=True), pa.string()),
-            pa.array(table.counts, pa.int32()),
-            pa.array(map(bool, table.stops), pa.bool_(), size=len(table)),
-            pa.ListArray.from_arrays(_int32(offsets), positions),
-        ],
-        schema=WORDS,
-    )
+    positions = _nested(_POSITION, len(tokens), [_numbers(starts), _numbers(places)])
+    return {
+        "doc": _numbers(array("i", [document.doc]) * len(table)),
+        "word": _texts(table.words),
+        "fold": _texts(document.evidence.keys(fold_case=True)),
+        "count": _numbers(table.counts),
+        "stop": na.c_array_from_buffers(na.uint8(), len(table), [None, table.stops]),
+        "positions": _nested(na.list_(_POSITION), len(table), [positions], offsets),
+    }
+
+
+def _numbers(numbers: Iterable[int]) -> Any:
+    kept = numbers if isinstance(numbers, array) else array("i", numbers)
+    return na.c_array_from_buffers(na.int32(), len(kept), [None, kept])
+
+
+def _texts(texts: Iterable[str | None]) -> Any:
+    return na.c_array(texts, na.string())
+
+
+def _nested(schema: Any, length: int, children: list[Any], *buffers: "array[int]") -> Any:
+    """An array of structures, or with its offsets one of lists; none of them is missing."""
+    return na.c_array_from_buffers(schema, length, [None, *buffers], children=children)
 
 
 def _places(tokens: Tokens) -> Iterable[int]:
@@ -151,17 +164,6 @@ def _places(tokens: Tokens) -> Iterable[int]:
     for end in [*tokens.sentence_ends, len(tokens)]:
         yield from range(before + gap, end + gap)
         before, gap = end, gap + SENTENCE_GAP
-
-
-def _int32(numbers: "array[int]") -> pa.Array:
-    return pa.Array.from_buffers(pa.int32(), len(numbers), [None, pa.py_buffer(numbers)])
-
-
-def as_parquet(table: pa.Table) -> bytes:
-    """A table as a Parquet file's bytes, in row groups that a reader can skip."""
-    file = io.BytesIO()
-    pq.write_table(table, file, compression="zstd", row_group_size=ROW_GROUP, use_dictionary=False)
-    return file.getvalue()
 
 
 def evidence(text: str, language: str, rows: Iterable[tuple[str, bool, list[dict[str, int]]]]) -> Evidence:

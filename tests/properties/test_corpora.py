@@ -1,10 +1,12 @@
 """Random corpora: what SQL over a corpus' files says is what a plain count of its documents says."""
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -53,6 +55,34 @@ def rows_of(table: CorpusTable, **asked: Any) -> dict[str, corpus_words.Row]:
     view = corpus_words.query(table, **asked)
     keys = table.folds.words if asked.get("fold_case", True) else table.spellings.words
     return dict(zip((keys[place] for place in view.places), view.show(0, len(view)), strict=True))
+
+
+def test_a_part_reads_the_same_with_arrow(folder: Path) -> None:
+    texts = ["to be or not to be. To whom?", "", "Ünï nul\0nul \U0001f600"]
+    documents = [
+        parts.Document(doc=at, id=str(at), key="k", evidence=counted(text), url=None, metadata=metadata)
+        for at, text, metadata in zip((5, 2, 9), texts, ({"year": "1603", "by": "é"}, {}, {"x": ""}), strict=True)
+    ]
+    for kind, data in zip(("words", "documents"), parts.write(documents), strict=True):
+        (folder / kind).write_bytes(data)
+    words, described = (pyarrow.parquet.ParquetFile(folder / kind) for kind in ("words", "documents"))
+    assert [str(field.type) for field in words.schema_arrow] == [
+        *("int32", "string", "string", "int32", "bool"),
+        "list<element: struct<start: int32, place: int32>>",
+    ]
+    assert words.metadata.row_group(0).column(0).compression == "ZSTD"
+    found = words.read().to_pylist()
+    assert found == sorted(found, key=lambda row: (row["fold"], row["word"], row["doc"]))
+    for one in documents:
+        rows = {row["word"]: (row["count"], row["positions"]) for row in found if row["doc"] == one.doc}
+        spelled = [one.evidence.table.words[row] for row in one.evidence.tokens.rows]
+        assert {word: count for word, (count, _) in rows.items()} == Counter(spelled)
+        starts = sorted(position["start"] for _, positions in rows.values() for position in positions)
+        assert starts == list(one.evidence.tokens.starts)
+    assert [(row["doc"], row["text"], row["metadata"], row["url"]) for row in described.read().to_pylist()] == [
+        (one.doc, one.evidence.text, list(one.metadata.items()), None)
+        for one in sorted(documents, key=lambda one: one.doc)
+    ]
 
 
 @settings(max_examples=EXAMPLES)
