@@ -63,8 +63,8 @@ install: .venv/.local .venv/.nltk node_modules/.made $(PAGE) ## make all that `m
 run: install ## run everything on this machine: make run PORT=8000 DATA_DIR=.local
 	@exec $(BIN)/python -m scripts.run --parent $$PPID
 
-count: install ## count a page's words: make count URL=https://example.com/ [ARGS="--csv"]
-	@exec $(BIN)/python -m scripts.count "$$URL" $(value ARGS)
+count: install ## count a page's words: make count URL=https://example.com/ [ARGS="--csv"]: docs/cli.md
+	@exec env PYTHONPATH=client/src $(BIN)/python -m scripts.with_service count $(if $(value URL),"$$URL") $(value ARGS)
 
 token: .venv/.local ## an API token: make token NAME=ann; all: make token ARGS=list; ARGS="revoke HASH"
 	@exec $(BIN)/python -m scripts.tokens $(if $(NAME),make "$$NAME") $(ARGS)
@@ -112,8 +112,9 @@ unit: .venv/.dev .venv/.nltk ## the unit tests alone: seconds, no servers, no ne
 	@# without Hypothesis' plugin, which loads all of it to say nothing at the end
 	$(BIN)/python -m pytest -m "not slow" -p no:hypothesispytest --deselect tests/test_lean_imports.py --deselect tests/test_sizes.py $(UNIT) $(ARGS)
 
-docs: .venv/.dev ## docs/problems.md, from chalicelib/errors.py
+docs: .venv/.dev ## docs/problems.md and the reference of docs/cli.md, from the code
 	$(BIN)/python -m scripts.problems
+	PYTHONPATH=client/src $(BIN)/python -m scripts.reference
 
 screenshots: .venv/.dev install ## the pictures of the README, into docs/screenshots
 	$(BIN)/python -m scripts.screenshots $(ARGS)
@@ -125,6 +126,7 @@ check: .venv/.dev node_modules/.dev .venv/.nltk audit ## lint, format, types, wh
 	$(BIN)/lint-imports
 	$(BIN)/python -m scripts.node node node_modules/typescript/bin/tsc -p web
 	$(BIN)/python -m scripts.node node node_modules/@biomejs/biome/bin/biome lint --error-on-warnings web
+	cd client && ../$(BIN)/python -m hatchling build -d ../build/client >/dev/null
 	$(BIN)/python -m scripts.node node --test --test-reporter=dot "web/tests/*.test.js"
 	$(BIN)/python -m pytest tests/test_lean_imports.py tests/test_sizes.py
 

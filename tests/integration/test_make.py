@@ -31,14 +31,14 @@ def programs(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("url", ["http://h/price$100", "http://h/$(x)?a=1&b='2'#c", 'a "quoted" name.html', "$$$"])
 def test_an_address_arrives_as_typed(programs: Path, url: str) -> None:
-    expected = ["PORT=8000", "DATA_DIR=.local", "-m", "scripts.count", url]
+    expected = ["PORT=8000", "DATA_DIR=.local", "-m", "scripts.with_service", "count", url]
     assert make(programs, "count", f"URL={url}").stdout.splitlines() == expected
     assert make(programs, "count", URL=url).stdout.splitlines() == expected
 
 
 def test_arguments_keep_what_the_shell_quotes(programs: Path) -> None:
     said = make(programs, "count", "URL=x", """ARGS=--select 'a[href$=".pdf"]' --csv""").stdout.splitlines()
-    assert said[4:] == ["x", "--select", 'a[href$=".pdf"]', "--csv"]
+    assert said[5:] == ["x", "--select", 'a[href$=".pdf"]', "--csv"]
 
 
 def test_a_folder_and_a_token_name_arrive_as_typed(programs: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, Unpack
 
@@ -86,7 +85,7 @@ class Client:
     def submit_fields(self, fields: Mapping[str, Any], *, key: str | None = None, wait: float = LONGEST_WAIT) -> Job:
         """Submit the fields of a submission as the API takes them; those that are None are left out."""
         sent = {name: value for name, value in fields.items() if value is not None}
-        return self._job("POST", "jobs", json=sent, headers={"Idempotency-Key": key or uuid.uuid4().hex}, wait=wait)
+        return self._job("POST", "jobs", json=sent, headers={"Idempotency-Key": key or os.urandom(16).hex()}, wait=wait)
 
     def count(
         self,
@@ -228,7 +227,7 @@ class Client:
     ) -> Corpus:
         """A new corpus: many documents counted as one. ``options`` are those of its documents."""
         sent = {"name": name, "metadata": list(metadata), "options": dict(options)}
-        headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+        headers = {"Idempotency-Key": key or os.urandom(16).hex()}
         return Corpus(self, self.transport.json("POST", "corpora", json=sent, headers=headers))
 
     def corpora(self) -> Iterator[Corpus]:

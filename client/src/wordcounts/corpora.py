@@ -13,7 +13,7 @@ from .rows import Rows
 
 if TYPE_CHECKING:
     from .client import Client
-    from .sources import Source
+    from .sources import Reading, Source
 
 # Of one request: what the service takes. Sent together, since a corpus takes 1,000 requests.
 DOCUMENTS, BYTES = 1_000, 4_000_000
@@ -49,7 +49,11 @@ class Corpus:
         return self
 
     def add(
-        self, documents: Iterable[Mapping[str, Any] | Source], *, progress: Callable[[int], None] | None = None
+        self,
+        documents: Iterable[Mapping[str, Any] | Source],
+        *,
+        progress: Callable[[int], None] | None = None,
+        reading: Reading | None = None,
     ) -> list[dict[str, Any]]:
         """Add documents: addresses, files, folders and lists, or mappings with ``url``, ``text`` or ``html``, ``key``
         and ``metadata``. Returns those that were refused, each with ``key`` and ``errors``.
@@ -59,7 +63,7 @@ class Corpus:
         """
         refused: list[dict[str, Any]] = []
         sent = 0
-        for batch in _batches(_documents(documents, refused)):
+        for batch in _batches(_documents(documents, refused, reading)):
             answer = self._client.transport.json(
                 "POST",
                 self._path("documents"),
@@ -152,16 +156,16 @@ class Corpus:
 
 
 def _documents(
-    given: Iterable[Mapping[str, Any] | Source], refused: list[dict[str, Any]]
+    given: Iterable[Mapping[str, Any] | Source], refused: list[dict[str, Any]], reading: Reading | None
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Name and fields of each; what cannot be read is refused here."""
-    from .sources import expand
+    from .sources import AS_IT_IS, expand
 
     for one in given:
         if isinstance(one, Mapping):
             yield str(one.get("key") or one.get("url") or ""), one
             continue
-        for source in expand([one]):
+        for source in expand([one], reading or AS_IT_IS):
             try:
                 fields = dict(source.load())
             except CannotRead as error:

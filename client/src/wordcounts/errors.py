@@ -14,6 +14,7 @@ ADVICE = {
     "FETCH_ALLOW_NETWORKS=127.0.0.0/8 make run.",
     "bad-encoding": "Save the page as UTF-8 and count the file.",
     "bad-selector": "Try the selector in a browser: document.querySelectorAll(…).",
+    "body-too-large": "Cut a text into files, or let count_many do it; HTML goes through the inbox or bucket.",
     "connection-failed": "Open the address in a browser; if it works there, save the page and count the file.",
     "corpus-changed": "Ask again: documents were being added.",
     "corpus-full": "Make another corpus, and add more documents at a time.",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import os
-import threading
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,8 +10,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from .errors import Refused, Unreachable, WordcountsError
-from .models import Case, Job, Model, StopWords
+from .errors import CannotRead, Refused, Unreachable, WordcountsError
+from .models import Case, Job, Model, StopWords, columns
 from .sources import AS_IT_IS, Input, Reading, Source, expand
 
 if TYPE_CHECKING:
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int, "Counted"], None]
 PIECE = 1_000_000  # bytes of a piece of a text that the service does not take whole
 DOTTED_I = ("tr", "az")
-FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r")  # a spreadsheet runs a cell that begins so
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,21 +127,23 @@ class Counts(Sequence[Counted]):
 
     def to_csv(self, target: str | os.PathLike[str] | IO[str], **query: Any) -> None:
         """Write the table as CSV; ``query`` as of ``words``."""
+        from .tabular import csv_lines, flat
+
         if isinstance(target, str | os.PathLike):
             with open(target, "w", encoding="utf-8", newline="") as file:
                 self.to_csv(file, **query)
             return
-        write_csv(target, MergedWord, self.words(**query))
+        target.writelines(csv_lines(columns(MergedWord), map(flat, self.words(**query))))
 
     def to_pandas(self, **query: Any) -> pandas.DataFrame:
         """The table as a data frame; needs pandas."""
-        from .frames import to_pandas
+        from .tabular import to_pandas
 
         return to_pandas(MergedWord, self.to_dicts(**query))
 
     def to_arrow(self, **query: Any) -> pyarrow.Table:
         """The table as an Arrow table; needs pyarrow."""
-        from .frames import to_arrow
+        from .tabular import to_arrow
 
         return to_arrow(MergedWord, self.to_dicts(**query))
 
@@ -191,69 +190,99 @@ def count_many(
     """Count them, so many at a time; see ``Client.count_many``."""
     inputs = list(expand([sources] if isinstance(sources, str | os.PathLike) else sources, reading))
     results: list[Counted | None] = [None] * len(inputs)
-    stopped = threading.Event()
-    done = 0
-    with ThreadPoolExecutor(max(client.at_once, 1)) as pool:
-        waiting: dict[Future[Counted], int] = {}
-        at = 0
-        try:
-            while waiting or at < len(inputs):
-                while at < len(inputs) and len(waiting) < client.at_once * 2:
-                    waiting[pool.submit(_count, client, inputs[at], timeout, options or {}, stopped)] = at
-                    at += 1
-                ended, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in ended:
-                    counted = future.result()
-                    results[waiting.pop(future)] = counted
-                    done += 1
-                    if progress is not None:
-                        progress(done, len(inputs), counted)
-        except BaseException:
-            stopped.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    work = _Work(client, timeout, options or {})
+    pool = ThreadPoolExecutor(max(client.at_once, 1))
+    waiting: dict[Future[Counted], int] = {}
+    at = done = 0
+    try:
+        while waiting or at < len(inputs):
+            while at < len(inputs) and len(waiting) < client.at_once * 2:
+                waiting[pool.submit(work.count, inputs[at])] = at
+                at += 1
+            ended, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in ended:
+                counted = future.result()
+                results[waiting.pop(future)] = counted
+                done += 1
+                if progress is not None:
+                    progress(done, len(inputs), counted)
+    except BaseException:
+        work.cancel()
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
     return Counts(client, [one for one in results if one is not None])
 
 
-def _count(
-    client: Client, given: Input, timeout: float, options: Mapping[str, Any], stopped: threading.Event
-) -> Counted:
-    try:
-        return Counted(given.name, tuple(_jobs(client, given, timeout, options, stopped)))
-    except Unreachable:
-        stopped.set()  # the others will not fare better
-        raise
-    except WordcountsError as error:
-        if error.type == "unauthorized":
+class _Work:
+    """What the threads of one ``count_many`` share."""
+
+    def __init__(self, client: Client, timeout: float, options: Mapping[str, Any]) -> None:
+        self.client, self.timeout, self.options = client, timeout, options
+        self.stopped = False
+        self.running: dict[str, Job] = {}  # which are canceled when somebody interrupts
+
+    def count(self, given: Input) -> Counted:
+        """The input counted, or why not. Raises what every other input would meet, too."""
+        try:
+            return Counted(given.name, tuple(self._jobs(given)))
+        except Unreachable:
+            self.stopped = True
             raise
-        return Counted(given.name, error=error)
+        except WordcountsError as error:
+            if error.type == "unauthorized":
+                self.stopped = True
+                raise
+            return Counted(given.name, error=error)
 
+    def cancel(self) -> None:
+        """Cancel what is under way, as far as the service answers."""
+        self.stopped = True
+        for job in list(self.running):
+            try:
+                self.client.cancel(job)
+            except Unreachable:
+                return
+            except WordcountsError:
+                continue
 
-def _jobs(
-    client: Client, given: Input, timeout: float, options: Mapping[str, Any], stopped: threading.Event
-) -> Iterator[Job]:
-    """The job of an input, or the jobs of its pieces where the service does not take it whole."""
-    fields = {**options, **given.load()}
-    fields = {name: value for name, value in fields.items() if name not in ("key", "metadata")}
-    if "text" in fields:
-        fields = {name: value for name, value in fields.items() if name not in ("select", "ignore", "content")}
-    try:
-        yield _ended(client, fields, timeout, stopped)
-        return
-    except Refused as refused:
-        if refused.type != "body-too-large":
-            raise
-        if "text" not in fields:
-            raise
-    for piece in pieces(fields["text"], PIECE):
-        yield _ended(client, {**fields, "text": piece}, timeout, stopped)
+    def _jobs(self, given: Input) -> Iterator[Job]:
+        """The job of an input, or the jobs of its pieces where the service does not take it whole."""
+        left_out: tuple[str, ...] = ("key", "metadata")
+        fields = {**self.options, **given.load()}
+        if "text" in fields:
+            left_out += ("select", "ignore", "content")  # a plain text has no such parts
+        fields = {name: value for name, value in fields.items() if name not in left_out}
+        try:
+            yield self._job(fields)
+            return
+        except Refused as refused:
+            if refused.type != "body-too-large":
+                raise
+            if "text" not in fields:
+                raise CannotRead(
+                    f"{given.name} is larger than the service takes: {refused.message}",
+                    type="too-large",
+                    advice="Put it into the inbox folder or bucket of the service, or save its text as .txt: "
+                    "a text is counted in pieces.",
+                ) from None
+        for piece in pieces(fields["text"], PIECE):
+            job = self._job({**fields, "text": piece})
+            if job.page and job.page.language:
+                fields.setdefault("language", job.page.language)  # of all pieces, so that their stop words are the same
+            yield job
 
-
-def _ended(client: Client, fields: Mapping[str, Any], timeout: float, stopped: threading.Event) -> Job:
-    if stopped.is_set():
-        raise WordcountsError("It was not counted any more.", type="stopped", advice="")
-    job = client.submit_fields(fields)
-    return client.wait(job, timeout=timeout)
+    def _job(self, fields: Mapping[str, Any]) -> Job:
+        if self.stopped:
+            raise WordcountsError("It was not counted any more.", type="stopped", advice="")
+        job = self.client.submit_fields(fields, wait=1)
+        self.running[job.id] = job
+        if self.stopped:  # meanwhile
+            self.client.cancel(job)
+        try:
+            return self.client.wait(job, timeout=self.timeout)
+        finally:
+            self.running.pop(job.id, None)
 
 
 def pieces(text: str, most: int) -> Iterator[str]:
@@ -268,25 +297,3 @@ def pieces(text: str, most: int) -> Iterator[str]:
             piece = piece[: end + 1]
         yield piece
         start += len(piece)
-
-
-def write_csv(file: IO[str], kind: type[Model], rows: Iterable[Model]) -> None:
-    """Rows as CSV (RFC 4180); a text that a spreadsheet would run as a formula gets an apostrophe."""
-    from .models import columns
-
-    writer = csv.writer(file)
-    names = columns(kind)
-    writer.writerow(names)
-    for row in rows:
-        writer.writerow([cell(getattr(row, name)) for name in names])
-
-
-def cell(value: Any) -> Any:
-    """A value as the service writes it into CSV."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple):
-        value = " ".join(value)
-    if isinstance(value, float):
-        return f"{value:.8f}".rstrip("0").rstrip(".")
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

@@ -19,6 +19,9 @@ LABELS = {
 }  # fmt: skip
 _META = re.compile(rb"""<meta\b[^>]*?\bcharset\s*=\s*["']?\s*([\w.:-]+)""", re.I)
 _XML = re.compile(rb"""\s*<\?xml[^>]*?\sencoding\s*=\s*["']([\w.:-]+)""")
+_BROWSERS = re.compile(
+    r"utf-8|cp125\d|cp866|cp874|cp932|cp949|iso8859-\d+|koi8-[ru]|mac-(?:roman|cyrillic)|gb18030|big5hkscs|euc_jp|iso2022_jp"
+)  # no UTF-7: in it, what looks harmless is markup
 _META_BYTES = 65_536  # a browser meets a later meta while parsing, and starts again
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _KNOWN = (
@@ -68,11 +71,17 @@ def _declared(data: bytes) -> str:
     if not found:
         return ""
     label = found[1].decode("ascii").lower()
-    codec = LABELS.get(label, label)
+    codec = known(LABELS.get(label, label))
+    return codec if _BROWSERS.fullmatch(codec) else ""
+
+
+def known(name: str) -> str:
+    """Python's name of an encoding; empty where it knows none, or one that is no encoding of texts."""
     try:
-        return codecs.lookup(codec).name if codecs.lookup(codec)._is_text_encoding else ""
-    except LookupError:
+        found = codecs.lookup(name)
+    except (LookupError, UnicodeError):
         return ""
+    return found.name if found._is_text_encoding else ""
 
 
 def _as_whatwg(data: bytes, codec: str) -> str:
@@ -95,15 +104,14 @@ def _control_or_character(data: bytes) -> list[str]:
 
 
 def _decoded_as(name: str, data: bytes, encoding: str) -> str:
-    try:
-        codecs.lookup(encoding)  # an empty file would not ask for it
-        text = data.decode(encoding)
-    except LookupError:
+    if not (codec := known(encoding)):
         raise CannotRead(
             f"Python knows no encoding {encoding!r}.",
             type="unknown-encoding",
             advice="Try utf-8, utf-16, windows-1252 or gb18030.",
-        ) from None
+        )
+    try:
+        text = data.decode(codec)
     except UnicodeError:
         raise CannotRead(
             f"{name} is not a text in {encoding}.",

@@ -70,7 +70,7 @@ class Rows(Sequence[Row], Generic[Row]):
         return int(self.head["total"])
 
     def __len__(self) -> int:
-        return self.total if self._limit is None else min(self.total, self._limit)
+        return 0 if self._limit == 0 else self.total if self._limit is None else min(self.total, self._limit)
 
     def __bool__(self) -> bool:
         self._fill(1)
@@ -103,13 +103,13 @@ class Rows(Sequence[Row], Generic[Row]):
 
     def to_pandas(self) -> pandas.DataFrame:
         """All rows as a data frame; needs pandas."""
-        from .frames import to_pandas
+        from .tabular import to_pandas
 
         return to_pandas(self._kind, self.to_dicts())
 
     def to_arrow(self) -> pyarrow.Table:
         """All rows as an Arrow table; needs pyarrow."""
-        from .frames import to_arrow
+        from .tabular import to_arrow
 
         return to_arrow(self._kind, self.to_dicts())
 

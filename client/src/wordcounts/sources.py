@@ -95,9 +95,13 @@ def _expanded(source: Source, reading: Reading) -> Iterator[Input]:
     if not given:
         raise CannotRead("The name is empty.", type="missing", advice="Name an address, a file or a folder.")
     path = Path(given)
+    try:
+        path.stat()
+    except (OSError, ValueError) as error:
+        raise _missing(path, error) from None
     if path.is_dir():
         yield from _folder(path, reading)
-    elif path.exists() and _suffix(path.name) in LISTS and (rows := _list(path, reading)) is not None:
+    elif _suffix(path.name) in LISTS and (rows := _list(path, reading)) is not None:
         yield from rows
     else:
         _check(path)
@@ -145,9 +149,10 @@ def _check(path: Path) -> None:
         raise _missing(path, error) from None
 
 
-def _missing(path: Path, error: OSError) -> CannotRead:
+def _missing(path: Path, error: OSError | ValueError) -> CannotRead:
     if not isinstance(error, FileNotFoundError | NotADirectoryError):
-        return CannotRead(f"{str(path)[:100]} cannot be read: {error.strerror}.", type="missing", advice="")
+        why = getattr(error, "strerror", None) or error
+        return CannotRead(f"{str(path)[:100]} cannot be read: {why}.", type="missing", advice="")
     host = path.parts[0] if path.parts else ""
     is_name = len(path.parts) == 1 and _suffix(path.name) in (*HTML, *TEXT, *LISTS, *OTHER)
     address = "." in host.strip(".") and not is_name

@@ -1,0 +1,94 @@
+"""The commands about the service: jobs, status and the shell's completion."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any, get_args
+
+import click
+
+from wordcounts.errors import Refused
+from wordcounts.models import State
+
+from . import options, tables
+from .options import Session
+from .terminal import AWAY, REFUSED
+
+
+@click.command()
+@click.option("--state", type=click.Choice(get_args(State)), help="Only these.")
+@click.option("--top", "-n", metavar="N", type=click.IntRange(1), default=20, show_default=True, help="So many.")
+@options.form
+@click.pass_obj
+def jobs(session: Session, state: State | None, top: int, as_json: bool, as_csv: bool) -> None:
+    """List your jobs, the newest first.
+
+    \b
+    wordcounts jobs
+    wordcounts jobs --state failed --json
+    """
+    with session.client() as client:
+        found = list(islice(client.jobs(state), top))
+    names = ("id", "state", "words", "submitted", "what")
+    rows: list[tuple[Any, ...]] = [
+        (job.id, job.state, job.totals.words if job.totals else None, job.submitted_at[:19] + "Z", job.url or job.kind)
+        for job in found
+    ]
+    if not found:
+        session.screen.nothing("There are no such jobs.", "Count something: wordcounts count https://example.com/")
+    elif as_json:
+        session.screen.json(job.to_dict() for job in found)
+    elif as_csv:
+        session.screen.csv(names, rows)
+    else:
+        session.screen.print(tables.plain(("id", "state", "words>", "submitted", "what"), rows))
+
+
+@click.command()
+@options.form
+@click.pass_obj
+def status(session: Session, as_json: bool, as_csv: bool) -> None:
+    """Say which service answers, how it is, and whether your token is taken.
+
+    \b
+    wordcounts status
+    wordcounts --server https://example.com/production status --json
+    """
+    with session.client() as client:
+        health = client.health()
+        access = "accepted"
+        try:
+            next(iter(client.jobs()), None)
+        except Refused as refused:
+            access = "refused" if refused.type == "unauthorized" else refused.message
+            session.screen.failed(refused, code=REFUSED)
+        found = {"service": client.url, "status": health["status"], **health["checks"], "access": access}
+    if health["status"] == "unavailable":
+        session.screen.code = max(session.screen.code, AWAY)
+    if as_json:
+        session.screen.json([found])
+    elif as_csv:
+        session.screen.csv(list(found), [list(found.values())])
+    else:
+        session.screen.print(tables.plain(("", ""), list(found.items())))
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print what makes the shell complete this command.
+
+    \b
+    wordcounts completion bash > ~/.local/share/bash-completion/completions/wordcounts
+    wordcounts completion zsh > ~/.zfunc/_wordcounts
+    wordcounts completion fish > ~/.config/fish/completions/wordcounts.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    if found is None:
+        raise click.UsageError(f"There is no completion for {shell}.")
+    complete = found(context.find_root().command, {}, "wordcounts", "_WORDCOUNTS_COMPLETE")
+    session: Session = context.obj
+    session.screen.write(complete.source().encode())

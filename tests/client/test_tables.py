@@ -1,0 +1,58 @@
+"""What a terminal shows of words, contexts, phrases and keywords."""
+
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+
+from wordcounts.cli import tables
+from wordcounts.cli.terminal import Screen
+from wordcounts.models import Context, Keyword, Phrase, Word
+
+
+def context(before: str, match: str, after: str) -> Context:
+    return Context(before, match, after, 0, 1, 0.0)
+
+
+@pytest.fixture
+def shown(capsys: pytest.CaptureFixture[str]) -> Any:
+    def show(what: Any) -> str:
+        Screen().print(what)
+        return capsys.readouterr().out
+
+    return show
+
+
+def test_the_words_of_contexts_stand_in_one_column(shown: Any) -> None:
+    rows = [
+        context("a long beginning of a sentence ", "word", "\n and its end, which is cut"),
+        context("", "Words", ""),
+    ]
+    lines = shown(tables.contexts([*rows, context("日本語の", "東京", "です")], 40)).splitlines()
+    assert [line.index(match) for line, match in zip(lines, ("word", "Words"), strict=False)] == [17, 17]
+    assert lines[0].strip().startswith("g of a sentence")
+    assert cell_len(lines[2][: lines[2].index("東京")]) == 17
+    assert all(cell_len(line) <= 40 for line in lines)
+
+
+def test_nothing_of_a_page_steers_the_terminal(shown: Any) -> None:
+    said = shown(tables.contexts([context("\x1b[2J", "a\x07", "\u202eb")], 80))
+    said += shown(tables.phrases([Phrase(("\x1b[31m", "b"), 2, 1.0, 0.5, None)]))
+    said += shown(tables.words([Word("a\nb[red]c[/red]", 1, 1.0, False)]))
+    said += shown(tables.title("\x1b]0;title\x07", "\r"))
+    assert not {"\x1b", "\x07", "\u202e", "\r"} & set(said)
+    assert "a b[red]c[/red]" in said
+
+
+def test_phrases_and_keywords_are_tables_with_their_measures(shown: Any) -> None:
+    said = shown(tables.phrases([Phrase(("New", "York"), 1200, 13.5, 0.61, 46.4966)]))
+    assert said.splitlines()[1].split() == ["New", "York", "1,200", "13.50", "0.61", "46.5"]
+    found = Keyword("apple", 50, 0, 1.0, 0.0, 2.25, 1.5, 99.0, 0.0, False)
+    said = shown(tables.keywords([found], "A", "B"))
+    assert said.splitlines()[1].split() == ["apple", "50", "0", "+2.25", "+1.50", "99.0"]
+
+
+def test_bars_are_as_long_as_counts(shown: Any) -> None:
+    said = shown(tables.words([Word("a", 20, 0.5, False), Word("東京", 10, 0.25, False)])).splitlines()
+    assert [line.count("━") for line in said] == [0, 24, 12]
+    assert [cell_len(line[: line.index("━")]) for line in said[1:]] == [21, 21]
