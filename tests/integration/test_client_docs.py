@@ -53,8 +53,10 @@ class Site(websites.Site):
     """A page at every address but one."""
 
     def page(self, path: str) -> tuple[int, str, bytes]:
+        if path == "/sitemap.xml":
+            return 200, "text/plain", f"http://{self.headers['Host']}/blog/1\n".encode()
         body = f"<title>Example</title><p>An old rose and a white whale at {path}. An old rose is red.</p>"
-        return (404 if path == "/nope" else 200), "text/html", body.encode()
+        return (404 if path in ("/nope", "/robots.txt") else 200), "text/html", body.encode()
 
 
 @pytest.fixture

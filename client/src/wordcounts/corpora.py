@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .errors import CannotRead, Refused, WordcountsError
-from .models import Case, Collocate, CorpusContext, CorpusPhrase, CorpusWord, Document, Job, Keyword, StopWords
+from .models import Case, Collocate, CorpusContext, CorpusPhrase, CorpusWord, Document, Job, Keyword, Sitemap, StopWords
 from .rows import Rows
 
 if TYPE_CHECKING:
@@ -76,6 +77,29 @@ class Corpus:
                 progress(sent)
         return refused
 
+    def add_sitemap(
+        self,
+        sitemap: str,
+        *,
+        limit: int | None = None,
+        include: Iterable[str] = (),
+        exclude: Iterable[str] = (),
+        key: str | None = None,
+    ) -> Sitemap:
+        """Have the service add the pages of a sitemap, ``limit`` of them at most; ``include`` and ``exclude`` are
+        beginnings of paths as robots.txt has them, such as ``/blog/*``."""
+        sent: dict[str, Any] = {"sitemap": sitemap, "include": list(include), "exclude": list(exclude)}
+        if limit is not None:
+            sent["limit"] = limit
+        headers = {"Idempotency-Key": key or os.urandom(16).hex()}
+        answer = self._client.transport.json("POST", self._path("sources"), json=sent, headers=headers)
+        return Sitemap.from_dict(answer)
+
+    def sitemaps(self) -> list[Sitemap]:
+        """The sitemaps that were given, and how far each was followed."""
+        found = self._client.transport.json("GET", self._path("sources"))
+        return [Sitemap.from_dict(one) for one in found["sources"]]
+
     def wait(self, *, timeout: float = 600, changed: Callable[[Corpus], None] | None = None) -> Corpus:
         """The corpus once everything is counted."""
         until, pause = time.monotonic() + timeout, 0.2
@@ -125,7 +149,7 @@ class Corpus:
             against = f"job:{against.id}"
         return self._rows("keywords", Keyword, {"against": against, **query}, limit)
 
-    def list(self, state: str | None = None) -> Iterator[Document]:
+    def read_documents(self, state: str | None = None) -> Iterator[Document]:
         """Its documents with their jobs' states and errors."""
         query: dict[str, Any] | None = {"limit": 1000, **({"state": state} if state else {})}
         target: str | None = self._path("documents")

@@ -245,6 +245,31 @@ class Document(Model):
 
 
 @dataclass(frozen=True, slots=True)
+class Sitemap(Model):
+    """A sitemap of a corpus as it is followed: so many addresses were ``listed``, of which so many were ``added``."""
+
+    id: str
+    state: State
+    sitemap: str
+    limit: int
+    listed: int
+    added: int
+    excluded: int
+    disallowed: int
+    refused: int
+    over_limit: int
+    errors: tuple[dict[str, str], ...] = ()
+    error: JobError | None = None
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> Self:
+        """A sitemap from what the API answered."""
+        error = given.get("error")
+        made = {**given, "error": error and JobError.from_dict(error), "errors": tuple(given.get("errors", ()))}
+        return super(Sitemap, cls).from_dict(made)
+
+
+@dataclass(frozen=True, slots=True)
 class Source(Model):
     """The document that an occurrence is in; ``id`` is its job's."""
 

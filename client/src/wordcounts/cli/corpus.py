@@ -63,6 +63,10 @@ def create(session: Session, /, name: str, metadata: tuple[str, ...], **given: A
 @corpus.command()
 @NAME
 @INPUTS
+@click.option("--sitemap", metavar="URL", multiple=True, help="Add the pages of this sitemap; again for more.")
+@click.option("--limit", metavar="N", type=click.IntRange(1, 50_000), help="So many pages of a sitemap at most.")
+@click.option("--include", metavar="PATH", multiple=True, help="Of a sitemap, only paths such as /blog/*.")
+@click.option("--exclude", metavar="PATH", multiple=True, help="Of a sitemap, without paths such as /tag/*.")
 @click.option("--no-wait", is_flag=True, help="Do not wait until they are counted.")
 @click.option("--html", is_flag=True, help="Files are HTML, whatever their names.")
 @click.option("--encoding", metavar="NAME", help="Of files that do not say theirs.")
@@ -76,14 +80,18 @@ def add(session: Session, /, name: str, inputs: tuple[str, ...], no_wait: bool, 
     \b
     wordcounts corpus add news articles/ more.urls
     wordcounts corpus add news answers.jsonl --no-wait
+    wordcounts corpus add news --sitemap https://example.com/sitemap.xml --include "/blog/*" --limit 500
     """
-    if not inputs:
-        raise click.UsageError("Name what to add: addresses, files, folders or lists.")
+    sitemaps = given["sitemap"]
+    if not inputs and not sitemaps:
+        raise click.UsageError("Name what to add: addresses, files, folders, lists or a --sitemap.")
     with session.client() as client:
         chosen = client.corpus(name)
         reading = Reading(given["encoding"], given["html"])
         with session.screen.progress(f"Adding to {name}") as show:
             refused = chosen.add(inputs, progress=lambda sent: show(sent, sent), reading=reading)
+        for sitemap in sitemaps:
+            chosen.add_sitemap(sitemap, limit=given["limit"], include=given["include"], exclude=given["exclude"])
         for one in refused[:SHOWN]:
             session.screen.nothing(f"{one['key']}: {one['errors'][0]['detail']}")
         if not no_wait:
@@ -91,7 +99,10 @@ def add(session: Session, /, name: str, inputs: tuple[str, ...], no_wait: bool, 
                 chosen.wait(
                     timeout=timeout, changed=lambda now: show(now.documents["succeeded"], now.documents["total"])
                 )
-            failed = list(chosen.list("failed"))
+            for source in chosen.sitemaps() if sitemaps else ():
+                if source.error:
+                    session.screen.nothing(f"{source.sitemap}: {source.error.detail or source.error.title}")
+            failed = list(chosen.read_documents("failed"))
             for document in failed[:SHOWN]:
                 said = document.error.detail or document.error.title if document.error else "failed"
                 session.screen.nothing(f"{document.key}: {said}")
