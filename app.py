@@ -140,5 +140,5 @@ def sweep(_event: CloudWatchEvent) -> Any:
 
 @app.on_dynamodb_record("stream", batch_size=100, starting_position="TRIM_HORIZON")
 def ended(event: DynamoDBEvent) -> Any:
-    """Records of jobs that have ended, from the table's stream."""
-    return publisher.publish_job_events(event.to_dict()["Records"])
+    """Records of jobs that have ended and of corpora, from the table's stream."""
+    return publisher.publish_events(event.to_dict()["Records"])

@@ -131,24 +131,55 @@ def write_endings(path: Path) -> None:
                 job = jobs.table().find(job_id)
                 if job is None:
                     drop(path, {job_id})
+                elif job.kind == "compaction" and not is_there(job.options["corpus"]):
+                    drop(path, {job.options["corpus"]})
                 elif job.finished_at is not None:
-                    line = json.dumps(publisher.cloud_event(job), ensure_ascii=False) + "\n"
-                    rotate(path)
-                    with path.open("ab", buffering=0) as file:  # in one piece, wherever this process is stopped
-                        file.write(line.encode())
+                    append(path, ready(job) if job.kind in jobs.INTERNAL else publisher.cloud_event(job))
         except Exception as error:  # noqa: BLE001 - whatever it is, the next one may pass
             logger.warning("endings: %r", error)
             time.sleep(1)
 
 
+def ready(job: jobs.Job) -> dict[str, Any] | None:
+    """The event of the corpus whose compaction has ended, if it is ready."""
+    try:
+        corpus = jobs.table().corpus(job.options["corpus"]) if job.kind == "compaction" else None
+    except jobs.Gone:
+        return None
+    return publisher.ready_event(corpus) if corpus else None
+
+
+def append(path: Path, event: dict[str, Any] | None) -> None:
+    """Write an event that is not in the file yet: compactions that end together may find the same version."""
+    if event is None:
+        return
+    name = json.dumps(event["id"]).encode()
+    if ".corpus." in event["type"] and name in path.read_bytes():
+        return
+    rotate(path)
+    with path.open("ab", buffering=0) as file:  # in one piece, wherever this process is stopped
+        file.write((json.dumps(event, ensure_ascii=False) + "\n").encode())
+
+
 def drop_erased(path: Path) -> None:
-    """Take the events of jobs that are not there any more out of the file."""
-    subjects = [json.loads(line)["subject"] for line in path.open("rb")]
-    drop(path, set(subjects) - jobs.table().get_many(list(dict.fromkeys(subjects))).keys())
+    """Take the events of jobs and corpora that are not there any more out of the file."""
+    events = [json.loads(line) for line in path.read_bytes().splitlines()]
+    of_corpora = {event["subject"] for event in events if ".corpus." in event["type"]}
+    of_jobs = {event["subject"] for event in events} - of_corpora
+    gone = of_jobs - jobs.table().get_many(list(of_jobs)).keys()
+    drop(path, gone | {corpus_id for corpus_id in of_corpora if not is_there(corpus_id)})
+
+
+def is_there(corpus_id: str) -> bool:
+    """Whether a corpus has neither expired nor been erased."""
+    try:
+        return jobs.table().corpus(corpus_id) is not None
+    except jobs.Gone:
+        return False
 
 
 def drop(path: Path, job_ids: Collection[str]) -> None:
-    """Take the events of these jobs out of the file."""
+    """Take the events of these jobs and corpora out of the file."""
     lines = path.read_bytes().splitlines(keepends=True) if job_ids else []
     kept = [line for line in lines if json.loads(line)["subject"] not in job_ids]
     if len(kept) < len(lines):

@@ -43,7 +43,8 @@ def compact(store: Records, corpus: Corpus, *, seconds: float) -> bool | None:
         changed = _with_table(corpus, changed, token)
     replaced = set(files.of_manifest(corpus.id, manifest)) - set(files.of_manifest(corpus.id, changed))
     now = store.now()
-    changed = msgspec.structs.replace(changed, stale=[*changed.stale, *((name, now) for name in sorted(replaced))])
+    stale = [*changed.stale, *((name, now) for name in sorted(replaced))]
+    changed = msgspec.structs.replace(changed, stale=stale, made_at=now)
     changed = _without_stale(changed, now)
     if store.put_manifest(corpus, changed):
         return complete

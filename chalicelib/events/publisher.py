@@ -1,6 +1,6 @@
-"""Publishes ended jobs as CloudEvents on the event bus.
+"""Publishes ended jobs, and corpora that are ready, as CloudEvents on the event bus.
 
-An event is made from a job's record alone, by the stream of the table, so that no worker writes in two places.
+An event is made from a record alone, by the stream of the table, so that no worker writes in two places.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 from aws_lambda_powertools import Logger
 
-from chalicelib import settings
+from chalicelib import corpora, jobs, settings
+from chalicelib.http import corpora as corpus_http
 from chalicelib.http import responses
 from chalicelib.net.forks import cached_in_process
 from chalicelib.store import records
+from chalicelib.store.corpora import Corpus, corpus_of
 from chalicelib.store.records import Job
 
 SOURCE = "wordcounts"
@@ -47,16 +49,46 @@ def cloud_event(job: Job) -> dict[str, Any]:
     return event
 
 
-def publish_job_events(stream: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Put the ended jobs of a batch of stream records on the event bus; what failed is delivered again."""
+def ready_event(corpus: Corpus) -> dict[str, Any] | None:
+    """A corpus whose documents have all ended and are counted as a CloudEvent; None where it is not ready.
+
+    Each version of a corpus that is ready has one event, whose id says the version.
+    """
+    if corpus.erasing or not corpus.manifest.seen or not corpora.is_complete(corpus):
+        return None
+    shown = responses.plain(corpus_http.corpus(corpus))
+    return {
+        "specversion": "1.0",
+        "id": f"{corpus.id}:{corpus.version}",
+        "source": f"/{SOURCE}",
+        "type": f"{SOURCE}.corpus.ready",
+        "subject": corpus.id,
+        "time": responses.time_text(corpus.manifest.made_at),
+        "datacontenttype": "application/json",
+        "data": {**shown, "link": f"{settings.load().api_url.rstrip('/')}/corpora/{corpus.id}"},
+    }
+
+
+def _event(image: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The event that a record of the table as it is now stands for, if any."""
+    kind = image.get("sk", {}).get("S")
+    if kind == "corpus" and "manifest" in image:
+        return ready_event(corpus_of(image))
+    if kind != "job" or image.get("state", {}).get("S") not in records.TERMINAL:
+        return None
+    job = records.job_of(image)
+    return None if job.kind in jobs.INTERNAL else cloud_event(job)
+
+
+def publish_events(stream: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Put the events of a batch of stream records on the event bus; what failed is delivered again."""
     leaving, failed = [], []
     for record in stream:
         number = str(record["dynamodb"]["SequenceNumber"])
-        image = record["dynamodb"].get("NewImage", {})
-        if image.get("sk", {}).get("S") != "job" or image.get("state", {}).get("S") not in records.TERMINAL:
-            continue
         try:
-            leaving.append((number, _outgoing(records.job_of(image))))
+            event = _event(record["dynamodb"].get("NewImage", {}))
+            if event is not None:
+                leaving.append((number, _outgoing(event)))
         except (LookupError, TypeError, ValueError):  # no record of ours as it is now: it must not keep back the others
             logger.exception("a record cannot be told", extra={"sequence_number": number})
             failed.append(number)
@@ -65,8 +97,7 @@ def publish_job_events(stream: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"batchItemFailures": [{"itemIdentifier": number} for number in failed]}
 
 
-def _outgoing(job: Job) -> dict[str, str]:
-    event = cloud_event(job)
+def _outgoing(event: Mapping[str, Any]) -> dict[str, str]:
     return {
         "Source": SOURCE,
         "DetailType": event["type"],

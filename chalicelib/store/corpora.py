@@ -10,6 +10,7 @@ A corpus' partition (``corpus#<id>``) holds
 A document's state is its job's. The items expire with the corpus.
 """
 
+import base64
 import contextlib
 import hashlib
 import zlib
@@ -63,6 +64,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     distinct: int = 0
     rules: str = ""
     seen: int = 0  # of the corpus' changes: how many are in it, once everything that they brought has ended
+    made_at: int = 0  # in milliseconds
     stale: list[tuple[str, int]] = msgspec.field(default_factory=list)  # name, time in milliseconds
 
 
@@ -129,7 +131,7 @@ class Corpora(Table):
             return None
         if "manifest" not in item or int(item["expires_at"]["N"]) <= self.clock.now() // 1000:
             raise Gone
-        return _corpus(item)
+        return corpus_of(item)
 
     def corpora_of(
         self, owner: str, *, limit: int, after: tuple[int, str] | None = None
@@ -176,7 +178,7 @@ class Corpora(Table):
             )
         except ConditionFailed:
             raise Gone from None
-        return _corpus(answer["Attributes"])
+        return corpus_of(answer["Attributes"])
 
     def put_batch(self, corpus: Corpus, number: int, documents: Sequence[Document]) -> bool:
         """Write the documents of a batch, which count from the next compaction on; False where it was closed."""
@@ -328,7 +330,7 @@ class Corpora(Table):
             )
         except ConditionFailed:
             return None
-        return _corpus(answer["Attributes"])
+        return corpus_of(answer["Attributes"])
 
     def erase_corpus(self, corpus: Corpus) -> None:
         """Delete all items of a corpus, and leave a tombstone until it would have expired."""
@@ -355,7 +357,8 @@ def _item(corpus: Corpus) -> dict[str, Any]:
     return values(given)
 
 
-def _corpus(item: Mapping[str, Any]) -> Corpus:
+def corpus_of(item: Mapping[str, Any]) -> Corpus:
+    """A corpus' item in DynamoDB's own JSON as a corpus; bytes may be as a stream delivers them, in Base64."""
     given: dict[str, Any] = {"id": item["pk"]["S"].removeprefix("corpus#")}
     for name in Corpus.__struct_fields__:
         if name in item:
@@ -363,7 +366,9 @@ def _corpus(item: Mapping[str, Any]) -> Corpus:
             given[name] = int(value) if kind == "N" else value
     given |= {name: msgspec.json.decode(given[name], type=kind) for name, kind in _JSON_FIELDS.items()}
     given |= {"owner": given["owner"].partition(":")[2], "created_at": int(item["submitted_at"]["N"])}
-    given["manifest"] = msgspec.json.decode(zlib.decompress(given["manifest"]), type=Manifest)
+    packed = given["manifest"]
+    packed = base64.b64decode(packed) if isinstance(packed, str) else packed
+    given["manifest"] = msgspec.json.decode(zlib.decompress(packed), type=Manifest)
     return Corpus(**given)
 
 

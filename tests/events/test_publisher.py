@@ -127,7 +127,7 @@ def several(count: int, **fields: Any) -> list[dict[str, Any]]:
 
 
 def test_ended_jobs_leave_in_batches_of_ten(bus: Bus) -> None:
-    assert publisher.publish_job_events(several(25)) == {"batchItemFailures": []}
+    assert publisher.publish_events(several(25)) == {"batchItemFailures": []}
     assert [len(call) for call in bus.calls] == [10, 10, 5]
     entry = bus.calls[0][0]
     assert (entry["EventBusName"], entry["DetailType"], entry["Source"]) == (
@@ -140,7 +140,7 @@ def test_ended_jobs_leave_in_batches_of_ten(bus: Bus) -> None:
 
 def test_large_events_leave_in_smaller_batches(bus: Bus) -> None:
     top = [{"word": "\U0001f600" * 500, "count": 1}] * 10
-    publisher.publish_job_events(
+    publisher.publish_events(
         several(20, top=top, url="https://a.de/" + "x" * 8000, page={**(DONE.page or {}), "title": "t" * 90_000})
     )
     assert all(sum(len(entry["Detail"].encode()) for entry in call) < 256_000 for call in bus.calls)
@@ -159,13 +159,13 @@ def test_what_is_no_ended_job_stays(bus: Bus) -> None:
             }
         },
     ]
-    assert publisher.publish_job_events(others) == {"batchItemFailures": []}
+    assert publisher.publish_events(others) == {"batchItemFailures": []}
     assert bus.calls == []
 
 
 def test_only_what_the_bus_refused_is_delivered_again(bus: Bus) -> None:
     bus.refuse = {f"{number:032x}" for number in (3, 17)}
-    assert publisher.publish_job_events(several(20)) == {
+    assert publisher.publish_events(several(20)) == {
         "batchItemFailures": [{"itemIdentifier": "3"}, {"itemIdentifier": "17"}]
     }
 
@@ -175,15 +175,13 @@ def test_a_record_that_cannot_be_read_fails_alone(bus: Bus, image: dict[str, Any
     stream = several(12)
     stream[5]["dynamodb"]["NewImage"] |= image
     del stream[7]["dynamodb"]["NewImage"]["submitted_at"]
-    assert publisher.publish_job_events(stream) == {
-        "batchItemFailures": [{"itemIdentifier": "5"}, {"itemIdentifier": "7"}]
-    }
+    assert publisher.publish_events(stream) == {"batchItemFailures": [{"itemIdentifier": "5"}, {"itemIdentifier": "7"}]}
     assert sum(map(len, bus.calls)) == 10
 
 
 def test_a_bus_that_is_away_refuses_all(bus: Bus) -> None:
     bus.away = True
-    assert len(publisher.publish_job_events(several(20))["batchItemFailures"]) == 20
+    assert len(publisher.publish_events(several(20))["batchItemFailures"]) == 20
 
 
 def test_the_backlog_leaves_as_embedded_metrics_one_for_each_queue(

@@ -1,5 +1,6 @@
 """Lists and documents under ``corpora/<id>/`` in the bucket or the inbox become documents of that corpus."""
 
+import base64
 import functools
 import json
 import os
@@ -10,7 +11,9 @@ import boto3
 import pytest
 
 from chalicelib import corpora, jobs
-from chalicelib.events import inbound
+from chalicelib.events import inbound, publisher
+from chalicelib.store.job import item_of, key
+from chalicelib.submissions import Submission
 from scripts import feed
 from tests import websites
 from tests.conftest import Table
@@ -92,3 +95,49 @@ def test_what_names_no_corpus_of_the_owner_is_refused_line_by_line(run: Run, dro
         assert drop(f"corpora/{name}/some.urls", "https://a.de/\nhttps://b.de/\n") == {"jobs": 0, "refused": 2}
         assert drop(f"corpora/{name}/a.txt", "words") == {"jobs": 0, "refused": 1}
     assert jobs.table().batch(corpus, 0) == []
+
+
+def images(corpus: str) -> dict[str, object]:
+    """The corpus' item as a stream delivers it."""
+    item = jobs.table()._call("get_item", Key=key(f"corpus#{corpus}", "corpus"), ConsistentRead=True)["Item"]
+    packed = base64.b64encode(item["manifest"]["B"]).decode()
+    return {**item, "manifest": {"B": packed}}
+
+
+def test_each_version_of_a_corpus_that_is_ready_is_told_once(run: Run, tmp_path: Path) -> None:
+    corpus, path = new(name="Trees"), tmp_path / "events.jsonl"
+    path.touch()
+    assert publisher._event(images(corpus)) is None
+    told = []
+    for words in ("one word", "and another"):
+        corpora.add(corpus, "ann", [corpora.Given(Submission("text", document=words))])
+        assert publisher._event(images(corpus)) is None
+        run()
+        event = publisher._event(images(corpus))
+        assert event is not None
+        told.append(event)
+        compaction = corpora._compaction(corpora.get(corpus, "ann"))
+        for _ in range(2):
+            feed.append(path, feed.ready(compaction))
+    assert [event["data"]["totals"]["documents"] for event in told] == [1, 2]
+    assert (told[0]["type"], told[0]["subject"]) == ("wordcounts.corpus.ready", corpus)
+    assert told[0]["id"] != told[1]["id"] == f"{corpus}:{corpora.get(corpus, 'ann').version}"
+    assert [json.loads(line) for line in path.read_text().splitlines()] == told
+    feed.drop_erased(path)
+    assert len(path.read_text().splitlines()) == 2
+    corpora.erase(corpus, "ann")
+    assert publisher._event(images(corpus)) is None
+    run()
+    assert feed.ready(compaction) is None
+    feed.drop_erased(path)
+    assert path.read_text() == ""
+
+
+def test_the_service_s_own_jobs_are_no_events(run: Run) -> None:
+    corpus = new()
+    corpora.add(corpus, "ann", [corpora.Given(Submission("text", document="one word"))])
+    run()
+    job = jobs.table().get(corpora._compaction(corpora.get(corpus, "ann")).id)
+    assert job is not None
+    assert job.state == "succeeded"
+    assert publisher._event({**key(f"job#{job.id}", "job"), **item_of(job)}) is None
