@@ -109,7 +109,7 @@ def _submitter(context: Any) -> Callable[[Sequence[inbound.Entry]], Sequence[job
 @app.on_sqs_message(queue="submissions", batch_size=1000, maximum_batching_window_in_seconds=1)
 def sqs(event: SQSEvent) -> Any:
     """Messages from the submissions queue."""
-    return inbound.receive(event.to_dict()["Records"], _submitter(event.context))
+    return inbound.from_queue(event.to_dict()["Records"], _submitter(event.context))
 
 
 _CREATED = {"source": ["aws.s3"], "detail-type": ["Object Created"]}
@@ -120,13 +120,13 @@ _OURS = {"anything-but": {"prefix": inbound.REPORTS}}
 def s3(event: CloudWatchEvent) -> Any:
     """An object was created in the documents bucket."""
     left = getattr(event.context, "get_remaining_time_in_millis", lambda: float("inf"))
-    return inbound.stored(event.to_dict(), _submitter(event.context), lambda: left() / 1000)
+    return inbound.from_bucket(event.to_dict(), _submitter(event.context), lambda: left() / 1000)
 
 
 @app.on_cw_event({"detail-type": [inbound.REQUESTED]})
 def requested(event: CloudWatchEvent) -> Any:
     """An event that asks for a job."""
-    return {"job_id": inbound.request(event.to_dict(), _submitter(event.context))}
+    return {"job_id": inbound.from_event_bus(event.to_dict(), _submitter(event.context))}
 
 
 @app.schedule(Rate(1, unit=Rate.MINUTES))

@@ -29,7 +29,7 @@ __all__ = ["Gone", "HasEnded", "Job", "KeyReused", "NotFound", "NotKept", "Rules
 BULK = queue.BULK
 MAX_WAIT = 20.0  # seconds that Prefer: wait may ask for; API Gateway gives up after 29
 OWNED_READ = 200  # records that one listing may read: a state is known from the record alone
-SWEEP_LIMIT = 1000  # jobs of one shard in one sweep
+BACKLOG_LIMIT = 1000  # jobs of one shard that are counted
 INTERNAL = frozenset({"compaction", "query", "source"})  # kinds of jobs that no caller submits or reads
 _FAR = 10**14  # milliseconds since 1970: later than any job is due
 
@@ -340,7 +340,7 @@ def backlog() -> dict[str, Waiting]:
         waiting = tasks = None
         with contextlib.suppress(queue.QueueError):
             waiting, tasks = queue.depth(name), queue.pools(name, now=now)
-        limit = SWEEP_LIMIT if waiting is None else 1
+        limit = BACKLOG_LIMIT if waiting is None else 1
         due = [
             due_at for shard in range(records.SHARDS) for due_at, _ in store.due(name, shard, before=_FAR, limit=limit)
         ]

@@ -35,7 +35,8 @@ NLTK_TOO_SLOW = (
     "NLTK needs too long for this text. Count it with words=unicode, which takes time in proportion to the text."
 )
 TOP = 10
-TITLE_MOST, WORD_MOST = 1000, 500  # characters shown of a title and of a top word; the table has the whole word
+TITLE_MAX_CHARS = 1000  # kept of a title
+WORD_MAX_CHARS = 500  # shown of a word in `top`; the word table has all of it
 
 
 @dataclass(slots=True)
@@ -189,7 +190,7 @@ def _finished(job: Job, source: "_Source", outcome: Outcome) -> dict[str, Any]:
         "page": {
             "url": source.url,
             "status": source.status,
-            "title": page.title[:TITLE_MOST] if page.title else page.title,
+            "title": page.title[:TITLE_MAX_CHARS] if page.title else page.title,
             "language": counted.language,
             "encoding": page.encoding,
             **({"content": page.content} if "content" in options else {}),
@@ -202,7 +203,7 @@ def _finished(job: Job, source: "_Source", outcome: Outcome) -> dict[str, Any]:
             "stop_words": totals.stop_words,
             "stop_list": counted.stop_list,
         },
-        "top": [{"word": row.word[:WORD_MOST], "count": row.count} for row in words.top(read, TOP)],
+        "top": [{"word": row.word[:WORD_MAX_CHARS], "count": row.count} for row in words.top(read, TOP)],
         "rules": counted.rules,
     }
 

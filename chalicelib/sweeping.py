@@ -47,12 +47,12 @@ def sweep(*, seconds: float = 10.0, horizon: float = 0.0, pause: float = 0.0) ->
     try:
         cursors = queue.begin_sweep(seconds)
     except queue.QueueError:
-        _look_at_times(store, now, horizon, until, swept)
+        _requeue_due(store, now, horizon, until, swept)
         return swept
     if cursors is None:
         return Swept(complete=False, ran=False)
     try:
-        _look_at_times(store, now, horizon, until, swept)
+        _requeue_due(store, now, horizon, until, swept)
         for name in queue.QUEUES:
             for shard in range(records.SHARDS):
                 place = f"{name}#{shard}"
@@ -65,12 +65,12 @@ def sweep(*, seconds: float = 10.0, horizon: float = 0.0, pause: float = 0.0) ->
     return swept
 
 
-def _look_at_times(store: Records, now: int, horizon: float, until: float, swept: Swept) -> None:
+def _requeue_due(store: Records, now: int, horizon: float, until: float, swept: Swept) -> None:
     """Jobs whose lease is over or whose time has come."""
     for shard in range(records.SHARDS):
         due = store.due(records.TIMED, shard, before=now + int(horizon * 1000), limit=SWEEP_LIMIT)
         swept.upcoming += [entry for entry in due if entry[0] > now]
-        _mend_all(store, [job_id for due_at, job_id in due if due_at <= now], until, swept)
+        _requeue_or_fail_all(store, [job_id for due_at, job_id in due if due_at <= now], until, swept)
 
 
 def _look_for_lost(
@@ -86,13 +86,13 @@ def _look_for_lost(
         ids = [job_id for _, job_id in due]
         there = queue.waiting(name, ids) if ids else set()
         lost = [job_id for job_id in ids if job_id not in there]
-        _mend_all(store, lost, until, swept)
+        _requeue_or_fail_all(store, lost, until, swept)
         after = due[-1] if len(due) == PAGE else None
         if after is None or not lost or not swept.complete:
             return after
 
 
-def _mend_all(store: Records, job_ids: Sequence[str], until: float, swept: Swept) -> None:
+def _requeue_or_fail_all(store: Records, job_ids: Sequence[str], until: float, swept: Swept) -> None:
     for start in range(0, len(job_ids), 100):
         if time.monotonic() > until:
             swept.complete = False

@@ -3,6 +3,7 @@ import ipaddress
 import pytest
 
 from chalicelib.settings import Settings, SettingsError, load
+from tests.conftest import ROOT
 
 
 def test_an_empty_environment_gives_the_defaults():
@@ -53,3 +54,8 @@ def test_values_are_read_with_their_types():
 def test_a_bad_value_is_refused_with_its_name(name, value):
     with pytest.raises(SettingsError, match=f"^{name}: expected "):
         load({name: value})
+
+
+def test_every_setting_stands_in_the_readme():
+    table = (ROOT / "README.md").read_text().partition("## Settings")[2]
+    assert [name for name in Settings.__struct_fields__ if f"`{name.upper()}`" not in table] == []

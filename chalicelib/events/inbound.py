@@ -78,7 +78,7 @@ def submit(entries: Sequence[Entry], owner: str, request_id: str | None) -> Sequ
 # --- SQS and EventBridge ---
 
 
-def receive(messages: Sequence[Mapping[str, Any]], submit: Submit) -> dict[str, Any]:
+def from_queue(messages: Sequence[Mapping[str, Any]], submit: Submit) -> dict[str, Any]:
     """Submit a batch of SQS messages; what failed goes back, to be delivered again or to the dead-letter queue."""
     failed: list[str] = []
     entries = []
@@ -97,12 +97,12 @@ def receive(messages: Sequence[Mapping[str, Any]], submit: Submit) -> dict[str, 
     return {"batchItemFailures": [{"itemIdentifier": name} for name in dict.fromkeys(failed)]}
 
 
-def request(event: Mapping[str, Any], submit: Submit) -> str | None:
+def from_event_bus(event: Mapping[str, Any], submit: Submit) -> str | None:
     """Submit what an EventBridge event asks for and return the job's id; raises what keeps it from being one.
 
     None for an event that was delivered before and whose job was erased since.
     """
-    return _one(Entry(str(event["id"]), _submission(event.get("detail"))), submit)
+    return _submit_one(Entry(str(event["id"]), _submission(event.get("detail"))), submit)
 
 
 def _submission(sent: object) -> Submission:
@@ -132,7 +132,7 @@ def _data(event: Mapping[str, Any]) -> object:
     return submissions.decode(packed)
 
 
-def _one(entry: Entry, submit: Submit) -> str | None:
+def _submit_one(entry: Entry, submit: Submit) -> str | None:
     [result] = submit([entry])
     if isinstance(result, Gone):
         return None
@@ -158,7 +158,7 @@ class ListCheckpoint(msgspec.Struct, frozen=True):
     position: Position = lists.START
 
 
-def stored(event: Mapping[str, Any], submit: Submit, remaining: Callable[[], float]) -> dict[str, int]:
+def from_bucket(event: Mapping[str, Any], submit: Submit, remaining: Callable[[], float]) -> dict[str, int]:
     """Take an object that was created: a document, a list, or a checkpoint of a list.
 
     Returns how many jobs it made or found, and how many lines it refused. ``remaining`` says how many seconds there
@@ -190,7 +190,7 @@ def stored(event: Mapping[str, Any], submit: Submit, remaining: Callable[[], flo
         return {}
     corpus, name = _corpus_of(place.key)
     try:
-        made = _one(Entry(place.identity, Submission("object", url=place.address), corpus, name), submit)
+        made = _submit_one(Entry(place.identity, Submission("object", url=place.address), corpus, name), submit)
     except (NoCorpus, CorpusFull) as error:
         logger.warning("not submitted", extra={"key": place.key, "reason": problem(error)})
         return {"jobs": 0, "refused": 1}

@@ -79,7 +79,7 @@ POISON = [
 
 def test_a_batch_is_one_submission_and_the_message_id_is_the_key() -> None:
     submit = Submitted()
-    answer = inbound.receive([message(str(n), {"url": f"a{n}.de", "language": "de"}) for n in range(1000)], submit)
+    answer = inbound.from_queue([message(str(n), {"url": f"a{n}.de", "language": "de"}) for n in range(1000)], submit)
     assert answer == {"batchItemFailures": []}
     assert submit.calls == [1000]
     assert submit["7"].url == "https://a7.de/"
@@ -90,7 +90,7 @@ def test_a_cloud_event_carries_a_submission() -> None:
     submit = Submitted()
     packed = base64.b64encode(b'{"text": "hello"}').decode()
     given = [message("a", cloud_event({"url": "a.de"})), message("b", {**cloud_event(None), "data_base64": packed})]
-    assert failures(inbound.receive(given, submit)) == []
+    assert failures(inbound.from_queue(given, submit)) == []
     assert submit["a"].url == "https://a.de/"
     assert submit["b"].document == "hello"
 
@@ -101,13 +101,13 @@ def test_a_poison_message_fails_alone_wherever_it_stands(poison: str, position: 
     batch = [message(f"good{n}", {"url": "a.de"}) for n in range(4)]
     batch.insert(position, message("bad", poison))
     submit = Submitted()
-    assert failures(inbound.receive(batch, submit)) == ["bad"]
+    assert failures(inbound.from_queue(batch, submit)) == ["bad"]
     assert submit.calls == [4]
 
 
 def test_a_batch_of_poison_submits_nothing() -> None:
     submit = Submitted()
-    assert len(failures(inbound.receive([message(str(n), body) for n, body in enumerate(POISON)], submit))) == len(
+    assert len(failures(inbound.from_queue([message(str(n), body) for n, body in enumerate(POISON)], submit))) == len(
         POISON
     )
     assert submit.calls == []
@@ -115,7 +115,7 @@ def test_a_batch_of_poison_submits_nothing() -> None:
 
 def test_what_may_pass_later_goes_back_and_what_was_erased_does_not() -> None:
     submit = Submitted(b=Unavailable("away"), c=Gone(), d=KeyReused())
-    answer = inbound.receive([message(name, {"url": "a.de"}) for name in "abcd"], submit)
+    answer = inbound.from_queue([message(name, {"url": "a.de"}) for name in "abcd"], submit)
     assert failures(answer) == ["b", "d"]
 
 
@@ -124,22 +124,22 @@ def test_what_may_pass_later_goes_back_and_what_was_erased_does_not() -> None:
 
 def test_an_event_asks_for_a_job_and_its_id_is_the_key() -> None:
     submit = Submitted()
-    made = inbound.request({"id": "e1", "detail": {"url": "a.de"}}, submit)
+    made = inbound.from_event_bus({"id": "e1", "detail": {"url": "a.de"}}, submit)
     assert made == records.key_id("o", "e1")
-    inbound.request({"id": "e2", "detail": cloud_event({"html": "<p>x"})}, submit)
+    inbound.from_event_bus({"id": "e2", "detail": cloud_event({"html": "<p>x"})}, submit)
     assert submit["e2"].kind == "html"
 
 
 @pytest.mark.parametrize("detail", [None, {}, [], {"url": ""}, {"url": "a.de", "text": "b"}, {"specversion": 1}])
 def test_an_event_that_is_no_submission_is_an_error_so_that_it_reaches_the_dead_letters(detail: object) -> None:
     with pytest.raises(errors.InvalidSubmission):
-        inbound.request({"id": "e1", "detail": detail}, Submitted())
+        inbound.from_event_bus({"id": "e1", "detail": detail}, Submitted())
 
 
 def test_an_event_passes_on_why_there_is_no_job() -> None:
     with pytest.raises(Unavailable):
-        inbound.request({"id": "e1", "detail": {"url": "a.de"}}, Submitted(e1=Unavailable("away")))
-    assert inbound.request({"id": "e1", "detail": {"url": "a.de"}}, Submitted(e1=Gone())) is None
+        inbound.from_event_bus({"id": "e1", "detail": {"url": "a.de"}}, Submitted(e1=Unavailable("away")))
+    assert inbound.from_event_bus({"id": "e1", "detail": {"url": "a.de"}}, Submitted(e1=Gone())) is None
 
 
 # --- objects, from a folder that stands for a bucket ---
@@ -169,7 +169,7 @@ def report(inbox: Path, key: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("key", ["a.html", "b/C.HTM", "ü x.txt", "a.xhtml"])
 def test_a_document_is_one_job_that_reads_it(inbox: Path, key: str) -> None:
     submit = Submitted()
-    assert inbound.stored(drop(inbox, key, b"words"), submit, forever) == {"jobs": 1}
+    assert inbound.from_bucket(drop(inbox, key, b"words"), submit, forever) == {"jobs": 1}
     [entry] = submit.entries
     assert entry.submission.kind == "object"
     assert objects.read(str(entry.submission.url), limit=10).body == b"words"
@@ -180,13 +180,13 @@ def test_other_objects_and_our_reports_make_nothing(inbox: Path, key: str) -> No
     submit = Submitted()
     event = drop(inbox, "some.txt")
     event["detail"]["object"]["key"] = key
-    assert inbound.stored(event, submit, forever) == {}
+    assert inbound.from_bucket(event, submit, forever) == {}
     assert submit.calls == []
 
 
 def test_a_list_is_a_job_a_line_and_leaves_a_report(inbox: Path) -> None:
     submit = Submitted()
-    done = inbound.stored(drop(inbox, "x/a.urls", b"a.de\n\nfoo bar\nb.de\n"), submit, forever)
+    done = inbound.from_bucket(drop(inbox, "x/a.urls", b"a.de\n\nfoo bar\nb.de\n"), submit, forever)
     assert done == {"jobs": 2, "refused": 1}
     assert [entry.key for entry in submit.entries] == ["s3://inbox/x/a.urls?v1#1", "s3://inbox/x/a.urls?v1#4"]
     first, bad, last = report(inbox, "x/a.urls")
@@ -200,25 +200,25 @@ def test_a_list_is_a_job_a_line_and_leaves_a_report(inbox: Path) -> None:
 
 @pytest.mark.parametrize(("key", "data"), [("a.csv", b"x,y\n"), ("a.urls", b"\xff\xfea\0"), ("a.csv", b"\xff\n")])
 def test_a_list_that_cannot_be_read_says_so_in_its_report(inbox: Path, key: str, data: bytes) -> None:
-    assert inbound.stored(drop(inbox, key, data), Submitted(), forever)["refused"] == 1
+    assert inbound.from_bucket(drop(inbox, key, data), Submitted(), forever)["refused"] == 1
     [line] = report(inbox, key)
     assert line["line"] == 1
     assert line["error"]["type"] in ("invalid-list", "invalid-submission")
 
 
 def test_an_empty_list_has_an_empty_report(inbox: Path) -> None:
-    assert inbound.stored(drop(inbox, "a.csv"), Submitted(), forever) == {"jobs": 0, "refused": 0}
+    assert inbound.from_bucket(drop(inbox, "a.csv"), Submitted(), forever) == {"jobs": 0, "refused": 0}
     assert report(inbox, "a.csv") == []
 
 
 @pytest.mark.slow
 def test_batches_of_a_list_are_bounded_in_lines_and_in_bytes(inbox: Path) -> None:
     submit = Submitted()
-    inbound.stored(drop(inbox, "a.urls", b"a.de\n" * 1201), submit, forever)
+    inbound.from_bucket(drop(inbox, "a.urls", b"a.de\n" * 1201), submit, forever)
     assert submit.calls == [500, 500, 201]
     submit = Submitted()
     line = json.dumps({"text": "a " * 500_000}).encode() + b"\n"
-    inbound.stored(drop(inbox, "a.jsonl", line * 9), submit, forever)
+    inbound.from_bucket(drop(inbox, "a.jsonl", line * 9), submit, forever)
     assert submit.calls == [4, 4, 1]
 
 
@@ -233,7 +233,7 @@ def test_a_line_that_is_unavailable_is_tried_again_alone(inbox: Path, monkeypatc
             found[0] = refusals.pop()
         return found
 
-    inbound.stored(drop(inbox, "a.urls", b"a.de\nb.de\n"), submit, forever)
+    inbound.from_bucket(drop(inbox, "a.urls", b"a.de\nb.de\n"), submit, forever)
     assert flaky.calls == [2, 1, 1]
     assert [line["line"] for line in report(inbox, "a.urls")] == [1, 2]
 
@@ -244,20 +244,20 @@ def test_a_list_whose_records_stay_away_is_an_error_so_that_it_is_delivered_agai
     monkeypatch.setattr(inbound, "PAUSES", (0.0,))
     submit = Submitted(**{"s3://inbox/a.urls?v1#1": Unavailable("away")})
     with pytest.raises(Unavailable):
-        inbound.stored(drop(inbox, "a.urls", b"a.de\n"), submit, forever)
+        inbound.from_bucket(drop(inbox, "a.urls", b"a.de\n"), submit, forever)
 
 
 @pytest.mark.slow
 def test_a_long_list_is_handed_on_in_legs_that_meet(inbox: Path) -> None:
     data = b"url,note\n" + b"".join(b"a%d.de,x\n" % number for number in range(1234))
     whole, parts = Submitted(), Submitted()
-    inbound.stored(drop(inbox, "a.csv", data), whole, forever)
+    inbound.from_bucket(drop(inbox, "a.csv", data), whole, forever)
     whole_report = report(inbox, "a.csv")
-    inbound.stored(drop(inbox, "a.csv", data), parts, lambda: 1.0)  # there is time for one batch only
+    inbound.from_bucket(drop(inbox, "a.csv", data), parts, lambda: 1.0)  # there is time for one batch only
     for line in (501, 1001, 1235):
         note = inbox / f"progress/a.csv.{line}.json"
         assert len(parts.entries) == line - 1
-        inbound.stored(drop(inbox, f"progress/{note.name}", note.read_bytes()), parts, lambda: 1.0)
+        inbound.from_bucket(drop(inbox, f"progress/{note.name}", note.read_bytes()), parts, lambda: 1.0)
     assert parts.entries == whole.entries
     assert [line for part in ("", ".502", ".1002") for line in report(inbox, f"a.csv{part}")] == whole_report
 
@@ -265,9 +265,9 @@ def test_a_long_list_is_handed_on_in_legs_that_meet(inbox: Path) -> None:
 def test_a_rerun_of_a_list_asks_for_the_same_jobs(inbox: Path) -> None:
     event = drop(inbox, "a.jsonl", b'{"url":"a.de"}\n{"text":"x"}\n')
     first, again, other = Submitted(), Submitted(), Submitted()
-    inbound.stored(event, first, forever)
-    inbound.stored(event, again, forever)
-    inbound.stored(drop(inbox, "a.jsonl", b'{"url":"a.de"}\n{"text":"x"}\n', version="v2"), other, forever)
+    inbound.from_bucket(event, first, forever)
+    inbound.from_bucket(event, again, forever)
+    inbound.from_bucket(drop(inbox, "a.jsonl", b'{"url":"a.de"}\n{"text":"x"}\n', version="v2"), other, forever)
     assert first.entries == again.entries
     assert not {entry.key for entry in first.entries} & {entry.key for entry in other.entries}
 
@@ -275,7 +275,7 @@ def test_a_rerun_of_a_list_asks_for_the_same_jobs(inbox: Path) -> None:
 def test_an_object_that_was_deleted_meanwhile_is_passed_over(inbox: Path) -> None:
     event = drop(inbox, "a.urls", b"a.de\n")
     (inbox / "a.urls").unlink()
-    assert inbound.stored(event, Submitted(), forever) == {}
+    assert inbound.from_bucket(event, Submitted(), forever) == {}
 
 
 def test_every_error_has_its_words() -> None:

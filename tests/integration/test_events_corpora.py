@@ -52,7 +52,7 @@ def drop(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
             path.write_text(text)
         event = feed.created(key, version, len(text))
         event["detail"]["bucket"]["name"] = name
-        return inbound.stored(event, SUBMIT, lambda: 900.0)
+        return inbound.from_bucket(event, SUBMIT, lambda: 900.0)
 
     return put
 
