@@ -47,7 +47,7 @@ node_modules/.made: .venv/.local package.json package-lock.json
 
 # Added to what is there: `npm ci` would begin with an empty folder, without the stamp above.
 node_modules/.dev: node_modules/.made
-	@scripts/step.sh $@ "Installing what checks the page (TypeScript, Biome, axe) into node_modules: 50 MB to fetch" \
+	@scripts/step.sh $@ "Installing what checks the page (TypeScript, Biome, axe, Pyright) into node_modules: 60 MB to fetch" \
 	  $(BIN)/python -m scripts.node npm install --include=dev --no-save --no-audit --no-fund
 
 $(PAGE): node_modules/.made $(shell find web -type f 2>/dev/null)
@@ -123,6 +123,7 @@ check: .venv/.dev node_modules/.dev .venv/.nltk audit ## lint, format, types, wh
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m scripts.node node node_modules/pyright/index.js
 	$(BIN)/lint-imports
 	$(BIN)/python -m scripts.node node node_modules/typescript/bin/tsc -p web
 	$(BIN)/python -m scripts.node node node_modules/@biomejs/biome/bin/biome lint --error-on-warnings web

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, overload
 
 from .errors import CannotRead, Refused, Unreachable, WordcountsError
 from .models import Case, Job, Model, StopWords, columns
@@ -69,7 +69,11 @@ class Counts(Sequence[Counted]):
     def __len__(self) -> int:
         return len(self._results)
 
-    def __getitem__(self, at: Any) -> Any:
+    @overload
+    def __getitem__(self, at: int) -> Counted: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Counted]: ...
+    def __getitem__(self, at: int | slice) -> Counted | list[Counted]:
         return self._results[at]
 
     def __iter__(self) -> Iterator[Counted]:
