@@ -134,13 +134,13 @@ def questions(files: dict[str, list[Path]], packed: Path) -> dict[str, Callable[
         return engine.rows(queries.ROWS, docs=docs), engine.rows(queries.TEXTS, docs=docs)
 
     def sorted_contexts(engine: Any, word: str, _: str) -> Any:
-        return engine.rows(queries.sorted_contexts(1, column="fold", side="left"), word0=word, **page)
+        return engine.rows(queries.sorted_contexts(1, column="fold", side="left", everywhere=True), word0=word, **page)
 
     def two_words(engine: Any, word: str, other: str) -> Any:
         return engine.rows(queries.contexts(2, column="fold"), word0=word, word1=other, **page)
 
     def collocates(engine: Any, word: str, _: str) -> Any:
-        return engine.rows(queries.collocates(5), word0=word, min_count=2)
+        return engine.rows(queries.collocates(5, everywhere=True), word0=word, min_count=2)
 
     def phrases(engine: Any, *_: str) -> Any:
         return engine.rows(queries.phrases(2), min_count=2, most=100_000)

@@ -17,6 +17,7 @@ from chalicelib.corpus.engine import Engine, opened
 from chalicelib.store.corpora import Corpus
 
 PHRASES_MOST = 100_000  # that are ranked: the most frequent
+EVERYWHERE = 3  # a word that one of so many documents has is looked for in all of them
 PHRASE_WORDS_MOST = 10  # of a phrase whose contexts are asked for
 
 
@@ -44,12 +45,14 @@ def answer(corpus: Corpus, question: str, asked: Mapping[str, Any], *, threads: 
     removed = [doc for part in manifest.parts for doc in part.removed]
     with opened(paths, parts.SCHEMAS, removed, threads=threads) as engine:
         if question == "contexts":
-            return _contexts(engine, asked)
+            return _contexts(engine, manifest.documents, asked)
         known = _Words(corpus_words.unpack(objects.get(files.table_name(corpus.id, manifest.table))))
-        return _phrases(engine, known, asked) if question == "phrases" else _collocates(engine, known, asked)
+        if question == "phrases":
+            return _phrases(engine, known, asked)
+        return _collocates(engine, known, manifest.documents, asked)
 
 
-def _contexts(engine: Engine, asked: Mapping[str, Any]) -> dict[str, Any]:
+def _contexts(engine: Engine, documents_there: int, asked: Mapping[str, Any]) -> dict[str, Any]:
     column = "fold" if asked["fold_case"] else "word"
     wanted = unicodedata.normalize("NFC", asked["phrase"])
     given = [words.fold(word) if asked["fold_case"] else word for word in wanted.split()][:PHRASE_WORDS_MOST]
@@ -61,7 +64,9 @@ def _contexts(engine: Engine, asked: Mapping[str, Any]) -> dict[str, Any]:
     sql = (
         queries.contexts(len(given), column=column)
         if sort == "place"
-        else queries.sorted_contexts(len(given), column=column, side=sort)
+        else queries.sorted_contexts(
+            len(given), column=column, side=sort, everywhere=EVERYWHERE * documents > documents_there
+        )
     )
     found = engine.rows(sql, **bound, limit=limit, offset=offset)
     shown = _shown(engine, found, len(given), asked) if found else []
@@ -114,9 +119,10 @@ def _phrases(engine: Engine, known: _Words, asked: Mapping[str, Any]) -> dict[st
     return _page("phrases", rows, asked)
 
 
-def _collocates(engine: Engine, known: _Words, asked: Mapping[str, Any]) -> dict[str, Any]:
+def _collocates(engine: Engine, known: _Words, documents_there: int, asked: Mapping[str, Any]) -> dict[str, Any]:
     node = words.fold(unicodedata.normalize("NFC", asked["word"]))
     [(total, documents)] = engine.rows(queries.total(1, column="fold"), word0=node)
+    near = queries.collocates(asked["window"], everywhere=EVERYWHERE * documents > documents_there)
     rows = [
         {
             "word": known.shown(word),
@@ -126,9 +132,7 @@ def _collocates(engine: Engine, known: _Words, asked: Mapping[str, Any]) -> dict
             "logdice": round(statistics.log_dice(count, [total, known.frequency(word)]), 6),
             "stop_word": known.is_stop_word(word),
         }
-        for word, count, found_in in engine.rows(
-            queries.collocates(asked["window"]), word0=node, min_count=asked["min_count"]
-        )
+        for word, count, found_in in engine.rows(near, word0=node, min_count=asked["min_count"])
         if asked["stop_words"] == "include" or not known.is_stop_word(word)
     ]
     rows.sort(key=lambda row: (-row["logdice"], -row["count"], row["word"]))

@@ -65,33 +65,42 @@ def contexts(words: int, *, column: str) -> str:
     )
 
 
-def sorted_contexts(words: int, *, column: str, side: str) -> str:
+def sorted_contexts(words: int, *, column: str, side: str, everywhere: bool = False) -> str:
     """The same by the neighbours on one side, the nearest word first, then in the order of the corpus."""
     steps = [-n if side == "left" else words - 1 + n for n in (1, 2, 3)]
-    joins = "".join(
-        f" left join near n{at} on n{at}.doc = found.doc and n{at}.place = found.place + {step}"
-        for at, step in enumerate(steps)
-    )
+    pairs = ", ".join(f"({step})" for step in steps)
+    names = ", ".join(f"max(case when step = {step} then fold end) as n{at}" for at, step in enumerate(steps))
     return f"""
 with found as ({occurrences(words, column=column)}),
-{_near("found", steps)}
-select found.doc as doc, found.start as start, found.last as last, found.place as place from found{joins}
-order by coalesce(n0.fold, ''), coalesce(n1.fold, ''), coalesce(n2.fold, ''), found.doc, found.start
+spots as (select {_SPOT} + place + step as spot, {_SPOT} + place as origin, step
+          from found cross join (values {pairs}) as s(step)),
+{_tokens("found", everywhere=everywhere)},
+near as (select origin, {names} from tokens join spots on spots.spot = tokens.spot group by origin)
+select found.doc as doc, found.start as start, found.last as last, found.place as place
+from found left join near on near.origin = {_SPOT} + found.place
+order by coalesce(n0, ''), coalesce(n1, ''), coalesce(n2, ''), found.doc, found.start
 limit $limit offset $offset
 """
 
 
-def _near(found: str, steps: Iterable[int]) -> str:
-    """``near``: the words at these distances from the rows of ``found``, each place once.
-
-    A document and a place are one number, since a join on one key takes a third of the time of one on two.
-    """
+def _near(found: str, steps: Iterable[int], *, everywhere: bool) -> str:
+    """``near``: the words at these distances from the rows of ``found``, each place once."""
     values = ", ".join(f"({step})" for step in steps)
     return f"""
 spots as (select distinct {_SPOT} + place + step as spot from {found} cross join (values {values}) as s(step)),
-tokens as (select doc, fold, p.place as place, {_SPOT} + p.place as spot from
-           (select doc, fold, {{explode}}(positions) as p from words where doc in (select doc from {found})) as x),
+{_tokens(found, everywhere=everywhere)},
 near as (select doc, fold, place from tokens where spot in (select spot from spots))"""
+
+
+def _tokens(found: str, *, everywhere: bool) -> str:
+    """``tokens``: all words of the documents that ``found`` has, or of all where these are most of them.
+
+    To look whether a row is of such a document costs more than its words do, if they are taken in any case.
+    A document and a place are one number, since a join on one key takes a third of the time of one on two.
+    """
+    some = "" if everywhere else f" where doc in (select doc from {found})"
+    return f"""tokens as (select doc, fold, p.place as place, {_SPOT} + p.place as spot from
+           (select doc, fold, {{explode}}(positions) as p from words{some}) as x)"""
 
 
 _SPOT = "cast(doc as bigint) * 4294967296"
@@ -109,7 +118,7 @@ TEXTS = (
 )
 
 
-def collocates(window: int) -> str:
+def collocates(window: int, *, everywhere: bool = False) -> str:
     """Words within ``window`` words of $word0 in its sentence: (word, count, documents), $min_count times at least.
 
     A place that is near two occurrences counts once.
@@ -118,7 +127,7 @@ def collocates(window: int) -> str:
     return f"""
 with node as (select doc, p.place as place from (select doc, {{explode}}(positions) as p from words
               where fold = $word0) as x0),
-{_near("node", steps)}
+{_near("node", steps, everywhere=everywhere)}
 select fold as word, count(*) as count, count(distinct doc) as documents from near
 group by fold having count(*) >= $min_count
 """

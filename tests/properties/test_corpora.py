@@ -132,10 +132,20 @@ def test_contexts_phrases_and_collocates_are_those_of_a_plain_count(
             bound = {f"word{at}": fold for at, fold in enumerate(phrase)}
             assert engine.rows(queries.total(n + 1, column="fold"), **bound)[0][0] == count
             for side in ("left", "right"):
-                sql = queries.sorted_contexts(n + 1, column="fold", side=side)
-                assert len(engine.rows(sql, **bound, limit=10_000, offset=0)) == count
-        collocates = engine.rows(queries.collocates(n), word0=word, min_count=1)
-        assert {row[0]: row[1] for row in collocates} == near(kept, word, n)
+                in_all, in_some = (
+                    engine.rows(
+                        queries.sorted_contexts(n + 1, column="fold", side=side, everywhere=everywhere),
+                        **bound,
+                        limit=10_000,
+                        offset=0,
+                    )
+                    for everywhere in (True, False)
+                )
+                assert in_all == in_some
+                assert len(in_some) == count
+        for everywhere in (True, False):
+            collocates = engine.rows(queries.collocates(n, everywhere=everywhere), word0=word, min_count=1)
+            assert {row[0]: row[1] for row in collocates} == near(kept, word, n)
 
 
 @settings(max_examples=EXAMPLES)

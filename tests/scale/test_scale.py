@@ -69,6 +69,8 @@ def questions(word: str, pair: tuple[str, ...], docs: list[int]) -> list[dict[st
         {"sql": queries.phrases(3), "values": {"min_count": 2, "most": 1_000_000}},
         {"sql": queries.ROWS, "values": {"docs": docs}},
         {"sql": queries.TEXTS, "values": {"docs": docs}},
+        {"sql": queries.sorted_contexts(1, column="fold", side="left", everywhere=True), "values": {**one, **page}},
+        {"sql": queries.collocates(4, everywhere=True), "values": {**one, "min_count": 2}},
     ]
 
 
