@@ -3,6 +3,7 @@
 An entry point translates and decides nothing: it hands what came to ``http/`` or ``events/`` as plain values.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from aws_lambda_powertools import Logger
 from chalice.app import CaseInsensitiveMapping, Chalice, CloudWatchEvent, DynamoDBEvent, Rate, Response, SQSEvent
 
 from chalicelib import jobs, metrics, settings, sweeping
-from chalicelib.events import inbound, publisher
+from chalicelib.events import inbound, publisher, results
 from chalicelib.http import corpus_routes, job_routes, page_routes
 from chalicelib.http.gateway import METHODS, Call, Gateway
 
@@ -113,7 +114,7 @@ def sqs(event: SQSEvent) -> Any:
 
 
 _CREATED = {"source": ["aws.s3"], "detail-type": ["Object Created"]}
-_OURS = {"anything-but": {"prefix": inbound.REPORTS}}
+_OURS = {"anything-but": {"prefix": results.REPORTS}}
 
 
 @app.on_cw_event({**_CREATED, "detail": {"object": {"key": [_OURS]}}})
@@ -135,6 +136,9 @@ def sweep(_event: CloudWatchEvent) -> Any:
     swept = sweeping.sweep(seconds=40)
     metrics.emit_swept(len(swept.requeued), len(swept.failed))
     metrics.emit_backlog(jobs.backlog())
+    if bucket := settings.load().documents_bucket:
+        until = time.monotonic() + 10
+        results.finish(bucket, jobs.table().get_many, lambda: until - time.monotonic())
     return {"requeued": len(swept.requeued), "failed": len(swept.failed), "complete": swept.complete}
 
 

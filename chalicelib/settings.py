@@ -67,7 +67,12 @@ class Settings(msgspec.Struct, frozen=True):
     event_owner: Name = "events"
     event_bus: Annotated[str, _text(r"[\w./:-]{1,256}", "the name or ARN of an event bus")] = "default"
     api_url: Annotated[str, _text(r"https?://[^\s?#]+", "an address like https://example.com/production")] = ""
+    webhook_url: Annotated[
+        str, _text(r"https?://[^\s@#]+", "an address like https://example.com/hook, no password")
+    ] = ""
     inbox_dir: Annotated[str, _text("/.*", "an absolute path")] = ""  # a folder that stands for a bucket locally
+    # whose lists get their results when the schedule runs
+    documents_bucket: Annotated[str, _text(r"[a-z0-9][a-z0-9.-]{2,62}", "the name of a bucket")] = ""
     # For texts too large for the table, and where none is set they are in the table all the same.
     object_store: Annotated[
         str, _text(r"s3://[a-z0-9][a-z0-9.-]{2,62}(?:/[!-~]*)?|/.*", "s3://bucket/prefix or an absolute path")

@@ -3,8 +3,8 @@
     python -m scripts.feed --data .local
 
 Files dropped into ``<data>/inbox`` are processed like S3 objects. Every minute the schedule's handler runs. Each job
-that ends is appended as a CloudEvent to ``<data>/events.jsonl``. The environment is the stack's (scripts/run.py sets
-it).
+that ends is appended as a CloudEvent to ``<data>/events.jsonl``, and posted to WEBHOOK_URL where that is set. The
+environment is the stack's (scripts/run.py sets it).
 """
 
 import argparse
@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -25,13 +25,16 @@ from typing import Any
 
 from chalicelib import jobs, queue, settings
 from chalicelib.aws import objects
-from chalicelib.events import publisher
+from chalicelib.errors import Unavailable
+from chalicelib.events import inbound, publisher, results
 
 from .processes import rotate, visible
+from .webhook import Webhook
 
 SCAN_SECONDS = 0.5
 SETTLED_SECONDS = 1.0  # a file that was written to more recently may still grow
 SWEEP_SECONDS = 60
+RESULTS_SECONDS = 2.0  # between looks at lists whose jobs have not all ended
 OURS = ("reports", "progress")  # folders of the inbox that the handlers write
 
 logger = logging.getLogger("feed")
@@ -116,14 +119,35 @@ def feed(inbox: Inbox) -> int:
         except Exception:  # a file that nobody thought of must not end the stack, nor come again twice a second
             logger.exception("%s could not be taken", visible(key))
         else:
-            logger.info("%s: %s", visible(key), done or "passed over")
+            logger.info("%s: %s", visible(key), told(key, done))
         inbox.taken[key] = version
         count += 1
     return count
 
 
-def write_endings(path: Path) -> None:
-    """Append each job that ends, prompted by the notice of its end: at most once; drop those that were erased."""
+def told(key: str, done: Mapping[str, int]) -> str:
+    """What became of a file, in words."""
+    if not done:
+        known = sorted([*inbound.LISTS, *objects.TYPES])
+        return f"passed over: neither a document nor a list ({' '.join(known)}, each also with .gz behind it)"
+    jobs = f"{done['jobs']} job{'s' * (done['jobs'] != 1)}"
+    if "refused" not in done:
+        return jobs if done["jobs"] else "no job: it was counted, and erased since"
+    refused = f", {done['refused']} refused" if done["refused"] else ""
+    return f"{jobs}{refused}; line by line in {results.REPORTS}{visible(key)}.report.jsonl"
+
+
+def write_results() -> None:
+    """Write the results of the lists whose jobs have ended."""
+    try:
+        for name in results.finish(objects.INBOX, jobs.table().get_many, lambda: 1.0):
+            logger.info("all jobs of a list have ended: %s", visible(name))
+    except (objects.ObjectError, Unavailable, OSError) as error:
+        logger.warning("the results of lists wait: %s", error)
+
+
+def write_endings(path: Path, webhook: Webhook) -> None:
+    """Append and post each job that ends, prompted by the notice of its end, at most once; drop what was erased."""
     while True:
         try:
             drop_erased(path)
@@ -134,7 +158,9 @@ def write_endings(path: Path) -> None:
                 elif job.kind == "compaction" and not is_there(job.options["corpus"]):
                     drop(path, {job.options["corpus"]})
                 elif job.finished_at is not None:
-                    append(path, ready(job) if job.kind in jobs.INTERNAL else publisher.cloud_event(job))
+                    event = ready(job) if job.kind in jobs.INTERNAL else publisher.cloud_event(job)
+                    if append(path, event):
+                        webhook.send(json.dumps(event, ensure_ascii=False).encode())
         except Exception as error:  # noqa: BLE001 - whatever it is, the next one may pass
             logger.warning("endings: %r", error)
             time.sleep(1)
@@ -149,16 +175,17 @@ def ready(job: jobs.Job) -> dict[str, Any] | None:
     return publisher.ready_event(corpus) if corpus else None
 
 
-def append(path: Path, event: dict[str, Any] | None) -> None:
-    """Write an event that is not in the file yet: compactions that end together may find the same version."""
+def append(path: Path, event: dict[str, Any] | None) -> bool:
+    """Write an event and say so, or not if it is there: compactions that end together may find the same version."""
     if event is None:
-        return
+        return False
     name = json.dumps(event["id"]).encode()
     if ".corpus." in event["type"] and name in path.read_bytes():
-        return
+        return False
     rotate(path)
     with path.open("ab", buffering=0) as file:  # in one piece, wherever this process is stopped
         file.write((json.dumps(event, ensure_ascii=False) + "\n").encode())
+    return True
 
 
 def drop_erased(path: Path) -> None:
@@ -206,7 +233,7 @@ def main(arguments: list[str]) -> None:
     inbox.folder.mkdir(parents=True, exist_ok=True)
     events = data / "events.jsonl"
     events.touch()  # so that it can be watched before the first job ends
-    threading.Thread(target=write_endings, args=(events,), daemon=True).start()
+    threading.Thread(target=write_endings, args=(events, Webhook(settings.load().webhook_url)), daemon=True).start()
     run(inbox)
 
 
@@ -214,10 +241,13 @@ def run(inbox: Inbox) -> None:
     """Feed and sweep until it is stopped."""
     from app import sweep
 
-    swept = time.monotonic()
+    swept = looked = time.monotonic()
     while True:
         time.sleep(SCAN_SECONDS)
         feed(inbox)
+        if time.monotonic() - looked > RESULTS_SECONDS:
+            write_results()
+            looked = time.monotonic()
         if time.monotonic() - swept > SWEEP_SECONDS:
             swept = time.monotonic()
             try:

@@ -48,6 +48,8 @@ def test_values_are_read_with_their_types():
         ("EVENT_BUS", "a bus"),
         ("API_URL", "example.com"),
         ("INBOX_DIR", "in/box"),
+        ("WEBHOOK_URL", "https://ann:secret@example.com/"),
+        ("DOCUMENTS_BUCKET", "s3://documents"),
         ("LEASE_SECONDS", "20"),
     ],
 )

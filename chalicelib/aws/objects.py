@@ -6,6 +6,7 @@ An object's address is ``s3://<bucket>/<key>`` with ``?versionId=…`` where it 
 import contextlib
 import io
 import os
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -15,6 +16,7 @@ import msgspec
 
 from chalicelib import settings
 from chalicelib.errors import AttemptFailed
+from chalicelib.net import gzipped
 from chalicelib.net.forks import cached_in_process
 
 INBOX = "inbox"  # the bucket's name that the folder INBOX_DIR goes by
@@ -24,6 +26,7 @@ TYPES = {
     ".htm": "text/html",
     ".xhtml": "application/xhtml+xml",
     ".txt": "text/plain",
+    ".md": "text/markdown",
 }
 _ABSENT = frozenset({"404", "NoSuchKey", "NoSuchVersion", "NoSuchBucket", "NotFound"})
 
@@ -65,14 +68,22 @@ class Place(msgspec.Struct, frozen=True):
         return f"s3://{self.bucket}/{self.key}?{self.version}"
 
 
+def kind(name: str) -> tuple[str, bool]:
+    """The suffix that says what an object is, and whether it is compressed: ``.csv.gz`` is a CSV."""
+    inner, suffix = os.path.splitext(name.lower())
+    return (os.path.splitext(inner)[1], True) if suffix == ".gz" else (suffix, False)
+
+
 def read(address: str, *, limit: int) -> Object:
     """The object's bytes, at most ``limit`` of them; ``ObjectError`` where it is larger, gone or refused."""
     parts = urlsplit(address)
-    suffix = os.path.splitext(unquote(parts.path))[1].lower()
+    suffix, packed = kind(unquote(parts.path))
     guessed = TYPES.get(suffix, "text/plain")
     if parts.scheme == "file":
         with _file(unquote(parts.path)) as file:
-            return Object(_within(file.read(limit + 1), limit), guessed)
+            body = file.read(limit + 1)
+        _check_size(body, limit)
+        return Object(_unpacked(body, limit, packed=packed), guessed)
     if parts.scheme != "s3":
         raise ObjectError("address-refused", f"No object can be read at {parts.scheme} addresses.")
     version = parse_qs(parts.query).get("versionId")
@@ -83,8 +94,10 @@ def read(address: str, *, limit: int) -> Object:
             answer["Body"].close()
             raise _too_large(limit)
         body = answer["Body"].read()
-    if answer.get("ContentEncoding", "identity") not in ("", "identity", "aws-chunked"):
-        raise ObjectError("not-text", f"The object is stored as {answer['ContentEncoding']}: store it as it is.")
+    coding = answer.get("ContentEncoding", "")
+    if coding not in ("", "identity", "aws-chunked", "gzip"):
+        raise ObjectError("not-text", f"The object is stored as {coding}: store it as it is, or as gzip.")
+    body = _unpacked(body, limit, packed=packed or coding == "gzip")
     # S3's default type says nothing, so the name decides; a stored one may also name the encoding.
     stored = answer.get("ContentType", "")
     same = stored.partition(";")[0].strip().lower() == guessed
@@ -151,6 +164,30 @@ def write(bucket: str, key: str, body: IO[bytes], content_type: str) -> None:
         return
     with _s3_errors():
         _s3().put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+
+
+def listed(bucket: str, prefix: str) -> Iterator[str]:
+    """The keys that begin with a prefix, which ends in a slash."""
+    if (inbox := _inbox(bucket)) is not None:
+        yield from sorted(path.relative_to(inbox).as_posix() for path in (inbox / prefix).rglob("*.json"))
+        return
+    with _s3_errors():
+        for page in _s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            yield from (entry["Key"] for entry in page.get("Contents", ()))
+
+
+def read_all(bucket: str, key: str) -> bytes:
+    """An object of our own, which is small."""
+    return b"".join(chunks(Place(bucket, key)))
+
+
+def remove(bucket: str, key: str) -> None:
+    """Delete an object of our own, if it is there."""
+    if (inbox := _inbox(bucket)) is not None:
+        (inbox / key).unlink(missing_ok=True)
+        return
+    with _s3_errors():
+        _s3().delete_object(Bucket=bucket, Key=key)
 
 
 # --- the object store: what the service itself keeps there ---
@@ -284,10 +321,23 @@ def _s3_errors() -> Iterator[None]:
         raise ObjectError("connection-failed", f"S3 did not answer: {type(error).__name__}.", transient=True) from error
 
 
-def _within(body: bytes, limit: int) -> bytes:
+def _unpacked(body: bytes, limit: int, *, packed: bool) -> bytes:
+    """The body, unpacked where it is gzip: at most ``limit`` bytes."""
+    if not packed or not body.startswith(gzipped.MAGIC):
+        return body
+    made = bytearray()
+    try:
+        for piece in gzipped.unpacked([body]):
+            made += piece
+            _check_size(made, limit)
+    except (zlib.error, EOFError):
+        raise ObjectError("not-text", "The gzip file is damaged, or was cut off.") from None
+    return bytes(made)
+
+
+def _check_size(body: bytes | bytearray, limit: int) -> None:
     if len(body) > limit:
         raise _too_large(limit)
-    return body
 
 
 def _too_large(limit: int) -> ObjectError:

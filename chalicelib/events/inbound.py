@@ -6,11 +6,10 @@ the caller gives.
 
 import base64
 import io
-import json
-import os
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any
 
 import msgspec
@@ -32,15 +31,17 @@ from chalicelib.errors import (
     Unavailable,
     problem_for,
 )
-from chalicelib.events import lists
+from chalicelib.events import lists, results
 from chalicelib.events.lists import Position
+from chalicelib.events.results import REPORTS
+from chalicelib.net import gzipped
 from chalicelib.store.records import Job
 from chalicelib.submissions import Submission
 
 REQUESTED = "Word Count Requested"
-REPORTS, PROGRESS = "reports/", "progress/"  # prefixes of our own objects beside those that were dropped
+PROGRESS = "progress/"  # the prefix of our own objects beside those that were dropped, and beside REPORTS
 _IN_CORPUS = re.compile(r"corpora/([0-9a-f]{32})/(.+)", re.DOTALL)
-LISTS = {".urls": "urls", ".csv": "csv", ".jsonl": "jsonl"}
+LISTS = {".urls": "urls", ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 BATCH_LINES, BATCH_BYTES = 500, 4_000_000  # of a list, submitted together
 RESERVE_SECONDS = 15.0  # before its function ends, a list is continued by another call: a batch and the report fit in
 PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # while the records cannot be reached
@@ -156,6 +157,7 @@ class ListCheckpoint(msgspec.Struct, frozen=True):
 
     place: Place
     position: Position = lists.START
+    reports: tuple[str, ...] = ()  # of what was read before
 
 
 def from_bucket(event: Mapping[str, Any], submit: Submit, remaining: Callable[[], float]) -> dict[str, int]:
@@ -173,7 +175,7 @@ def from_bucket(event: Mapping[str, Any], submit: Submit, remaining: Callable[[]
     place = Place(detail["bucket"]["name"], given["key"], version or etag, bool(version))
     if place.key.startswith(REPORTS):
         return {}
-    kind = os.path.splitext(place.key)[1].lower()
+    kind, _ = objects.kind(place.key)
     if not place.key.startswith(PROGRESS) and kind not in LISTS and kind not in objects.TYPES:
         logger.info("passed over: neither a document nor a list", extra={"key": place.key})
         return {}
@@ -223,18 +225,22 @@ def _list(checkpoint: ListCheckpoint, submit: Submit, remaining: Callable[[], fl
             report.write(_json({"line": position.line + 1, "error": problem(error)}))
             done["refused"] += 1
         report.seek(0)
-        part = "" if first == 1 else f".{first}"
-        objects.write(place.bucket, f"{REPORTS}{place.key}{part}.report.jsonl", report, "application/jsonl")
+        name = f"{REPORTS}{place.key}{'' if first == 1 else f'.{first}'}.report.jsonl"
+        objects.write(place.bucket, name, report, "application/jsonl")
+    reports = (*checkpoint.reports, name)
     if continued:
-        _write_checkpoint(ListCheckpoint(place, position))
+        _write_checkpoint(ListCheckpoint(place, position, reports))
+    else:
+        results.begin(place.bucket, place.key, reports)
     logger.info("list", extra={"key": place.key, "lines": [first, position.line], "continued": continued, **done})
     return done
 
 
 def _batches(checkpoint: ListCheckpoint) -> Iterable[tuple[list[lists.Line], Position]]:
     """Lines to submit together, bounded in number and bytes, with the position after them."""
-    kind = LISTS[os.path.splitext(checkpoint.place.key)[1].lower()]
-    chunks = objects.chunks(checkpoint.place, start=checkpoint.position.offset)
+    suffix, packed = objects.kind(checkpoint.place.key)
+    kind, start = LISTS[suffix], checkpoint.position.offset
+    chunks = _unpacked(checkpoint.place, start) if packed else objects.chunks(checkpoint.place, start=start)
     batch: list[lists.Line] = []
     size = 0
     after = checkpoint.position
@@ -246,6 +252,18 @@ def _batches(checkpoint: ListCheckpoint) -> Iterable[tuple[list[lists.Line], Pos
             batch, size = [], 0
     if batch:
         yield batch, after
+
+
+def _unpacked(place: Place, start: int) -> Iterator[bytes]:
+    """A compressed list from a byte of the list on: what is before it is unpacked once more."""
+    try:
+        for piece in gzipped.in_proportion(objects.chunks(place)):
+            yield piece[start:]
+            start = max(0, start - len(piece))
+    except (zlib.error, EOFError):
+        raise InvalidList("The compressed list is damaged, or was cut off.") from None
+    except gzipped.Bomb:
+        raise InvalidList(f"The list expands to more than {gzipped.RATIO} times its size: store it as it is.") from None
 
 
 def _submitted(
@@ -284,7 +302,7 @@ def _report(report: IO[bytes], batch: Sequence[lists.Line], results: Sequence[Re
             report.write(_json({"line": line.number, "error": problem(result)}))
         else:
             done["jobs"] += 1
-            report.write(_json({"line": line.number, "job_id": result.id}))
+            report.write(_json({"line": line.number, "job_id": result.id, "url": result.url}))
 
 
 def _json(fields: Mapping[str, Any]) -> bytes:
@@ -292,12 +310,9 @@ def _json(fields: Mapping[str, Any]) -> bytes:
 
 
 def _write_checkpoint(checkpoint: ListCheckpoint) -> None:
-    note = {"place": msgspec.structs.asdict(checkpoint.place), "position": msgspec.structs.asdict(checkpoint.position)}
     key = f"{PROGRESS}{checkpoint.place.key}.{checkpoint.position.line}.json"
-    objects.write(checkpoint.place.bucket, key, io.BytesIO(_encode(note)), "application/json")
+    objects.write(checkpoint.place.bucket, key, io.BytesIO(_encode(checkpoint)), "application/json")
 
 
 def _read_checkpoint(place: Place) -> ListCheckpoint:
-    note = json.loads(objects.read(place.address, limit=100_000).body)
-    position = note["position"]
-    return ListCheckpoint(Place(**note["place"]), Position(**{**position, "columns": tuple(position["columns"])}))
+    return msgspec.json.decode(objects.read(place.address, limit=100_000).body, type=ListCheckpoint)

@@ -12,9 +12,10 @@ import msgspec
 
 from chalicelib import submissions
 from chalicelib.errors import Fault, InvalidList, InvalidSubmission, Unreadable
+from chalicelib.net import gzipped
 from chalicelib.submissions import Submission
 
-GZIP = b"\x1f\x8b"  # what its files begin with
+DELIMITERS = (",", ";", "\t")  # between the columns of a CSV
 BROKEN = 100  # records with an open quote, after which a record has one line: each costs RECORD_BYTES to find
 RECORD_BYTES = 32_768  # of a line of addresses or a CSV record, which may have several lines
 
@@ -28,11 +29,12 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Position(msgspec.Struct, frozen=True):
-    """How far a list was read: so many bytes and lines; a CSV's columns stand in its first line only."""
+    """How far a list was read: so many bytes and lines; a CSV's first line says its columns and their delimiter."""
 
     offset: int = 0
     line: int = 0
     columns: tuple[str, ...] = ()
+    delimiter: str = ","
 
 
 START = Position()
@@ -43,10 +45,10 @@ def read(kind: str, chunks: Iterable[bytes], position: Position = START) -> Iter
     """Each line with the position after it; ``chunks`` start at ``position``. ``kind`` is urls, csv or jsonl."""
     raw = _Raw(chunks, position, submissions.MAX_BODY_BYTES if kind == "jsonl" else RECORD_BYTES)
     if kind == "csv":
-        yield from _csv(raw, position.columns)
+        yield from _csv(raw, position.columns, position.delimiter)
         return
     for number, line, size in raw:
-        if line is not None and not line.strip():
+        if line is not None and (not line.strip() or (kind == "urls" and line.lstrip().startswith(b"#"))):
             continue
         try:
             found: Submission | InvalidSubmission = _of_line(kind, line)
@@ -80,20 +82,35 @@ def _not_utf8() -> InvalidSubmission:
 # --- CSV ---
 
 
-def _csv(raw: "_Raw", columns: tuple[str, ...]) -> Iterator[tuple[Line, Position]]:
-    for number, cells, size in _records(raw):
-        if not columns:
-            if isinstance(cells, InvalidSubmission):
-                raise InvalidList(f"The first line of a CSV must name its columns, and it {cells.faults[0].detail}")
-            columns = tuple(cell.strip().lower() for cell in cells)
-            if columns.count("url") != 1:
-                raise InvalidList("The first line of a CSV must name its columns, one of them `url`.")
-            continue
+def _csv(raw: "_Raw", columns: tuple[str, ...], delimiter: str) -> Iterator[tuple[Line, Position]]:
+    if not columns:
+        columns, delimiter = _header(raw)
+    for number, cells, size in _records(raw, delimiter):
         try:
             found: Submission | InvalidSubmission = _of_cells(columns, cells)
         except InvalidSubmission as error:
             found = error
-        yield Line(number, found, size), Position(raw.offset, raw.number, columns)
+        yield Line(number, found, size), Position(raw.offset, raw.number, columns, delimiter)
+
+
+def _header(raw: "_Raw") -> tuple[tuple[str, ...], str]:
+    """The columns, and what separates them: whichever of DELIMITERS leaves a column ``url``."""
+    for number, line, size in raw:
+        if line is not None and not line.strip():
+            continue
+        for delimiter in DELIMITERS:
+            if line is None:
+                break
+            try:
+                [cells] = csv.reader([line.decode(errors="surrogateescape")], delimiter=delimiter, strict=True)
+            except (csv.Error, ValueError):
+                continue
+            columns = tuple(cell.strip().lower() for cell in cells)
+            if columns.count("url") == 1:
+                return columns, delimiter
+        raw.put_back((number, line, size))
+        raise InvalidList("The first line of a CSV must name its columns, one of them `url`.")
+    return (), DELIMITERS[0]
 
 
 def _of_cells(columns: tuple[str, ...], cells: list[str] | InvalidSubmission) -> Submission:
@@ -112,7 +129,7 @@ def _of_cells(columns: tuple[str, ...], cells: list[str] | InvalidSubmission) ->
     return _submission({"url": fields.get("url", ""), **options})
 
 
-def _records(raw: "_Raw") -> Iterator[tuple[int, list[str] | InvalidSubmission, int]]:
+def _records(raw: "_Raw", delimiter: str) -> Iterator[tuple[int, list[str] | InvalidSubmission, int]]:
     """Number of the first line, cells, bytes.
 
     A broken record costs its first line only, so that one stray quote does not swallow what follows.
@@ -120,7 +137,7 @@ def _records(raw: "_Raw") -> Iterator[tuple[int, list[str] | InvalidSubmission, 
     while True:
         lines: list[_Physical] = []
         try:
-            cells = next(csv.reader(_texts(raw, lines), strict=True))
+            cells = next(csv.reader(_texts(raw, lines), delimiter=delimiter, strict=True))
         except StopIteration:
             return
         except csv.Error as error:
@@ -191,8 +208,8 @@ class _Raw:
 def _without_bom(line: bytes | None) -> bytes | None:
     if line is not None and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise InvalidList("The list is UTF-16: store it as UTF-8.")
-    if line is not None and line.startswith(GZIP):
-        raise InvalidList("The list is compressed: store it as it is.")
+    if line is not None and line.startswith(gzipped.MAGIC):
+        raise InvalidList("The list is compressed: let its name end in .gz.")
     return line if line is None else line.removeprefix(codecs.BOM_UTF8)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import brotli
 
 from chalicelib.fetch.errors import FetchError, broken
+from chalicelib.net import gzipped
 from chalicelib.net.http1 import PIECE, Headers, Stream, pieces
 
 if sys.version_info >= (3, 14):
@@ -78,19 +79,10 @@ def _bounded(pieces: Iterator[bytes], most: int) -> Iterator[bytes]:
 
 
 def _gzip(pieces: Iterator[bytes], _: int) -> Iterator[bytes]:
-    """Any number of members; what follows them and is none is ignored, as browsers and gzip do."""
-    member = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    data = b""
-    for piece in pieces:
-        data += piece
-        while data and not (member.eof and len(data) < len(_GZIP_MAGIC)):
-            if member.eof:
-                if not data.startswith(_GZIP_MAGIC):
-                    return
-                member = zlib.decompressobj(zlib.MAX_WBITS | 16)
-            yield member.decompress(data, PIECE)
-            data = member.unused_data if member.eof else member.unconsumed_tail
-    yield from _flushed(member)
+    try:
+        yield from gzipped.unpacked(pieces, PIECE)
+    except EOFError:
+        raise broken(_CUT_OFF, transient=True) from None
 
 
 def _deflate(pieces: Iterator[bytes], _: int) -> Iterator[bytes]:
@@ -155,7 +147,6 @@ def _zstd(pieces: Iterator[bytes], _: int) -> Iterator[bytes]:
         raise broken(_CUT_OFF, transient=True)
 
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _CUT_OFF = "The connection ended before the page was complete."
 _NO_CODING = ("", "identity", "none", "utf-8")  # the last two are mistakes of servers, and harmless
 _CODINGS: dict[str, Callable[[Iterator[bytes], int], Iterator[bytes]]] = {

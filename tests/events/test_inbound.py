@@ -1,6 +1,7 @@
 """Event handlers without their servers: what becomes of a message, an event, an object; ``submit`` remembers."""
 
 import base64
+import gzip
 import json
 import math
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ class Submitted:
 
 
 def job(entry: Entry) -> Job:
-    return a_job(id=records.key_id("o", entry.key), kind=entry.submission.kind)
+    return a_job(id=records.key_id("o", entry.key), kind=entry.submission.kind, url=entry.submission.url)
 
 
 def message(name: str, body: object) -> dict[str, Any]:
@@ -166,16 +167,19 @@ def report(inbox: Path, key: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (inbox / f"reports/{key}.report.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("key", ["a.html", "b/C.HTM", "ü x.txt", "a.xhtml"])
+@pytest.mark.parametrize("key", ["a.html", "b/C.HTM", "ü x.txt", "a.xhtml", "README.md", "a.html.GZ"])
 def test_a_document_is_one_job_that_reads_it(inbox: Path, key: str) -> None:
     submit = Submitted()
-    assert inbound.from_bucket(drop(inbox, key, b"words"), submit, forever) == {"jobs": 1}
+    data = gzip.compress(b"words") if key.endswith("GZ") else b"words"
+    assert inbound.from_bucket(drop(inbox, key, data), submit, forever) == {"jobs": 1}
     [entry] = submit.entries
     assert entry.submission.kind == "object"
-    assert objects.read(str(entry.submission.url), limit=10).body == b"words"
+    found = objects.read(str(entry.submission.url), limit=100)
+    assert found.body == b"words"
+    assert found.content_type == objects.TYPES[objects.kind(key)[0]]
 
 
-@pytest.mark.parametrize("key", ["a.png", "html", "a.urls.gz", "reports/a.urls.report.jsonl", "reports/a.urls", "x/"])
+@pytest.mark.parametrize("key", ["a.png", "html", "a.gz", "reports/a.urls.report.jsonl", "reports/.open/a", "x/"])
 def test_other_objects_and_our_reports_make_nothing(inbox: Path, key: str) -> None:
     submit = Submitted()
     event = drop(inbox, "some.txt")
@@ -190,7 +194,7 @@ def test_a_list_is_a_job_a_line_and_leaves_a_report(inbox: Path) -> None:
     assert done == {"jobs": 2, "refused": 1}
     assert [entry.key for entry in submit.entries] == ["s3://inbox/x/a.urls?v1#1", "s3://inbox/x/a.urls?v1#4"]
     first, bad, last = report(inbox, "x/a.urls")
-    assert first == {"line": 1, "job_id": records.key_id("o", submit.entries[0].key)}
+    assert first == {"line": 1, "job_id": records.key_id("o", submit.entries[0].key), "url": "https://a.de/"}
     assert (bad["line"], bad["error"]["type"]) == (3, "invalid-submission")
     assert bad["error"]["errors"] == [
         {"pointer": "/url", "detail": "This does not look like a web address: its host is not a host name."}
@@ -204,6 +208,35 @@ def test_a_list_that_cannot_be_read_says_so_in_its_report(inbox: Path, key: str,
     [line] = report(inbox, key)
     assert line["line"] == 1
     assert line["error"]["type"] in ("invalid-list", "invalid-submission")
+
+
+def test_a_compressed_document_is_bounded_and_a_damaged_one_has_its_reason(inbox: Path) -> None:
+    bomb, whole = gzip.compress(bytes(2_000_000)), gzip.compress(b"words " * 100)
+    for data, kind in ((bomb, "too-large"), (whole[:-9], "not-text"), (whole[:20] + bytes(9), "not-text")):
+        drop(inbox, "a.txt.gz", data)
+        with pytest.raises(objects.ObjectError) as raised:
+            objects.read((inbox / "a.txt.gz").as_uri(), limit=1_000_000)
+        assert raised.value.kind == kind
+
+
+@pytest.mark.parametrize("key", ["a.urls.gz", "a.csv.gz", "a.ndjson.gz"])
+def test_a_compressed_list_is_the_list_also_where_another_call_continues_it(inbox: Path, key: str) -> None:
+    rows = {"urls": b"# mine\na%d.de\n", "csv": b"a%d.de;x\n", "ndjson": b'{"url":"a%d.de"}\n'}[key.split(".")[1]]
+    data = (b"url;note\n" if "csv" in key else b"") + b"".join(rows % number for number in range(700))
+    submit = Submitted()
+    # Two members, as `cat` makes of two files.
+    packed = gzip.compress(data[:4000]) + gzip.compress(data[4000:])
+    inbound.from_bucket(drop(inbox, key, packed), submit, lambda: 1.0)
+    [note] = (inbox / "progress").iterdir()
+    inbound.from_bucket(drop(inbox, f"progress/{note.name}", note.read_bytes()), submit, forever)
+    assert [entry.submission.url for entry in submit.entries] == [f"https://a{number}.de/" for number in range(700)]
+
+
+def test_a_list_that_is_a_bomb_or_damaged_ends_with_a_line_that_says_so(inbox: Path) -> None:
+    bomb = gzip.compress(b"a.de\n" + bytes(30_000_000))
+    for data, reason in ((bomb, "100 times"), (gzip.compress(b"a.de\n" * 9)[:-3], "cut off"), (b"a.de", "damaged")):
+        assert inbound.from_bucket(drop(inbox, "a.urls.gz", data), Submitted(), forever)["refused"] >= 1
+        assert reason in report(inbox, "a.urls.gz")[-1]["error"]["detail"]
 
 
 def test_an_empty_list_has_an_empty_report(inbox: Path) -> None:
@@ -248,7 +281,7 @@ def test_a_list_whose_records_stay_away_is_an_error_so_that_it_is_delivered_agai
 
 
 @pytest.mark.slow
-def test_a_long_list_is_handed_on_in_legs_that_meet(inbox: Path) -> None:
+def test_a_long_list_is_handed_on_in_parts_that_meet(inbox: Path) -> None:
     data = b"url,note\n" + b"".join(b"a%d.de,x\n" % number for number in range(1234))
     whole, parts = Submitted(), Submitted()
     inbound.from_bucket(drop(inbox, "a.csv", data), whole, forever)

@@ -31,6 +31,19 @@ def test_a_line_is_an_address_and_blank_ones_only_count() -> None:
     ]
 
 
+def test_lines_of_addresses_may_be_comments() -> None:
+    assert read("urls", b"# ours\na.de\n  # b.de\na.de/#part\n") == [(2, "https://a.de/"), (4, "https://a.de/")]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_columns_are_separated_as_the_first_line_has_it(delimiter: str) -> None:
+    rows = [["note", "URL"], ["a,b;c", "a.de/?x=1;y=2"], ["", "b.de"]]
+    data = "\r\n".join(delimiter.join(f'"{cell}"' for cell in row) for row in rows).encode()
+    assert read("csv", data) == [(2, "https://a.de/?x=1;y=2"), (3, "https://b.de/")]
+    [_, (_, after)] = lists.read("csv", [data])
+    assert after.delimiter == delimiter
+
+
 def test_a_bad_line_stops_nothing() -> None:
     found = read("urls", b"a.de\nfoo bar\n\xff\xfe.de\nb.de\n")
     assert [number for number, _ in found] == [1, 2, 3, 4]

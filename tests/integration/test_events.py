@@ -1,6 +1,9 @@
 """One contract: the same submissions by HTTP, SQS, S3 and EventBridge end in the same jobs and errors."""
 
 import contextlib
+import csv
+import gzip
+import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -61,7 +64,8 @@ def bucket(client: Client) -> Iterator[str]:
     s3.create_bucket(Bucket="docs")
     s3.put_bucket_versioning(Bucket="docs", VersioningConfiguration={"Status": "Enabled"})
     yield "docs"
-    for version in s3.list_object_versions(Bucket="docs").get("Versions", []):
+    there = s3.list_object_versions(Bucket="docs")
+    for version in there.get("Versions", []) + there.get("DeleteMarkers", []):
         s3.delete_object(Bucket="docs", Key=version["Key"], VersionId=version["VersionId"])
     s3.delete_bucket(Bucket="docs")
 
@@ -393,6 +397,40 @@ def test_a_list_over_many_ranges_is_read_to_its_last_line(client: Client, bucket
     count = 2 * 1_048_576 // len(line) + 7
     put(client, "x.jsonl", line * count)
     assert [told["line"] for told in report("x.jsonl")] == list(range(1, count + 1))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_list_has_its_results_when_its_jobs_have_ended(
+    client: Client, bucket: str, site: str, monkeypatch: pytest.MonkeyPatch, packed: bool
+) -> None:
+    monkeypatch.setenv("DOCUMENTS_BUCKET", bucket)
+    data = f"url;language\r\n{site}/en;en\r\nfoo bar;\r\n".encode()
+    key = "in/my list.csv" + ".gz" * packed
+    assert put(client, key, gzip.compress(data) if packed else data) == {"jobs": 1, "refused": 1}
+    # The test client's functions have little time: another call finds that nothing is left.
+    assert client.lambda_.invoke("s3", created(client, f"progress/{key}.3.json")).payload == {"jobs": 0, "refused": 0}
+    schedule = client.events.generate_cw_event("aws.events", "Scheduled Event", {}, [])
+    client.lambda_.invoke("sweep", schedule)
+    assert "results" not in str(boto3.client("s3").list_objects_v2(Bucket=bucket))
+    run_all()
+    client.lambda_.invoke("sweep", schedule)
+    there = boto3.client("s3").get_object(Bucket=bucket, Key=f"reports/{key}.results.csv")
+    table = list(csv.DictReader(io.StringIO(there["Body"].read().decode("utf-8-sig"), newline="")))
+    assert [(row["line"], row["state"]) for row in table] == [("2", "succeeded"), ("3", "refused")]
+    assert table[0]["address"] == f"{site}/en"
+    assert int(table[0]["words"]) > 0
+    assert ".open" not in str(boto3.client("s3").list_objects_v2(Bucket=bucket))
+
+
+def test_what_is_stored_as_gzip_is_read_as_what_it_is(client: Client, bucket: str) -> None:
+    put(client, "a.html", gzip.compress(b"<p>one two three"), ContentEncoding="gzip")
+    put(client, "b.md.gz", gzip.compress(b"# one two three"))
+    put(client, "c.txt", b"one", ContentEncoding="br")
+    run_all()
+    assert sorted((job.state, (job.totals or {}).get("words")) for job in owned()) == [
+        ("failed", None),
+        *[("succeeded", 3)] * 2,
+    ]
 
 
 # --- the schedule ---

@@ -76,6 +76,7 @@ class Cloud:
             "REDIS_IAM": "wordcounts@cache",
             "EVENT_BUS": "bus",
             "OBJECT_STORE": f"s3://{TEXTS}",
+            "DOCUMENTS_BUCKET": BUCKET,
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "local",
@@ -141,8 +142,14 @@ def _calls(entry: Mapping[str, Any]) -> Iterator[Call]:
         yield {"PUT": "s3:PutObject", "DELETE": "s3:DeleteObject"}.get(entry["method"], "s3:GetObject"), "texts/*"
         return
     prefix = "reports/*" if "/reports/" in url.path else "progress/*" if "/progress/" in url.path else "*"
+    if "list-type" in parse_qs(url.query):
+        return  # OF_S3
     if entry["method"] == "PUT":
         yield "s3:PutObject", f"documents/{prefix}"
+    elif entry["method"] == "DELETE":
+        yield "s3:DeleteObject", "documents/reports/.open/*" if "/.open/" in url.path else "documents/*"
+    elif prefix == "reports/*":
+        yield "s3:GetObject", "documents/reports/*"
     elif entry["method"] in ("GET", "HEAD"):
         yield "s3:GetObjectVersion" if "versionId" in parse_qs(url.query) else "s3:GetObject", "documents/*"
 
@@ -310,7 +317,14 @@ def test_the_sweep_may_do_what_it_does(cloud: Cloud) -> None:
     cloud.records.submit(lost)
     given_up = {"state": records.RUNNING, "failures": 2, "kind": "text", "input_pieces": 1}
     cloud.records.submit(msgspec.structs.replace(lost, id=records.new_id(), **given_up), [b"text"])
+    document = a_job(owner="alice", submitted_at=1_000)
+    for name, body in (
+        ("a.urls.report.jsonl", f'{{"line":1,"job_id":"{document.id}"}}\n'),
+        (".open/a.urls.json", '{"key":"a.urls","reports":["reports/a.urls.report.jsonl"]}'),
+    ):
+        cloud.put(f"reports/{name}", body.encode())
     used = cloud.calls_during(invoke(cloud, "sweep", _event("aws.events", "Scheduled Event")))
+    assert cloud.s3.head_object(Bucket=BUCKET, Key="reports/a.urls.results.csv")["ContentLength"] > 100
     assert used == allowed(policy("sweep"))
     assert cloud.keys
     assert not cloud.beyond(policy("sweep"))
