@@ -19,6 +19,7 @@ from benchmarks import page_server, report
 from benchmarks.throughput import Bench
 from chalicelib import counting, extracting, jobs, queue, sweeping
 from chalicelib.analysis import words
+from chalicelib.store import job as record
 from chalicelib.store import records
 from chalicelib.store.records import Job
 from tests.factories import a_job
@@ -69,7 +70,7 @@ def write(some: list[Job]) -> None:
     puts = []
     for one in some:
         due = {"due_shard": records._waiting(one.queue, one.id), "due_at": one.submitted_at + records.GRACE_MS}
-        item = {**records._key(records._pk(one.id), "job"), **records._item(one), **records._values(due)}
+        item = {**record.key(record.pk(one.id), "job"), **record.item_of(one), **record.values(due)}
         puts.append({"PutRequest": {"Item": item}})
     list(store._batch("batch_write_item", {store.table_name: puts}, "UnprocessedItems"))
 
