@@ -69,13 +69,11 @@ def count(text: str, language: str | None = "en", *, words: str = "unicode") -> 
         numbers = list(map(chunks.pop, odd))
         counts.update(chunks)
         once: list[str] = []
-        for number, found in zip(numbers, rules.found(odd).values(), strict=True):
-            if isinstance(found, str):
-                counts[found] += number
-            elif number == 1:
-                once += found[0]
+        for number, found in zip(numbers, map(rules.found(odd).__getitem__, odd), strict=True):
+            if number == 1:
+                once += (found,) if isinstance(found, str) else found[0]
             else:
-                for word in found[0]:
+                for word in (found,) if isinstance(found, str) else found[0]:
                     counts[word] += number
         counts.update(once)
     return counts

@@ -10,12 +10,12 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from turbohtml import Namespace, parse
+from turbohtml import Namespace
 
 from chalicelib.text import kinds, xml
 from chalicelib.text.decoding import decode
 from chalicelib.text.kinds import BadEncoding, BadSelector, NotText
-from chalicelib.text.rendering import text_of
+from chalicelib.text.rendering import text_of, tree_of
 
 __all__ = ["BadEncoding", "BadSelector", "NotText", "Page", "extract"]
 
@@ -54,10 +54,11 @@ def extract(
     text, encoding = decode(body, charset, kind)
     if kind == "plain":
         return Page(text.replace("\0", ""), None, _language(content_language), encoding)
-    tree, declared, is_page = xml.tree_of(text.replace("\0", "")) if kind == "xml" else (_parsed(text), None, True)
-    title = next((t for t in tree.select("title,xml-title") if t.namespace is Namespace.HTML), None)
-    named = [element.attrs.get("lang") or element.attrs.get("xml:lang") for element in tree.select("html,body")]
-    metas = [meta.attrs.get("content") for meta in tree.select("meta[http-equiv=content-language i]")]
+    tree, declared, is_page = xml.tree_of(text.replace("\0", "")) if kind == "xml" else (tree_of(text), None, True)
+    telling = tree.select("html,body,title,xml-title,meta[http-equiv=content-language i]")
+    title = next((e for e in telling if e.tag.endswith("title") and e.namespace is Namespace.HTML), None)
+    named = [e.attrs.get("lang") or e.attrs.get("xml:lang") for e in telling if e.tag in ("html", "body")]
+    metas = [e.attrs.get("content") for e in telling if e.tag == "meta"]
     page = Page(
         text="",
         title=" ".join(title.text.split()) if title is not None else None,
@@ -84,16 +85,6 @@ def _kind(content_type: str) -> tuple[str, str]:
     if kind is None:
         raise NotText(kinds.refusal(media_type))
     return kind, charset
-
-
-_RUN = 256  # signs in a row that are no words: the parser takes 50 bytes for each
-_RUNS = re.compile(f"<{{{_RUN},}}|\0{{{_RUN},}}")
-
-
-def _parsed(text: str) -> Any:
-    if "<" * _RUN in text or "\0" * _RUN in text:
-        text = _RUNS.sub(lambda run: run[0][0], text)
-    return parse(text, positions=False)
 
 
 def _language(*declared: str | None) -> str | None:

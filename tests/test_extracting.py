@@ -64,22 +64,6 @@ def test_every_shared_snippet_has_the_browsers_words_and_title() -> None:
 
 
 @pytest.mark.slow
-def test_every_shared_bug_of_a_page_is_mended() -> None:
-    """Cases that once gave wrong words: decoders, trees, selectors, feeds, declarations."""
-    for case in json.loads(shared("cases/bugs.json").read_text("utf-8")):
-        given = case["input"]
-        if case["door"] == "page bytes":
-            page = extract(bytes.fromhex(given["hex"]), given["content_type"])
-        elif case["door"].startswith("html"):
-            page = extract(given["html"].encode(), UTF8, select=given.get("select"), ignore=given.get("ignore"))
-        elif case["door"] == "xml":
-            page = extract(given["body"].encode(), given["content_type"], select=given.get("select"))
-        else:
-            continue
-        assert page.text.split() == case["right"], case
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("narrowed", [{"select": "html"}, {"ignore": "nothing-here"}])
 def test_a_selector_that_leaves_nothing_out_changes_no_word_of_any_shared_page(narrowed: dict[str, str]) -> None:
     for name in json.loads(shared("pages/oracle.json").read_text("utf-8")):

@@ -8,10 +8,10 @@ alone, a few in a page. No tag of a page can be a mark: to the parser a name beg
 
 import re
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any, NamedTuple
 
-from turbohtml import Element, Namespace, unescape
+from turbohtml import Element, Namespace, parse, unescape
 
 from chalicelib.text import styles
 from chalicelib.text.casing import cased
@@ -23,16 +23,24 @@ _NOT_DRAWN = (
 )
 _FIELDS = ("embed", "img", "input")  # no text and no end tag: they matter where they part white space from an edge
 _TELLING = frozenset("align display hidden lang mathvariant open popover style visibility".split())
-_MARKED = {*styles.HIDDEN, *styles.REPLACED, *styles.PRE, *styles.DRAWN, "svg", "math", "button", "select", "dialog"}
-_MARKED -= {*_FIELDS}
-_INLINE = (
-    "a,span,code,b,i,em,strong,abbr,acronym,bdi,bdo,big,cite,col,colgroup,data,del,dfn,embed,font,img,input,ins,kbd,"
-    "label,link,map,mark,meta,nobr,q,rt,ruby,s,samp,small,source,strike,sub,sup,tbody,tfoot,thead,time,tt,u,var,wbr"
-)
-_COMMENT = re.compile("<!--.*?-->", re.S)
-_BLOCK = re.compile(rf"(?:</?(?:{'|'.join(styles.BLOCKS)}|br|xml-[^ >]*)(?: [^>]*)?>|</tr>)[ \t\n\r\f]*+")
-_CELL = re.compile("<t[dh](?: [^>]*)?>")
-_OTHER = re.compile(r"</?[^\d/][^>]*>")
+_MARKED = {*styles.HIDDEN, *styles.REPLACED, *styles.PRE, *styles.DRAWN} - {*_FIELDS}
+_MARKED |= {"svg", "math", "button", "select", "dialog", "details", "foreignobject"}
+# The most frequent inline elements are taken out in C; a longer list costs more than `_OTHER` does for the others.
+_INLINE = "a,span,code,b,i,em,strong,font"
+_BY_ATTRIBUTE = "[hidden],[popover],[lang],img[align],object[align],embed[align]"
+_NOTHING: styles.Attributes = ()
+# The parser takes 50 bytes for each of many signs in a row that are no words, and for each character of a long text. An
+# empty comment, written </-> as it is one wherever it comes to stand, parts a text.
+_RUN, _LARGE, _LONG = 256, 500_000, 50_000
+_RUNS = re.compile(f"<{{{_RUN},}}|\0{{{_RUN},}}")
+_LONG_TEXT = re.compile(f"(?<![^<])[^<]{{{_LONG},}}+")
+_REST_OF_TAG = re.compile(r"""(?:"[^"]*+"|'[^']*+'|[^>"'])*+>""")
+# A part ends at white space, or at least within no reference, and within no end of a comment or section.
+_PART = re.compile(rf".{{{_LONG}}}(?:\S{{0,1000}}+\s|[A-Za-z0-9#;>!\]-]*+)", re.S)
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
+_BLOCK = re.compile(rf"</?+(?:(?:{'|'.join(styles.BLOCKS)}|br|xml-[^ >]*+)(?: [^>]*+)?+|(?<=/)tr)(?:>|\Z)[ \t\n\r\f]*+")
+_CELL = re.compile(r"<t[dh](?: [^>]*+)?+(?:>|\Z)")
+_OTHER = re.compile(r"</?[^\d/][^>]*+(?:>|\Z)")
 _MARK = re.compile(r"<(?:(\d+)|/\d+)>")
 _SPACES = re.compile("  +")
 _CHUNK = 100_000  # characters
@@ -66,6 +74,21 @@ class _State(NamedTuple):
         )
 
 
+def tree_of(markup: str) -> Any:
+    """The tree that a browser builds, at a cost in memory that no markup drives up."""
+    if "<" * _RUN in markup or "\0" * _RUN in markup:
+        markup = _RUNS.sub(lambda run: run[0][0], markup)
+    if len(markup) > _LARGE:
+        markup = _LONG_TEXT.sub(_cut, markup)
+    return parse(markup, positions=False)
+
+
+def _cut(text: re.Match[str]) -> str:
+    """A tag, without its ``<``, and the long text behind it, with empty comments in the text."""
+    start = 0 if text.start() == 0 else tag.end() if (tag := _REST_OF_TAG.match(text[0])) else len(text[0])
+    return text[0][:start] + _PART.sub(r"\g<0></->", text[0][start:])
+
+
 def text_of(tree: Any) -> str:
     """The text of a tree, which is used up: each block is a line, cells are apart by tabs, other white space is one."""
     found = _mark(tree)
@@ -83,58 +106,67 @@ def text_of(tree: Any) -> str:
     return "\n".join(filter(None, lines)).replace(CELL, "\t")
 
 
-def _special(tree: Any) -> list[Any]:
-    """The elements that are always marked; what never shows is left out of the tree."""
-    tree.remove("head:not([style]),script:not([style]),style:not([style])")
-    special = list(tree.iter_elements(_MARKED | {"details", "foreignobject"}))
-    tags = {element.tag for element in special}
-    if "svg" in tags or "math" in tags:
-        tree.remove(_NOT_DRAWN)
-        special += tree.select("svg [display],svg [visibility]")
-    _unfold(special)
-    return special
-
-
 def _mark(tree: Any) -> list[Style]:
-    """Mark what may hide or change something; the styles by their number."""
-    special = _special(tree)
-    found: list[Style] = []
-    names: dict[Any, str] = {}  # of the marks, by what makes the style
-    items: dict[Any, None] = {}  # children of flex containers
+    """Mark what may hide or change something; the styles by their number. What never shows is left out of the tree."""
+    tree.remove("head:not([style]),script:not([style]),style:not([style])")
+    drawn = ""
+    if next(tree.iter_elements({"svg", "math"}), None) is not None:
+        tree.remove(_NOT_DRAWN)
+        drawn = ",svg [display],svg [visibility]"
+    _unfold(tree.iter_elements({"details", "select"}))
+    marks = _Marks()
+    marks.set(_styled(tree))
+    marks.set(tree.select(_BY_ATTRIBUTE + drawn))
+    while batch := [*marks.items]:
+        marks.items.clear()
+        marks.set(batch, item=True)
+    special = tree.iter_elements(_MARKED)
+    while batch := list(islice(special, 1000)):  # the iterator searches for its place after an edit
+        marks.set(batch)
+    if any(style.how == "strip" for style in marks.found):
+        marks.set(tree.iter_elements(_FIELDS))
+    return marks.found
 
-    read = 0
 
-    def mark(elements: Iterable[Any], *, item: bool = False) -> None:
-        nonlocal read
+class _Marks:
+    """The styles of a page by their number, which is the name of their mark."""
+
+    def __init__(self) -> None:
+        self.found: list[Style] = []
+        self.names: dict[Any, str] = {}  # by what makes the style; empty where nothing is to be marked
+        self.items: dict[Any, None] = {}  # children of flex containers
+        self.read = 0
+
+    def set(self, elements: Iterable[Any], *, item: bool = False) -> None:
+        names, items = self.names, self.items
         for element in elements:
-            tag, space = element.tag, element.namespace
-            if tag[0] in "0123456789":
+            tag, attributes, telling = element.tag, element.attrs, _NOTHING
+            if tag < ":":  # a digit: it has its mark
                 continue
-            telling = tuple([(key, element.attrs[key] or "") for key in element.attrs if key in _TELLING])
-            read += sum([len(value) for _, value in telling])
-            if read > _MOST_READ:
-                break
-            key = (tag, space, telling, item or element in items)
+            if len(attributes):
+                telling = tuple([(name, attributes[name] or "") for name in attributes if name in _TELLING])
+                self.read += sum([len(value) for _, value in telling])
+                if self.read > _MOST_READ:
+                    break
+            key = (tag, id(element.namespace), telling, item or (len(items) > 0 and element in items))
             if (name := names.get(key)) is None:
-                style = style_of(*key)
-                plain = tag not in _MARKED and tag not in _FIELDS and style == style_of(tag, Namespace.HTML, (), False)
-                name = names[key] = "" if plain else str(len(found))
-                found.append(style)
+                name = names[key] = self._name(element, telling, key[3])
             if name:
-                if found[int(name)].flex:
+                if telling and self.found[int(name)].flex:
                     items.update((child, None) for child in element.children if isinstance(child, Element))
-                element.attrs.clear()
-                _rename(element, name)
+                attributes.clear()
+                if tag != "template":
+                    element.tag = name
+                elif element.parent is not None:  # it cannot be renamed, and its content is no part of the page
+                    element.replace_with(Element(name))
 
-    mark(_styled(tree))
-    mark(tree.select("[hidden],[popover],[lang],img[align],object[align],embed[align]"))
-    while batch := [*items]:
-        items.clear()
-        mark(batch, item=True)
-    mark(special)
-    if any(style.how == "strip" for style in found):
-        mark(tree.iter_elements(_FIELDS))
-    return found
+    def _name(self, element: Any, telling: styles.Attributes, item: bool) -> str:
+        tag = element.tag
+        style = style_of(tag, element.namespace, telling, item)
+        if tag not in _MARKED and tag not in _FIELDS and style == style_of(tag, Namespace.HTML, (), False):
+            return ""
+        self.found.append(style)
+        return str(len(self.found) - 1)
 
 
 def _styled(tree: Any) -> Iterator[Any]:
@@ -148,14 +180,7 @@ def _styled(tree: Any) -> Iterator[Any]:
             yield element
 
 
-def _rename(element: Any, name: str) -> None:
-    if element.tag != "template":
-        element.tag = name
-    elif element.parent is not None:
-        element.replace_with(Element(name))  # it cannot be renamed, and its content is no part of the page
-
-
-def _unfold(elements: list[Any]) -> None:
+def _unfold(elements: Iterable[Any]) -> None:
     """Of a closed ``details`` only its first summary is shown, of a ``select`` its options, whatever their style."""
     groups: set[str] = set()
     for element in elements:
@@ -182,29 +207,29 @@ def _settled(markup: Iterable[str], found: list[Style]) -> list[str]:
     Linear, since the parser nests elements no deeper than 512, and costs nothing where nothing is marked.
     """
     out: list[str] = []
-    state = _State()
-    frames: list[tuple[_Step, int, _State]] = []
-    steps: dict[tuple[_State, int], _Step] = {}
+    step = _Step(Style(), _State(), False, False, False, False, False, {})
+    frames: list[tuple[_Step, int]] = []
+    inside: dict[_State, dict[str, _Step]] = {step.inner: step.steps}
     for chunk in markup:  # of some KB; each ends between tags and text
         text = _COMMENT.sub("", chunk) if "<!--" in chunk else chunk
-        text = _OTHER.sub("", _BLOCK.sub(LINE, _CELL.sub(CELL, text)))
-        at = 0
-        for mark in _MARK.finditer(text):
-            if mark.start() > at:
-                out.append(unescape(text[at : mark.start()]))
-            at = mark.end()
-            if mark[1]:
-                number = int(mark[1])
-                if (step := steps.get((state, number))) is None:
-                    step = steps[state, number] = _step(state, found[number])
-                frames.append((step, len(out), state))
-                state = step.inner
+        text = _OTHER.sub("", _CELL.sub(CELL, _BLOCK.sub(LINE, text)))
+        first, *parts = _MARK.split(text)
+        if first:
+            out.append(unescape(first))
+        for number, piece in zip(parts[::2], parts[1::2], strict=True):
+            if number:
+                frames.append((step, len(out)))
+                step = step.steps.get(number) or _step(step, found, number, inside)
                 if step.begins:
                     out.append(step.style.before)
             else:
-                step, start, state = frames.pop()
-                _end(out, start, step)
-        out.append(unescape(text[at:]))
+                if not step.plain:
+                    _end(out, frames[-1][1], step)
+                elif step.style.after:
+                    out.append(step.style.after)
+                step = frames.pop()[0]
+            if piece:
+                out.append(unescape(piece))
     return out
 
 
@@ -213,24 +238,31 @@ class _Step(NamedTuple):
 
     style: Style
     inner: _State
+    plain: bool  # only its gaps are added
     begins: bool  # with a piece of its own, which is one of its parent's ...
     outside: bool  # ... if its gaps are
     decides: bool  # what it wrote is hidden or in its case
     lines: bool  # white space is kept in it
+    steps: dict[str, "_Step"]  # of the elements in it, by their marks
 
 
-def _step(outer: _State, style: Style) -> _Step:
-    inner = outer.within(style)
+def _step(outer: _Step, found: list[Style], number: str, inside: dict[_State, dict[str, _Step]]) -> _Step:
+    style, state = found[int(number)], outer.inner
+    inner = state.within(style)
     visible = inner.shown and inner.drawn
-    cased = inner.case != outer.case or (inner.lang != outer.lang and inner.case != "none")
+    cased = inner.case != state.case or (inner.lang != state.lang and inner.case != "none")
     begins, outside = style.before != "" or style.how == "hide", style.outside or not visible
-    decides = cased or visible != (outer.shown and outer.drawn)
-    return _Step(style, inner, begins, outside, decides, inner.pre and not outer.pre)
+    decides = cased or visible != (state.shown and state.drawn)
+    lines = inner.pre and not state.pre
+    plain = not (style.how or decides or lines)
+    step = _Step(style, inner, plain, begins, outside, decides, lines, inside.setdefault(inner, {}))
+    outer.steps[number] = step
+    return step
 
 
 def _end(out: list[str], start: int, step: _Step) -> None:
     """Put right what an element wrote, from ``start`` on."""
-    style, inner, begins, outside, decides, lines = step
+    style, inner, _, begins, outside, decides, lines, _ = step
     start += begins and outside
     if style.how == "hide":
         del out[start:]
@@ -240,7 +272,9 @@ def _end(out: list[str], start: int, step: _Step) -> None:
         _trim(out, start)
     if style.after and not outside:
         out.append(style.after)
-    if lines:
+    if lines and len(out) - start == 1:
+        out[start] = type(out[start])(out[start].replace("\n", LINE))
+    elif lines:
         out[start:] = [kind("".join(run).replace("\n", LINE)) for kind, run in groupby(out[start:], type)]
     if decides:
         out[start:] = [_decided(out[start:], inner)]

@@ -49,7 +49,7 @@ def stop_words(code: str | None) -> frozenset[str]:
     # An elided form is a word only before a letter.
     given = [f"{entry}a" if entry.endswith(("'", "’")) else entry for entry in given]
     single: set[str] = set()
-    for found in words.rules_of(code).found(given).values():
+    for found in map(words.rules_of(code).found(given).__getitem__, given):
         parts = (found,) if isinstance(found, str) else found[0]
         if len(parts) == 1 or (parts[1:] == ("a",) and parts[0].endswith("'")):
             single.add(parts[0])

@@ -9,15 +9,16 @@ Every pattern is linear in its input: repeats are possessive, and none begins wi
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableSequence, Sequence
 from functools import cache
-from itertools import filterfalse
+from itertools import filterfalse, islice
 
 import icu4py
 import regex
 from icu4py.breakers import WordBreaker
 
-Found = str | tuple[tuple[str, ...], tuple[int, ...]]  # a chunk's only word, at its beginning; or words and offsets
+Found = str | tuple[Sequence[str], Sequence[int]]  # a chunk's only word, at its beginning; or words and offsets
 
 _PIECE = 200_000  # characters of a text that are in work at once, for the sake of memory
 _MEMO_BYTES = 10_000_000  # about what a memo may take between two pieces
@@ -42,8 +43,9 @@ _NO_KATAKANA = (
     "\uff66-\uff9f\U0001aff0-\U0001b16f\U00020000-\U000323af"
 )
 _UNSPACED = _NO_KATAKANA + _KATAKANA
+_INVISIBLE = re.compile(f"[{_DELETED}\u200b]")
 # Between letters of scripts without spaces it is there to separate words.
-_ZERO_WIDTH_SPACE = re.compile(f"(?<![{_UNSPACED}])\u200b(?![{_UNSPACED}])")
+_ZERO_WIDTH_SPACE = re.compile(f"\u200b(?<![{_UNSPACED}].)(?![{_UNSPACED}])")
 
 
 def prepare(text: str) -> str:
@@ -51,9 +53,9 @@ def prepare(text: str) -> str:
     if text.isascii():
         return text
     if _TO_PREPARE.search(text):
-        for character in _DELETED:
-            text = text.replace(character, "")
-        if "\u200b" in text:
+        if _INVISIBLE.search(text):
+            for character in _DELETED:
+                text = text.replace(character, "")
             text = _ZERO_WIDTH_SPACE.sub("", text)
         text = _SHAPES.sub(lambda shapes: unicodedata.normalize("NFKC", shapes[0]), text)
         # Normalising is quadratic in the length of a run of marks; UAX #15's stream-safe form interrupts such runs.
@@ -93,11 +95,11 @@ _INNER_DIGIT = _ranges(r"[[\p{WB=MidNum}\p{WB=MidNumLet}]--[’]]")
 # A run of katakana with a length mark, which ICU would part; not one that lengthens the hiragana before it.
 _LENGTHENED = rf"(?<![{_KATAKANA}])(?<![ぁ-ゖ](?=ー))[\u30a1-\u30fa\u30fd-\u30ff\u31f0-\u31ff]*+ー[{_KATAKANA}]*+"
 _VARIANTS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
-_RUNS = re.compile(
-    rf"{_LENGTHENED}"
-    rf"|((?:[{_NO_KATAKANA}][{_NO_KATAKANA}{_VARIANTS}]*+|(?!{_LENGTHENED})[{_KATAKANA}][{_VARIANTS}]*+)++)"
+_RUNS = (
+    rf"(?=[{_UNSPACED}])(?:{_LENGTHENED}"
+    rf"|((?:[{_NO_KATAKANA}]++[{_VARIANTS}]*+|(?!{_LENGTHENED})[{_KATAKANA}][{_VARIANTS}]*+)++))"
 )
-_HAS_UNSPACED = re.compile(f"[{_UNSPACED}]")
+_RUN = re.compile(f"[{_NO_KATAKANA}]++")
 _SPECIAL = re.compile(f"[{_UNSPACED}ʼ]")  # letters to Python that `_LETTER` lacks
 _SPACES = [chr(code) for code in range(0x3001) if chr(code).isspace() and code != 0x20]
 _SPACE = re.compile(r"\s")
@@ -122,12 +124,11 @@ def _pattern(colon: bool, astral: bool) -> re.Pattern[str]:
     )
     by_digit = f"[{_INNER_DIGIT}][{_EXTEND}]*+(?=[{_DIGIT}])"
     whole = (  # first letters with periods between them: U.S., e.g.
-        rf"(?=[{_LETTER}][{_EXTEND}]*+\.[{_LETTER}])(?:[{_LETTER}][{_EXTEND}]*+\.){{2,}}+(?![{word}])"
+        rf"\n|(?=[{_LETTER}][{_EXTEND}]*+\.[{_LETTER}])(?:[{_LETTER}][{_EXTEND}]*+\.){{2,}}+(?![{word}])"
         rf"|(?:(?:[{_LETTER}]++[{_EXTEND}]*+)++(?:{by_any}|{by_letter})?+"
         rf"|(?:[{_DIGIT}]++[{_EXTEND}]*+)++(?:{by_any}|{by_digit})?+)++"
         rf"(?:(?<=[{_HEBREW}])'(?![{word}]))?+"  # WB7a
-        rf"|{_RUNS.pattern}"
-        r"|\n"
+        rf"|{_RUNS}"
     )
     return re.compile(whole if astral else _ASTRAL_RANGE.sub("", whole))
 
@@ -192,73 +193,94 @@ class Rules:
         self.memo: dict[str, Found] = {}
         self.bytes = 0
 
-    def found(self, chunks: Iterable[str]) -> dict[str, Found]:
-        """The words of each of these chunks, in their order."""
-        memo = self.memo
-        if new := list(filterfalse(memo.__contains__, chunks)):
-            memo.update(self._learned(new))
-            self.bytes += sum(200 + len(chunk) + 70 * len(memo[chunk][0]) for chunk in new)
-        found = {chunk: memo[chunk] for chunk in chunks}
+    def found(self, chunks: Collection[str]) -> Mapping[str, Found]:
+        """The words of these chunks, and maybe of others."""
         if self.bytes > _MEMO_BYTES:
             self.memo, self.bytes = {}, 0
-        return found
+        if new := list(filterfalse(self.memo.__contains__, chunks)):
+            self.memo.update(self._learned(new))
+            self.bytes += 300 * len(new) + 20 * sum(map(len, new))
+        return self.memo
 
     def _learned(self, chunks: list[str]) -> dict[str, Found]:
         """The words of new chunks: most are letters between marks, which needs none of the patterns above."""
         learned: dict[str, Found] = {}
         hard: dict[bool, list[str]] = {False: [], True: []}
+        runs: list[str] = []
         for chunk in chunks:
             word = chunk.strip(_AROUND)
-            if word.isalpha() and (word.isascii() or not _SPECIAL.search(word)):
+            if not word.strip(self.wordless):
+                learned[chunk] = (), ()
+            elif word.isalnum() if word.isascii() else word.isalpha() and not _SPECIAL.search(word):
                 start = chunk.index(word)
                 learned[chunk] = ((word,), (start,)) if start else word
-            elif not word.strip(self.wordless):
-                learned[chunk] = (), ()
+            elif len(chunk) < 100 and word.isalpha() and _RUN.fullmatch(chunk):
+                runs.append(chunk)
             else:
                 hard[not chunk.isascii() and _ASTRAL.search(chunk) is not None].append(chunk)
         for astral, these in hard.items():
             learned.update(zip(these, self._parted(these, _pattern(self.colon, astral)), strict=True))
+        learned.update(zip(runs, _runs_parted(runs), strict=True))
         return learned
 
     def _parted(self, chunks: list[str], pattern: re.Pattern[str]) -> Iterator[Found]:
-        """The words of each chunk, by one pass of the pattern and one call of ICU over all of them."""
-        lines = "".join(f"{_without_addresses(chunk)}\n" for chunk in chunks)
+        """The words of each chunk, by one pass of the pattern, and ICU's segments of many runs at once."""
+        lines = "".join([f"{_without_addresses(chunk)}\n" for chunk in chunks])
         written = lines
         for mark, usual in _WRITTEN:
             written = written.replace(mark, usual)
-        runs = _RUNS.findall(lines) if _HAS_UNSPACED.search(lines) else []
-        segments = iter(_breaker("".join(f"{run}\n" for run in runs if run)))
-        intern = cache(str)  # keeps each distinct word of a huge chunk once: it repeats few
+        huge = len(lines) > 2 * _PIECE  # one chunk is: it repeats few of its words, which are kept once each
+        intern = cache(str)
         words: list[str] = []
-        offsets: list[int] = []
+        offsets: MutableSequence[int] = array("I") if huge else []
         start = 0
-        for match in pattern.finditer(lines):
-            at, end = match.span()
-            word = written[at:end]
-            if word == "\n":
-                yield words[0] if len(words) == 1 and not offsets[0] else (tuple(words), tuple(offsets))
-                words, offsets, start = [], [], end
-                continue
-            at -= start
-            if not match.lastindex and not (self.elision and "'" in word):
-                if word.isalpha() or self._counts(word):
-                    words.append(word)
-                    offsets.append(at)
-                continue
-            parts = (
-                _elided(word, self.elision) if self.elision and not match.lastindex else iter(segments.__next__, "\n")
-            )
-            if len(lines) > 2 * _PIECE:
-                parts = map(intern, parts)
-            for part in parts:
-                if part.isalpha() or self._counts(part):
-                    words.append(part)
-                    offsets.append(at)
-                at += len(part)
+        matches = pattern.finditer(lines)
+        while batch := list(islice(matches, 10_000)):
+            segments = iter(_segments([match[1] for match in batch if match.lastindex]))
+            for match in batch:
+                at, end = match.span()
+                word = written[at:end]
+                if word == "\n":
+                    if len(words) == 1 and not offsets[0]:
+                        yield words[0]
+                    else:
+                        yield (words, offsets) if huge else (tuple(words), tuple(offsets))
+                    words, offsets, start = [], [], end
+                    continue
+                at -= start
+                if match.lastindex:
+                    parts = iter(segments.__next__, "\n")
+                elif self.elision and "'" in word:
+                    parts = _elided(word, self.elision)
+                else:
+                    if word.isalpha() or self._counts(word):
+                        words.append(intern(word) if huge else word)
+                        offsets.append(at)
+                    continue
+                for part in parts:
+                    if part.isalpha() or self._counts(part):
+                        words.append(intern(part) if huge else part)
+                        offsets.append(at)
+                    at += len(part)
 
     def _counts(self, word: str) -> bool:
         """Whether it holds a letter, or a digit where numbers are words."""
         return any(map(str.isalpha, word)) or (self.numbers and any(map(str.isdecimal, word)))
+
+
+def _runs_parted(runs: list[str]) -> Iterator[Found]:
+    """The words of each chunk that is a run of letters."""
+    words: list[str] = []
+    offsets: list[int] = []
+    at = 0
+    for part in _segments(runs):
+        if part == "\n":
+            yield words[0] if len(words) == 1 else (tuple(words), tuple(offsets))
+            words, offsets, at = [], [], 0
+        else:
+            words.append(part)
+            offsets.append(at)
+            at += len(part)
 
 
 def _elided(word: str, elision: re.Pattern[str]) -> Iterator[str]:
@@ -276,11 +298,11 @@ def _without_addresses(chunk: str) -> str:
     return chunk
 
 
-def _breaker(lines: str) -> WordBreaker:
-    """ICU's segments of all lines at once, since a call costs as much as thirty characters."""
-    if lines:
+def _segments(runs: Iterable[str]) -> Iterator[str]:
+    """ICU's segments of all runs at once, since a call costs as much as thirty characters; a newline ends each run."""
+    if lines := "".join([f"{run}\n" for run in runs]):
         _load_dictionaries()
-    return WordBreaker(lines, "und")
+    return iter(WordBreaker(lines, "und"))
 
 
 @cache

@@ -8,7 +8,9 @@ a document itself declares as plain text; those are replaced once, and add littl
 import re
 from typing import Any
 
-from turbohtml import Text, escape, parse
+from turbohtml import Element, escape
+
+from chalicelib.text import rendering
 
 _QUOTED = r"""<!--.*?(?:-->|\Z)|"[^"]*(?:"|\Z)|'[^']*(?:'|\Z)"""
 _TOKEN = re.compile(
@@ -17,7 +19,8 @@ _TOKEN = re.compile(
     r"""|<(?P<end>/?)(?P<name>[^\s<>/!?"'=]+)(?P<rest>(?:"[^"]*(?:"|\Z)|'[^']*(?:'|\Z)|[^"'>])*+)>?""",
     re.S,
 )
-_DOCTYPE = re.compile(rf"<!DOCTYPE(?:{_QUOTED}|[^\[>])*+\[((?:{_QUOTED}|[^]])*+)", re.S | re.I)
+_DOCTYPE = re.compile("<!DOCTYPE", re.I)
+_SUBSET = re.compile(rf"(?:{_QUOTED}|[^\[>])*+\[((?:{_QUOTED}|[^]])*+)", re.S)
 _ENTITY = re.compile(r"""<!ENTITY\s+([\w.:-]+)\s+(?:"([^"<&%]{0,1000})"|'([^'<&%]{0,1000})')\s*>""")
 _REFERENCE = re.compile(r"&([\w.:-]+);")
 _EXPANDED = 100_000  # characters that a document's own entities may add: a page of them is an attack
@@ -37,7 +40,7 @@ _MARKUP = re.compile(r"</[a-zA-Z]|<(?:a|br|hr|img|li|p)\b[^<>]*>|&(?:#\w+|\w+);"
 def tree_of(text: str) -> tuple[Any, str | None, bool]:
     """The tree of a document as the HTML parser makes it, the language that it declares, and whether it is a page."""
     writer = _Writer(text)
-    tree = parse("<!DOCTYPE html>" + writer.html, positions=False)
+    tree = rendering.tree_of("<!DOCTYPE html>" + writer.html)
     root = tree.select_one("html" if writer.page else "body > *")
     named: list[Any] = [root.attrs.get("xml:lang"), root.attrs.get("lang")] if root else []
     if writer.feed:
@@ -45,7 +48,7 @@ def tree_of(text: str) -> tuple[Any, str | None, bool]:
         tree.remove(",".join(f"xml-{name}" for name in _FOR_MACHINES))
         for element in tree.select(",".join(f"xml-{name}" for name in _WRITTEN)):
             written = element.text
-            if _MARKUP.search(written) and all(isinstance(child, Text) for child in element.children):
+            if _MARKUP.search(written) and not any(isinstance(child, Element) for child in element.children):
                 element.set_inner_html(written)
     return tree, next(filter(None, named), None), writer.page
 
@@ -56,7 +59,7 @@ class _Writer:
     def __init__(self, text: str) -> None:
         self.entities: dict[str, str] = {}
         self.expanded = 0
-        if declared := _DOCTYPE.search(text):
+        if (doctype := _DOCTYPE.search(text)) and (declared := _SUBSET.match(text, doctype.end())):
             for name, double, single in _ENTITY.findall(declared[1]):
                 self.entities.setdefault(name, escape(double or single))
         text = _REFERENCE.sub(self._entity, text) if self.entities else text

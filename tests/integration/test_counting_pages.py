@@ -49,8 +49,6 @@ HOSTILE = {
     "one word": "'a' * 5_000_000",
 }
 
-# Two texts are over the bound today (5.7 s, and 338 MB): what they cost is held, not hidden.
-OVER_THE_BOUND = {HOSTILE["Han in pairs"]: (9, 250), HOSTILE["Han and Latin by turns"]: (5, 400)}
 IN_EVERY_RUN = ("distinct words with a period", "initials in one chunk", "Thai in one run")
 
 
@@ -92,9 +90,8 @@ def test_no_text_of_five_megabytes_costs_five_seconds_or_250_mb(text: str) -> No
     command = [sys.executable, "-c", PROGRAM, text]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120)
     seconds, megabytes = map(float, run.stdout.split())
-    most_seconds, most_megabytes = OVER_THE_BOUND.get(text, (5, 250))
-    assert seconds < most_seconds
-    assert megabytes < most_megabytes
+    assert seconds < 5
+    assert megabytes < 250
 
 
 def test_a_text_on_which_nltk_takes_too_long_ends_with_a_sentence_and_is_not_tried_again(

@@ -3,7 +3,6 @@
 import contextlib
 import datetime
 import ipaddress
-import json
 import os
 import socket
 import ssl
@@ -19,10 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from chalicelib import jobs, pipeline, queue, submissions
-from chalicelib.extracting import extract
 from chalicelib.fetch import gate
 from chalicelib.fetching import FetchError, fetch
-from tests.conftest import require
 from tests.hostile import (
     BOMBS,
     PAGE,
@@ -582,24 +579,3 @@ def test_limits_hold_over_a_secure_connection_too(certificates: Callable[..., Pa
             "/long": "connection-failed",
         }
         assert fetch(server.url("/good")).body == PAGE
-
-
-SHARED_CASES = Path(__file__).resolve().parents[3] / "shared" / "cases" / "bugs.json"
-
-
-def test_an_answer_that_browsers_accept_is_read_as_they_read_it() -> None:
-    require(SHARED_CASES.exists(), "../shared/cases/bugs.json is not there")
-    cases = [case for case in json.loads(SHARED_CASES.read_text()) if case["door"] == "raw HTTP answer on loopback"]
-    assert cases
-    for case in cases:
-        given = case["input"]
-        with Hostile({}) as server:
-
-            def moved(text: str, server: Hostile = server) -> bytes:  # the cases name an address of their own
-                return text.replace("127.0.0.2:8214", f"127.0.0.1:{server.port}").encode("latin-1")
-
-            answers = {given["path"]: given["answer"], **given["then"]}
-            server.routes.update({path.partition("?")[0]: say(moved(answer)) for path, answer in answers.items()})
-            page = fetch(server.url(given["path"]))
-        words = extract(page.body, page.content_type).text.split()
-        assert words == case["right"], case["kind"]
