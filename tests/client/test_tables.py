@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from rich.cells import cell_len
+from rich.console import Console
 
 from wordcounts.cli import tables
 from wordcounts.cli.terminal import Screen
@@ -50,6 +51,12 @@ def test_phrases_and_keywords_are_tables_with_their_measures(shown: Any) -> None
     found = Keyword("apple", 50, 0, 1.0, 0.0, 2.25, 1.5, 99.0, 0.0, False)
     said = shown(tables.keywords([found], "A", "B"))
     assert said.splitlines()[1].split() == ["apple", "50", "0", "+2.25", "+1.50", "99.0"]
+
+
+def test_the_last_column_is_cut_where_it_is_narrow(shown: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Screen, "_console", lambda self, file, **_: Console(file=file, width=30))
+    said = shown(tables.plain(("id", "words>", "what"), [("a" * 10, 1, "b" * 50), ("c", None, "d")]))
+    assert said.splitlines()[1] == f"{'a' * 10}      1  {'b' * 10}…"
 
 
 def test_bars_are_as_long_as_counts(shown: Any) -> None:

@@ -176,6 +176,7 @@ class Site(websites.Site):
 # What is typed ({site}: a web site, {closed}: a port where nobody listens), how it ends, and what it says.
 MISTAKES: list[tuple[str, int, str]] = [
     ("count nope.txt", 1, "There is no file nope.txt.\n  Check the name, or give an address"),
+    ("count emty.txt", 1, "There is no file emty.txt.\n  Did you mean empty.txt?"),
     ("count example.com/page", 1, "If it is an address, write https://example.com/page"),
     ("count pictures", 1, "pictures has no texts.\n  Of a folder, .txt, .md, .html files and the like are read"),
     ("count pictures/a.png", 1, "is a binary file, not a text.\n  Only text and HTML are counted: convert it first."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import difflib
 import gzip
 import io
 import json
@@ -159,7 +160,17 @@ def _missing(path: Path, error: OSError | ValueError) -> CannotRead:
     advice = (
         f"If it is an address, write https://{path}" if address else "Check the name, or give an address: https://…"
     )
+    if near := _nearly(path):
+        advice = f"Did you mean {near}?"
     return CannotRead(f"There is no file {path}.", type="missing", advice=advice)
+
+
+def _nearly(path: Path) -> str:
+    """A file beside it that has almost its name."""
+    with contextlib.suppress(OSError):
+        found = difflib.get_close_matches(path.name, os.listdir(path.parent)[:10_000], 1, 0.8)
+        return str(path.parent / found[0]) if found else ""
+    return ""
 
 
 def _content(path: Path) -> bytes:

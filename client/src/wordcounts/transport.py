@@ -54,7 +54,7 @@ class Transport:
                 urljoin(self.address, "health"), timeout=(CONNECT_SECONDS, 10), allow_redirects=False
             )
         except requests.RequestException as error:
-            raise self._unreachable(error) from error
+            raise self._unreachable(error) from None
         found = _body(answer)
         if "checks" not in found:
             raise self._other_service(answer.status_code)
@@ -72,10 +72,10 @@ class Transport:
                 break
             except requests.exceptions.ChunkedEncodingError as error:  # ended in the middle: Retry does not see it
                 if tries == self.retries:
-                    raise self._unreachable(error) from error
+                    raise self._unreachable(error) from None
                 time.sleep(min(0.2 * 2.0**tries, 5.0))
             except requests.RequestException as error:
-                raise self._unreachable(error) from error
+                raise self._unreachable(error) from None  # it says all that is of use
         if answer.is_redirect:  # followed, it would take the token along
             raise Unreachable(
                 f"{self.address} redirects to {answer.headers['Location']}.",

@@ -19,7 +19,7 @@ NAME = click.argument("name", metavar="CORPUS")
 SHOWN = 10  # faults of documents
 
 
-@click.group()
+@click.group(short_help="Count many documents as one.")
 def corpus() -> None:
     """Count many documents as one: thousands of pages, a folder, a list.
 

@@ -44,7 +44,7 @@ def jobs(session: Session, state: State | None, top: int, as_json: bool, as_csv:
         session.screen.print(tables.plain(("id", "state", "words>", "submitted", "what"), rows))
 
 
-@click.command()
+@click.command(short_help="Say which service answers and how it is.")
 @options.form
 @click.pass_obj
 def status(session: Session, as_json: bool, as_csv: bool) -> None:
@@ -73,7 +73,7 @@ def status(session: Session, as_json: bool, as_csv: bool) -> None:
         session.screen.print(tables.plain(("", ""), list(found.items())))
 
 
-@click.command()
+@click.command(short_help="Print what makes the shell complete.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:

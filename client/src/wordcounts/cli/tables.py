@@ -115,6 +115,8 @@ def about(jobs: Sequence[Job]) -> str:
     if len(totals) == 1:
         said += f", {totals[0].distinct:,} different, {totals[0].stop_words:,} stop words"
     languages = sorted({job.page.language for job in jobs if job.page and job.page.language})
+    if len(languages) > 3:
+        return f"{said}, {len(languages)} languages"
     return said + (f", language {', '.join(languages)}" if languages else "")
 
 
@@ -123,4 +125,5 @@ def plain(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
     table = _table(*names)
     for row in rows:
         table.add_row(*(_text("" if value is None else str(value)) for value in row))
+    table.expand, table.columns[-1].ratio = True, 1  # where it is narrow, the last column is cut
     return table

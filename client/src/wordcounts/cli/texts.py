@@ -191,7 +191,7 @@ def _context_lines(session: Session, found: list[tuple[str, list[Any]]]) -> None
             session.screen.say(f"{more} are shown: see all with --top {total}.")
 
 
-@click.command()
+@click.command(short_help="List phrases: words that follow each other.")
 @INPUTS
 @options.top("phrases of each input")
 @click.option("--size", metavar="N", type=click.IntRange(2, 5), default=2, show_default=True, help="Words of a phrase.")
@@ -247,7 +247,7 @@ def show_rows(
         session.screen.print()
 
 
-@click.command()
+@click.command(short_help="Compare two texts by their words.")
 @click.argument("text", metavar="A")
 @click.option("--against", metavar="B", required=True, help="What A is compared with.")
 @options.top("words of each side")
