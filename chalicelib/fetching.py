@@ -173,9 +173,11 @@ def _connection_error(error: OSError) -> FetchError:
     if isinstance(error, ssl.SSLEOFError | ConnectionResetError | BrokenPipeError | ConnectionAbortedError):
         return broken("The site closed the connection.", transient=True)
     if isinstance(error, ssl.SSLError):
+        if error.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
+            return broken("What answers there does not speak TLS. Try the address with http:// before it.")
         return broken("The site and this service have no TLS version or cipher in common.")
     if isinstance(error, ConnectionRefusedError):
-        return broken("The site refused the connection.", transient=True)
+        return broken("The site refused the connection: nothing answers at that address and port.", transient=True)
     if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL):
         return broken("There is no route to the site's server.", transient=True)
     return broken("The connection to the site failed.", transient=True)

@@ -22,7 +22,10 @@ from chalicelib import queue
 def in_words(name: str, found: queue.Status, now: float) -> list[str]:
     """A queue as lines of a table: owners with the most waiting jobs first."""
     waiting, running = sum(one.waiting for one in found.owners), sum(len(one.running) for one in found.owners)
-    lines = [f"{name}: {waiting} waiting, {running} running, {found.window} in the window, {found.workers} workers"]
+    lines = [
+        f"{name}: {waiting} waiting, {running} running, "
+        f"{found.window} on their way to a worker, {found.workers} worker{'s' * (found.workers != 1)}"
+    ]
     for one in sorted(found.owners, key=lambda one: (-one.waiting, -len(one.running), one.owner)):
         oldest = f", the oldest for {now - one.oldest / 1000:.0f} s" if one.oldest is not None else ""
         lines.append(f"  {one.owner:30} {one.waiting:>9} waiting, {len(one.running):>4} running{oldest}")

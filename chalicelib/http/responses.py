@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar, get_args, get_type_hints
 from urllib.parse import urlencode
 
 import msgspec
@@ -206,7 +206,31 @@ def query(parameters: Mapping[str, Sequence[str]], kind: type[Query]) -> Query:
             _bad_parameter(missing[1], "is required")
         if not path:  # of several parameters together: a struct's own sentence begins with the first's name
             path, _, detail = detail.partition(": ")
-        _bad_parameter(path.rstrip("`"), detail[:1].lower() + detail[1:])
+        name = path.rstrip("`")
+        _bad_parameter(name, _in_words(kind, name, detail))
+
+
+_PHRASES = {
+    "against": "is not the id of a job, or corpus:… or job:… with an id",
+    "cursor": "is not where an answer's `next` led to",
+    "language": "is not a language code such as en or pt-BR",
+}
+
+
+_BOUNDS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
+
+
+def _in_words(kind: type[Struct], name: str, detail: str) -> str:
+    """msgspec's message without the names of Python's types."""
+    if name in _PHRASES:
+        return _PHRASES[name]
+    if match := re.fullmatch(r"Expected `(\w+)`(?: of length)? ([<>]=?) (\S+)", detail):
+        return f"must be {_BOUNDS[match[2]]} {match[3]}{' characters' * (match[1] == 'str')}"
+    if detail.startswith("Invalid enum value"):
+        given = get_type_hints(kind)[name]
+        choices = [str(one) for part in (given, *get_args(given)) for one in get_args(part) if isinstance(one, str)]
+        return f"must be one of {', '.join(dict.fromkeys(choices))}"
+    return detail[:1].lower() + detail[1:]
 
 
 def listed_words(name: str, text: str) -> list[str]:

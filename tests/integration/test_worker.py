@@ -100,7 +100,7 @@ def test_rqs_monitoring_tells_the_truth(pool: Any, slow_pages: str, redis_url: s
     printed = subprocess.run(
         [sys.executable, "-m", "scripts.status"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    assert "interactive: 2 waiting, 1 running, 0 in the window, 1 workers" in printed
+    assert "interactive: 2 waiting, 1 running, 0 on their way to a worker, 1 worker" in printed
     Pages.release.set()
     until(lambda: jobs.get(submitted[2].id, "anonymous").state == "succeeded")
     until(lambda: workers(pool)[0].get_state() == "idle")
