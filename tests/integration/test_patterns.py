@@ -44,7 +44,7 @@ def patterns() -> Iterator[tuple[str, Any, bool]]:
         for name, value in vars(loaded).items():
             for pattern in value.values() if isinstance(value, dict) else (value,):
                 if isinstance(pattern, re.Pattern | type(regex.compile(""))):
-                    uses = set(re.findall(rf"\b{name}\.(\w+)\(", text)) or MATCHED.get(name, {"search"})
+                    uses = MATCHED.get(name) or set(re.findall(rf"\b{name}\.(\w+)\(", text)) or {"search"}
                     yield f"{module.name}.{name}", pattern, not uses <= {"match", "fullmatch"}
     for colon in (False, True):
         for astral in (False, True):
