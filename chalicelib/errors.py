@@ -192,7 +192,8 @@ PROBLEMS = {
     "body-too-large": ProblemKind(
         413,
         "The body is too large",
-        "A text or document may have 1 MiB as UTF-8, any other submission 16 KB. Larger documents go through S3.",
+        "A text or document may have 5 MB as UTF-8, any other submission 16 KB. On AWS a request may have about 4.5 MB "
+        "in all, since Lambda takes no more: larger documents go through the bucket, as large as `FETCH_MAX_BYTES`.",
     ),
     "unsupported-media-type": ProblemKind(
         415,

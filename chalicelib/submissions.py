@@ -16,9 +16,10 @@ import msgspec
 from chalicelib import urls
 from chalicelib.errors import Fault, InvalidSubmission, Unreadable
 
-MAX_DOCUMENT_BYTES = 1_048_576  # of a text or HTML document, as UTF-8; larger ones come as objects
+MAX_DOCUMENT_BYTES = 5_000_000  # of a text or HTML document, as UTF-8: as many as of a page
+LARGER = "Cut it into parts, or raise FETCH_MAX_BYTES and put it into the bucket or the inbox."
 MAX_OPTIONS_BYTES = 16_384  # of everything else a submission says
-MAX_BODY_BYTES = 4 * MAX_DOCUMENT_BYTES  # a document of 1 MiB, escaped as JSON may escape it
+MAX_BODY_BYTES = 10_000_000  # as API Gateway has it; Lambda takes about 4.5 MB, so API Gateway refuses more there
 MAX_STRINGS = 1000  # of a body that is larger than its options may be: names and values, of which it has a dozen
 MAX_DEPTH = 16  # of JSON; a submission has one level
 MAX_FAULTS = 20  # that are named; a body has room for so many that no answer could hold them
@@ -60,7 +61,7 @@ class Request(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
         Annotated[
             str,
             msgspec.Meta(
-                description="A plain text of at most 1 MiB as UTF-8.",
+                description="A plain text of at most 5 MB as UTF-8.",
                 examples=["To be, or not to be"],
                 extra_json_schema={**_NO_NUL, "maxLength": MAX_DOCUMENT_BYTES},
             ),
@@ -71,7 +72,7 @@ class Request(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
         Annotated[
             str,
             msgspec.Meta(
-                description="An HTML document of at most 1 MiB as UTF-8.",
+                description="An HTML document of at most 5 MB as UTF-8.",
                 examples=["<p>Hello, world</p>"],
                 extra_json_schema={**_NO_NUL, "maxLength": MAX_DOCUMENT_BYTES},
             ),
@@ -150,7 +151,7 @@ def decode(raw: bytes) -> object:
     if len(raw) > MAX_BODY_BYTES:
         raise Unreadable(
             "body-too-large",
-            f"The body is too large: {MAX_BODY_BYTES // 1_048_576} MiB at most, this one has {len(raw)} bytes.",
+            f"The body is too large: {MAX_BODY_BYTES // 1_000_000} MB at most, this one has {len(raw)} bytes. {LARGER}",
         )
     _check_shape(raw)
     if not raw.strip():
@@ -206,7 +207,7 @@ def check_sizes(fields: object) -> None:
         raise Unreadable("body-too-large", "The body is too large: without text or html, 16 KiB at most.")
     for document in documents:
         if isinstance(document, str) and len(document.encode(errors="replace")) > MAX_DOCUMENT_BYTES:
-            raise Unreadable("body-too-large", "The text or document is too long: 1 MiB at most, as UTF-8.")
+            raise Unreadable("body-too-large", f"The text or document is too long: 5 MB at most, as UTF-8. {LARGER}")
 
 
 def _size(fields: object) -> int:
@@ -257,7 +258,7 @@ def read(fields: object) -> Submission:
         except urls.InvalidURL as error:
             raise InvalidSubmission(Fault("/url", str(error))) from None
     if len(value) > MAX_DOCUMENT_BYTES or len(value.encode()) > MAX_DOCUMENT_BYTES:
-        raise InvalidSubmission(Fault(f"/{kind}", "is too long: 1 MiB at most, as UTF-8"))
+        raise InvalidSubmission(Fault(f"/{kind}", f"is too long: 5 MB at most, as UTF-8. {LARGER}"))
     if kind == "html":
         return Submission("html", document=value, options=options)
     if misplaced := [name for name in PAGE_OPTIONS if name in options]:

@@ -43,7 +43,7 @@ IDLE_SECONDS = 75  # a kept connection may say nothing for so long
 REQUEST_SECONDS = 30  # a request's headers and body must have arrived
 THREADS = 300  # the requests that the app lets wait for a job, and some that do not
 MAX_HEADER_BYTES = 65_536
-MAX_BODY_BYTES = 10_000_000  # as API Gateway; what the app takes is less, and it says so itself
+MAX_BODY_BYTES = 10_000_000  # as API Gateway; of a text or document the app takes less, and it says so itself
 
 _NAMES = {408: "request-timeout", 413: "body-too-large", 431: "headers-too-large", 500: "internal"}
 _CODINGS = re.compile(rb"^transfer-encoding:[ \t]*(.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE)

@@ -266,9 +266,7 @@ def check_content(given: Mapping[str, str], media_type: str) -> None:
 def check_form(raw: bytes) -> None:
     """Refuse a larger form than can hold a submission."""
     if len(raw) > submissions.MAX_BODY_BYTES:
-        raise Refused(
-            "body-too-large", f"The form is too large: {submissions.MAX_BODY_BYTES // 1_048_576} MiB at most."
-        )
+        raise Refused("body-too-large", f"The form is too large: {submissions.MAX_BODY_BYTES // 1_000_000} MB at most.")
 
 
 # --- cursors and pages ---

@@ -146,7 +146,7 @@ def test_a_document_in_a_line_may_be_as_long_as_by_http() -> None:
     data = b'{"text":"' + b"a " * 524_288 + b'"}\n{"text":"' + b"b" * 1_048_577 + b'"}\n'
     found = read("jsonl", data, size=100_000)
     assert found[0][1] == "a " * 524_288
-    assert "1 MiB at most" in str(found[1][1])
+    assert "5 MB at most" in str(found[1][1])
 
 
 @pytest.mark.parametrize(

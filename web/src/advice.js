@@ -81,7 +81,7 @@ export function said(error) {
 const FIELD = [
   [/language tag/, 'Use a language code such as en or pt-BR.'],
   [/page|HTML|plain text/, 'Selectors work on web pages only, not on pasted text.', /select|ignore|content/],
-  [/1048576|1 MiB|too large|too long/, 'This text is too long: 1 MB at most.'],
+  [/too large|too long|4.5 MB/, 'This text is too long: 4 MB at most.'],
   [/host/, 'That doesn’t look like a web address.'],
 ]
 

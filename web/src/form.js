@@ -116,7 +116,7 @@ function read() {
   const { urls = [], text } = classify(input.value)
   if (!urls.length && !text) return { error: 'Enter an address, or paste some text.' }
   if (text) {
-    if (size.encode(text).length > MOST_BYTES) return { error: 'This text is too long: 1 MB at most.' }
+    if (size.encode(text).length > MOST_BYTES) return { error: 'This text is too long: 4 MB at most.' }
     const narrowed = OF_PAGES.some((name) => optionsFor('url')[name])
     if (narrowed) return { error: 'Selectors work on web pages only, not on pasted text.' }
     return { submissions: [{ text, ...optionsFor('text') }] }
@@ -140,7 +140,7 @@ async function readFiles(list) {
   const [submissions, errors] = [[], []]
   for (const file of [...list].slice(0, MOST_JOBS)) {
     if (file.size > 2 * MOST_BYTES) {
-      errors.push(`“${file.name}” is too long: 1 MB at most.`)
+      errors.push(`“${file.name}” is too long: 4 MB at most.`)
       continue
     }
     const bytes = new Uint8Array(await file.arrayBuffer())
@@ -149,7 +149,7 @@ async function readFiles(list) {
     const content = text ?? html ?? ''
     if (urls) submissions.push(...urls.map((url) => ({ url, ...optionsFor('url') })))
     else if (!content) errors.push(binary ? `“${file.name}” is no text. Use .txt, .md or .html files.` : `“${file.name}” is empty.`)
-    else if (size.encode(content).length > MOST_BYTES) errors.push(`“${file.name}” is too long: 1 MB at most.`)
+    else if (size.encode(content).length > MOST_BYTES) errors.push(`“${file.name}” is too long: 4 MB at most.`)
     else submissions.push(text ? { text, ...optionsFor('text') } : { html, ...optionsFor('html') })
   }
   if (submissions.length > MOST_JOBS) errors.push(`Only the first ${plural(MOST_JOBS, 'page')} are counted.`)

@@ -1,7 +1,7 @@
 // What was typed, pasted or dropped: addresses, or a text, or a document. Pure; the same rule is in http/page.py for
 // those without JavaScript, and tests/cases.json holds both.
 
-export const MOST_BYTES = 1_048_576 // of a text or a document, as UTF-8: the API takes no more
+export const MOST_BYTES = 4_000_000 // of a text or a document, as UTF-8: what passes through API Gateway too
 
 const SCHEME = /^[a-z][a-z0-9+.-]*:\/\/\S+$/i
 const HOST = /^(?:[\p{L}\p{N}\p{M}_-]+\.)+(?:\p{L}[\p{L}\p{N}\p{M}-]+|\d{1,3})(?::\d{1,5})?(?:[/?#]\S*)?$/u
