@@ -148,7 +148,7 @@ class Status(NamedTuple):
 
 
 def status(queue: str, *, now: int) -> Status:
-    """Who waits and who runs on a queue, for an operator."""
+    """The waiting and the running jobs of a queue by owner, for an operator."""
     prefix = _prefix(queue)
     with _redis_errors():
         pipeline = connection().pipeline(transaction=False)

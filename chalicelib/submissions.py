@@ -27,7 +27,7 @@ MAX_NAME = 100  # characters of a field's name that a fault repeats
 
 Kind = Literal["url", "text", "html", "object", "compaction", "query", "source"]  # no caller submits the last four
 
-_NO_NUL = {"pattern": "^[^\\u0000]*$"}  # what ``read`` checks, for who reads the schema
+_NO_NUL = {"pattern": "^[^\\u0000]*$"}  # what ``read`` checks, for readers of the schema
 
 Selector = Annotated[str, msgspec.Meta(min_length=1, max_length=1000, extra_json_schema=_NO_NUL)]
 Language = Annotated[
@@ -63,7 +63,7 @@ class Request(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
             msgspec.Meta(
                 description="A plain text of at most 5 MB as UTF-8.",
                 examples=["To be, or not to be"],
-                extra_json_schema={**_NO_NUL, "maxLength": MAX_DOCUMENT_BYTES},
+                extra_json_schema=_NO_NUL,
             ),
         ]
         | msgspec.UnsetType
@@ -74,7 +74,7 @@ class Request(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
             msgspec.Meta(
                 description="An HTML document of at most 5 MB as UTF-8.",
                 examples=["<p>Hello, world</p>"],
-                extra_json_schema={**_NO_NUL, "maxLength": MAX_DOCUMENT_BYTES},
+                extra_json_schema=_NO_NUL,
             ),
         ]
         | msgspec.UnsetType

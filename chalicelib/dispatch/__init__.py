@@ -1,1 +1,1 @@
-"""The scripts that Redis runs for the queue: which job comes next, and who may ask how often."""
+"""The scripts that Redis runs for the queue: which job comes next, and how often an owner or a worker may ask."""

@@ -1,4 +1,4 @@
-"""Who may call: known hosts and origins on one machine, bearer tokens and a rate on AWS; CORS. Pure."""
+"""Access: known hosts and origins on one machine, bearer tokens and a rate on AWS; CORS. Pure."""
 
 import ipaddress
 import math

@@ -64,7 +64,7 @@ class Table:
     def __init__(
         self, send: dynamodb.Send, table_name: str, clock: Clock | None = None, put_many: PutMany | None = None
     ) -> None:
-        self._send = send
+        self.send = send
         self.table_name = table_name
         self.clock = clock or Clock()
         self._put_many = put_many or (lambda puts: [None for _ in puts])
@@ -163,7 +163,7 @@ class Table:
         if table:
             arguments["TableName"] = self.table_name
         try:
-            return self._send(operation, arguments)
+            return self.send(operation, arguments)
         except dynamodb.Failed as error:
             if error.code == "ConditionalCheckFailedException":
                 raise ConditionFailed from None

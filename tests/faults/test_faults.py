@@ -73,8 +73,10 @@ def test_submissions_are_taken_while_redis_is_down_and_run_when_it_is_back(fault
 
 
 def test_a_throttled_store_refuses_the_submission_and_puts_nothing_on_the_queue(faults, monkeypatch):
-    answer = b'{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}'
-    monkeypatch.setattr(dynamodb.Client, "_exchange", lambda *_: (400, answer))
+    def throttled(*_):
+        raise dynamodb.Failed("ProvisionedThroughputExceededException", transient=True)
+
+    monkeypatch.setattr(jobs.table(), "send", throttled)
     with pytest.raises(jobs.Unavailable):
         faults.submit(1)
     monkeypatch.undo()

@@ -1,4 +1,4 @@
-"""A worker of one thread in the test's own process: counts what is submitted, and tells who waits."""
+"""A worker of one thread in the test's own process: counts what is submitted, and wakes the requests that wait."""
 
 import contextlib
 import threading

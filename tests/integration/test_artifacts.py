@@ -85,7 +85,7 @@ def test_what_a_dying_worker_wrote_is_read_by_nobody_and_erased_with_the_job(sto
         pass
 
     first = claimed(store)
-    real, done = store._send, []
+    real, done = store.send, []
 
     def dying(operation, arguments):
         if len(done) == writes:
@@ -94,7 +94,7 @@ def test_what_a_dying_worker_wrote_is_read_by_nobody_and_erased_with_the_job(sto
         return real(operation, arguments)
 
     with monkeypatch.context() as patch, contextlib.suppress(Killed):
-        patch.setattr(store, "_send", dying)
+        patch.setattr(store, "send", dying)
         store.finish(first, MADE, **RESULT)
     assert store.get(first.id).artifacts == ({} if writes < 5 else store.get(first.id).artifacts)
     if writes < 5:

@@ -100,14 +100,14 @@ def test_a_document_whose_job_was_put_twice_still_reaches_the_queue(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = jobs.table()
-    send = store._send
+    send = store.send
 
     def twice(operation: str, arguments: Any) -> Any:  # as the client does when an answer is lost
         if operation == "put_item":
             send(operation, arguments)
         return send(operation, arguments)
 
-    monkeypatch.setattr(store, "_send", twice)
+    monkeypatch.setattr(store, "send", twice)
     assert isinstance(jobs.submit_many([ask("k", text="some words")])[0], jobs.Job)
     assert queue.depth("bulk") == 1
 

@@ -130,14 +130,14 @@ def test_of_many_claims_at_once_one_succeeds(store):
 
 def sent_twice(store: Records, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each write reaches the store twice, as when the answer to the first was lost and the client tried again."""
-    real = store._send
+    real = store.send
 
     def send(operation: str, arguments: dict) -> dict:
         if operation in ("put_item", "update_item"):
             real(operation, arguments)
         return real(operation, arguments)
 
-    monkeypatch.setattr(store, "_send", send)
+    monkeypatch.setattr(store, "send", send)
 
 
 def test_a_claim_whose_answer_was_lost_is_had_all_the_same(store, monkeypatch):

@@ -17,10 +17,10 @@ import rq
 from rq.registry import StartedJobRegistry
 
 from chalicelib import jobs, pipeline, queue, submissions
-from chalicelib.aws import dynamodb
 from scripts import processes
 from tests import websites
 from tests.conftest import ROOT
+from tests.factories import noted_calls
 
 
 class Pages(websites.Site):
@@ -127,14 +127,10 @@ def test_a_job_costs_a_claim_its_artifacts_and_a_finish(
 ) -> None:
     submission = submissions.read({"text": "to be or not to be", "keep_text": keep_text})
     job, _ = jobs.submit(jobs.Request(submission, "anonymous"))
-    calls: list[str] = []
-    exchange = dynamodb.Client._exchange
-    monkeypatch.setattr(
-        dynamodb.Client, "_exchange", lambda self, *sent: calls.append(sent[0]) or exchange(self, *sent)
-    )
+    calls = noted_calls(jobs.table(), monkeypatch)
     assert pipeline.count_page(job.id).state == "succeeded"
     # claim, the submitted text, a piece of each artifact, finish, the submitted text deleted
-    assert calls == ["UpdateItem", "GetItem", *["PutItem"] * pieces, "UpdateItem", "DeleteItem"]
+    assert calls == ["update_item", "get_item", *["put_item"] * pieces, "update_item", "delete_item"]
 
 
 def test_stop_words_are_known_in_the_case_rules_of_the_page(redis_url: str, dynalite_table: Any) -> None:
