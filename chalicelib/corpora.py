@@ -18,6 +18,7 @@ from chalicelib.analysis import corpus_words, words
 from chalicelib.analysis.corpus_words import CorpusTable
 from chalicelib.analysis.words import Table
 from chalicelib.aws import objects
+from chalicelib.corpus import files
 from chalicelib.errors import (
     CorpusFull,
     Gone,
@@ -43,6 +44,7 @@ from chalicelib.store.corpora import (
 from chalicelib.store.records import Job, Records
 from chalicelib.submissions import Submission
 
+LEFT_SECONDS = 7_200  # a question may still read a file that was replaced, and a compaction name one that it wrote
 TRIES = 5  # of a document whose key others write at the same time
 
 
@@ -349,6 +351,40 @@ def erase(corpus_id: str, owner: str) -> None:
     corpus = jobs.table().begin_erasing(corpus_id)
     if corpus is not None:
         compact(corpus)
+
+
+def drop_files(now: float) -> int:
+    """Delete what nobody reads any more in the object store of this machine; how many files.
+
+    These are the files of corpora that have expired, and of those that are there what a newer manifest has replaced or
+    a worker that died has left, each ``LEFT_SECONDS`` after it was written. A bucket has a rule for what has expired.
+    """
+    dropped = 0
+    kept: dict[str, set[str]] = {}
+    for name in objects.names("corpora/") if objects.path("") is not None else ():
+        path, corpus_id = objects.path(name), name.split("/")[1]
+        if corpus_id not in kept:
+            kept[corpus_id] = _named(corpus_id, now)
+        with contextlib.suppress(FileNotFoundError):
+            if path is not None and name not in kept[corpus_id] and path.stat().st_mtime < now - LEFT_SECONDS:
+                objects.delete(name)
+                dropped += 1
+    return dropped
+
+
+def _named(corpus_id: str, now: float) -> set[str]:
+    """The files of a corpus that somebody may read."""
+    store = jobs.table()
+    try:
+        corpus = store.corpus(corpus_id)
+    except Gone:
+        return set()
+    if corpus is None:
+        return set()
+    fresh = [(name, at) for name, at in corpus.manifest.stale if at > (now - LEFT_SECONDS) * 1000]
+    manifest = msgspec.structs.replace(corpus.manifest, stale=fresh)
+    of_sources = (f"source-{one.id}-{kind}" for one in store.sources(corpus_id) for kind in ("robots", "addresses"))
+    return {*files.of_manifest(corpus_id, manifest), *(files.folder(corpus_id) + name for name in of_sources)}
 
 
 def _digest(text: str) -> str:

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from chalicelib import jobs, queue, settings
+from chalicelib import corpora, jobs, queue, settings
 from chalicelib.aws import objects
 from chalicelib.errors import Unavailable
 from chalicelib.events import inbound, publisher, results
@@ -35,6 +35,7 @@ SCAN_SECONDS = 0.5
 SETTLED_SECONDS = 1.0  # a file that was written to more recently may still grow
 SWEEP_SECONDS = 60
 RESULTS_SECONDS = 2.0  # between looks at lists whose jobs have not all ended
+FILES_SECONDS = 3_600
 OURS = ("reports", "progress")  # folders of the inbox that the handlers write
 
 logger = logging.getLogger("feed")
@@ -242,6 +243,7 @@ def run(inbox: Inbox) -> None:
     from app import sweep
 
     swept = looked = time.monotonic()
+    dropped = 0.0
     while True:
         time.sleep(SCAN_SECONDS)
         feed(inbox)
@@ -252,6 +254,9 @@ def run(inbox: Inbox) -> None:
             swept = time.monotonic()
             try:
                 sweep(_event("aws.events", "Scheduled Event", {}), Context())
+                if time.monotonic() - dropped > FILES_SECONDS and objects.is_configured():
+                    dropped = time.monotonic()
+                    corpora.drop_files(time.time())
             except Exception as error:  # noqa: BLE001 - the next minute's run is the retry
                 logger.warning("sweep: %r", error)
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from chalicelib import counting, fetching, pipeline, worker
+from chalicelib.aws import objects
 from chalicelib.store import records
 
 MARK = Path(os.environ["FAULT_ONCE"])
@@ -76,6 +77,18 @@ def stop_in_fetch() -> None:
     fetching.fetch = broken
 
 
+def kill_between_files() -> None:
+    """After a compaction has written some of its files."""
+    real = objects.put
+
+    def broken(name: str, data: bytes) -> None:
+        real(name, data)
+        if name.startswith("corpora/") and once():
+            die()
+
+    objects.put = broken
+
+
 def wrong_clock() -> None:
     """Five minutes ahead in every process of this pool."""
     real_time, real_ns = time.time, time.time_ns
@@ -92,6 +105,9 @@ FAULTS = {
     "a page that kills": kill_on_page,
     "stopped past the lease": stop_in_fetch,
     "clock ahead": wrong_clock,
+    "between two files of a compaction": kill_between_files,
+    "before a compaction's manifest": lambda: before(records.Records, "put_manifest"),
+    "after a compaction's manifest": lambda: after(records.Records, "put_manifest"),
 }
 
 if __name__ == "__main__":

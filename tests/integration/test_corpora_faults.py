@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -314,3 +315,31 @@ def test_the_manifest_of_the_largest_corpus_fits_into_an_item() -> None:
     stale = [(files.name("0" * 32, part, "words"), noise.randrange(10**13)) for part in parts * 2]
     manifest = stored.Manifest(parts=parts, stale=stale[: compaction.STALE_MOST])
     assert len(stored._packed(manifest)) < 380_000
+
+
+def test_files_that_nobody_reads_are_deleted_and_no_others(run: Run, tmp_path: Path) -> None:
+    kept, expired = new(), new()
+    for corpus in (kept, expired):
+        add(corpus, {"a": "one word"})
+    run()
+    add(kept, {"a": "another word"})
+    run()
+    left = tmp_path / f"corpora/{kept}/000000-dead-0.words.parquet"
+    left.write_bytes(b"")
+    change = {":past": {"N": "1"}}
+    jobs.table()._call(
+        "update_item",
+        Key={"pk": {"S": f"corpus#{expired}"}, "sk": {"S": "corpus"}},
+        UpdateExpression="SET expires_at = :past",
+        ExpressionAttributeValues=change,
+    )
+    assert corpora.drop_files(time.time()) == 0
+    corpora.drop_files(time.time() + corpora.LEFT_SECONDS + 60)
+    manifest = corpora.get(kept, "ann").manifest
+    assert manifest.stale
+    assert stored_files(tmp_path, kept) == set(files.of_manifest(kept, msgspec.structs.replace(manifest, stale=[])))
+    assert stored_files(tmp_path, expired) == set()
+    assert counts(kept) == expected(["another word"])
+    add(kept, {"a": "and a third"})
+    run()
+    assert counts(kept) == expected(["and a third"])
