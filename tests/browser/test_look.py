@@ -102,6 +102,7 @@ def test_nothing_moves_where_less_motion_is_wanted(submit, site):
 
 def test_controls_are_not_printed_and_words_are(counted):
     page = counted()
+    page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
     expect(page.locator("#submit")).to_be_hidden()
     expect(page.locator(".chips")).to_be_hidden()

@@ -130,6 +130,9 @@ def test_dropped_files_are_counted_each_as_what_it_is(visit, site):
     expect(page.locator("#words tbody tr[data-place]").first).to_contain_text("alpha")
     expect(page.locator("#words")).to_contain_text("seen")
     expect(page.locator("#words")).not_to_contain_text("unseen")
+    page.locator("#words tr[data-place]").first.click()
+    expect(page.locator(".of-page a")).to_have_text("A page of words")
+    expect(page.locator("button.context")).to_have_count(5)
 
 
 def test_a_file_of_something_else_is_refused_in_words(visit):
@@ -368,6 +371,8 @@ def test_two_pages_are_compared_by_their_counts(counted, visit, site):
     expect(rows.filter(has_text="delta")).to_contain_text("0 : 200")
     expect(rows.filter(has_text="alpha")).to_contain_text("40 : 20")
     expect(page.get_by_role("heading", name="Compared with “More”")).to_be_visible()
+    expect(page.locator("[data-is=only-mine]")).to_contain_text("Beta 30")
+    expect(page.locator("[data-is=only-theirs]")).to_contain_text("delta 200")
     assert "vs=" in page.url
     assert job_of(first) in page.url or "job=" in page.url
 
@@ -389,6 +394,7 @@ def find_by_keys(page):
     press("Enter")
     expect(page.locator("#words")).to_be_focused()
     expect(page.locator("tr.active")).to_contain_text("gamma")
+    expect(page.locator("[data-is=inspector-title]")).to_have_text("gamma")
     press("Enter")
     expect(page.locator("[data-is=inspector-title]")).to_be_focused()
     expect(page.locator("[data-is=inspector-title]")).to_have_text("gamma")

@@ -74,7 +74,8 @@ async function send(method, path, json, headers, signal) {
 async function read(response) {
   try {
     return response.headers.get('Content-Type')?.startsWith('text/plain') ? await response.text() : await response.json()
-  } catch {
+  } catch (error) {
+    if (error.name === 'AbortError') throw error
     return null // 204, or a gateway's own page
   }
 }

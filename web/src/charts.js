@@ -13,7 +13,7 @@ export function drawRank(d3, place, items, { language, open, chosen }) {
   const fit = fitted(counts)
   const { svg, width, readout } = frame(place, HEIGHT, `Count by rank of ${plural(items.length, 'word')}. ${rankText(items, fit).join('')}`)
   // Of logarithms: all that scaleLog would add are ticks between the tens, which are not wanted.
-  const x = d3.scaleLinear([0, Math.log10(Math.max(counts.length, 10))], [MARGIN.left + 8, width - MARGIN.right])
+  const x = d3.scaleLinear([0, Math.log10(Math.max(counts.length, 10))], [MARGIN.left + 8, width - MARGIN.right - 12])
   const y = d3.scaleLinear([0, Math.log10(Math.max(counts[0] ?? 1, 10))], [HEIGHT - MARGIN.bottom, MARGIN.top])
   const tens = (scale) => scale.ticks().filter(Number.isInteger)
   axis(d3, svg, d3.axisLeft(y).tickValues(tens(y)).tickFormat((tick) => `${number(10 ** tick)}×`).tickSize(MARGIN.left + MARGIN.right - width), MARGIN.left, 0)

@@ -2,7 +2,8 @@
 import { keywordsOf } from './api.js'
 import { said } from './advice.js'
 import { make } from './dom.js'
-import { factor, number, visible } from './say.js'
+import { factor, number, plural, visible } from './say.js'
+import { makeFold } from './words.js'
 
 const ROWS = 15 // of each page at first
 const MOST = 200
@@ -44,6 +45,25 @@ export async function showCompared(parts, [one, other], { common, language, titl
   }
   draw()
   return [...mine, ...theirs]
+}
+
+/**
+ * The words that one of two lists has and the other has not: by any spelling of case, without common words.
+ * @param {HTMLElement} place @param {string} title
+ * @param {import('./words.js').Item[]} items @param {import('./words.js').Item[]} others
+ * @param {{language?: string, open?: (word: string) => void}} how
+ */
+export function showOnly(place, title, items, others, { language, open }) {
+  const fold = makeFold(language)
+  const known = new Set(others.map((item) => fold(item.word)))
+  const only = items.filter((item) => !item.stop && !known.has(fold(item.word)))
+  place.replaceChildren(make('strong', {}, `${title}: `), plural(only.length, 'word'), only.length ? ': ' : '',
+    ...only.slice(0, ROWS).flatMap((item, at) => {
+      const text = make('bdi', { lang: language }, visible(item.word, 40))
+      const entry = open ? make('button', { type: 'button', class: 'entry' }, text) : text
+      entry.onclick = () => open?.(item.word)
+      return [at ? ', ' : '', entry, ` ${number(item.count)}`]
+    }), only.length > ROWS ? ' …' : '')
 }
 
 const typical = ({ keywords }) =>

@@ -1,6 +1,6 @@
 // One word: where it is, its forms, its neighbours, and the lines around it. All of it is asked of the API. Beside the
 // list on a wide screen, a sheet from below on a narrow one.
-import { contextsOf, phrasesOf, placesOf, textOf } from './api.js'
+import { contextsOf, jobAddress, phrasesOf, placesOf, textOf } from './api.js'
 import { said } from './advice.js'
 import { announce, make } from './dom.js'
 import { stripSvg } from './list.js'
@@ -8,16 +8,17 @@ import { number, plural, share, visible } from './say.js'
 import { searchKey } from './words.js'
 
 const AROUND = 900 // characters of a paragraph, with some before
+const PAGES = 10 // of several, whose lines are shown
 const LINES = 25 // contexts asked for at once
 const PARTS = 100 // of the page, in the strip
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/ // Hebrew, Arabic and their like
 const NARROW = matchMedia('(max-width: 56rem)')
 
 /**
- * shown() gives what the panel needs to know of the view: {id, fold, all}; hide(word) hides it as common; onClose(byKey)
+ * shown() gives what the panel needs to know of the view: {id, fold, all}; pages(item) of several pages {id, title, count} of each; hide(word) hides it as common; onClose(byKey)
  * is called when the reader is done with it.
  */
-export function makeInspector(parts, { language, shown, hide, onClose, signal }) {
+export function makeInspector(parts, { language, shown, pages, hide, onClose, signal }) {
   const { inspector } = parts
   let leave = new AbortController()
   /** @type {import('./words.js').Item | null} */
@@ -49,8 +50,13 @@ export function makeInspector(parts, { language, shown, hide, onClose, signal })
     try {
       // The lines first: they are what is waited for, and the rest would share a small server with them.
       const { signal } = leave
-      await lines(id, item, 0, signal)
-      await Promise.all([places(id, item, signal), near(id, item, signal)])
+      const several = pages(item)
+      parts.strip.hidden = parts.strip.nextElementSibling.hidden = several.length > 0
+      if (several.length) await ofPages(several, item, signal)
+      else {
+        await lines(id, item, 0, signal)
+        await Promise.all([places(id, item, signal), near(id, item, signal)])
+      }
     } catch (error) {
       if (error.name !== 'AbortError') tell(error)
     }
@@ -90,6 +96,23 @@ export function makeInspector(parts, { language, shown, hide, onClose, signal })
     }
     if (!offset && !found.total) parts.problem.textContent = 'This word is not in the text as it was kept.'
     if (item.phrase && !offset) spots(found.contexts.map((context) => context.place))
+  }
+
+  /** Of several pages some lines of each that has the word, below its name; those with most of it first. */
+  async function ofPages(all, item, signal) {
+    const having = all.filter((page) => page.count).sort((a, b) => b.count - a.count)
+    const { fold } = shown()
+    parts.lines.replaceChildren()
+    parts.more.hidden = true
+    for (const { id, title, count } of having.slice(0, PAGES)) {
+      const found = await contextsOf(id, item, { signal, limit: 5, window: 12, case: fold ? 'fold' : 'keep' }).catch((error) => {
+        if (error.name === 'AbortError' || error.type !== 'text-not-kept') throw error
+        return { contexts: [] }
+      })
+      const link = make('a', { href: jobAddress(id), 'data-route': '' }, make('bdi', {}, title))
+      parts.lines.append(make('li', { class: 'of-page' }, link, ` ${number(count)}`), ...found.contexts.map((context) => line(id, context)))
+    }
+    if (having.length > PAGES) parts.problem.textContent = `And on ${plural(having.length - PAGES, 'more page')}.`
   }
 
   /** A line of text around the word; a press opens the paragraph. */

@@ -18,6 +18,7 @@ export function makeList(parts, { language, open, wanted }) {
   let [indexes, list, ranks, all, most, pages] = [[], null, null, 1, 1, 0]
   let [active, chosen, rowHeight] = [-1, '', 36]
   let rows = new Map()
+  let printing = false // rows are set by hand, and the list is as high as they are
   let strips = new Map()
   const [top, bottom] = [0, 1].map(() => make('tr', { 'aria-hidden': 'true', class: 'spacer' }, make('td', { colspan: 3 })))
 
@@ -37,6 +38,7 @@ export function makeList(parts, { language, open, wanted }) {
   }
 
   function draw(anew = false) {
+    if (printing) return
     const height = scroller.clientHeight || 600
     const first = Math.max(0, Math.floor(scroller.scrollTop / rowHeight) - SPARE)
     const last = Math.min(indexes.length, Math.ceil((scroller.scrollTop + height) / rowHeight) + SPARE)
@@ -160,6 +162,10 @@ export function makeList(parts, { language, open, wanted }) {
       mark()
     },
     focus: () => table.focus(),
+    /** Opens the row that the keyboard is on, which stays there. */
+    openActive() {
+      if (active >= 0 && active < indexes.length) open(itemAt(active), {})
+    },
     /** Draws the strips that came: a map from words to how often each is in each part of the page. */
     strips(found) {
       for (const [word, values] of found) strips.set(word, values)
@@ -170,6 +176,7 @@ export function makeList(parts, { language, open, wanted }) {
     forgetStrips: () => (strips = new Map()),
     /** Shows so many rows for the printer, and those in view again. */
     print(many) {
+      printing = many > 0
       if (!many) return draw(true)
       body.replaceChildren(...Array.from({ length: Math.min(many, indexes.length) }, (_, place) => row(place)))
     },

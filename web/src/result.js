@@ -3,7 +3,7 @@ import { addressOf, eraseJob, getToken, homeAddress, listJobs, MOST_WORDS, phras
 import { said } from './advice.js'
 import { oftenText, rankText, drawOften, drawRank, tables } from './charts.js'
 import { wireChips, wireMenus } from './chips.js'
-import { showCompared } from './compare.js'
+import { showCompared, showOnly } from './compare.js'
 import { addressNode, announce, calm, confirmed, fromTemplate, make, pause } from './dom.js'
 import { barsPicture, saveCsv, saveJson, savePicture } from './files.js'
 import { titleOf } from './history.js'
@@ -25,7 +25,7 @@ loadD3.catch(() => {}) // said where charts are drawn
  * Shows succeeded jobs in the place, several as one list. view: {state(), change(patch)}: what the address says and how
  * to change it; go(address) moves to another view, form sends another page. Returns refresh(), for the state has changed.
  */
-export function showResult(place, jobs, { view, signal, go, form, other = null }) {
+export function showResult(place, jobs, { view, signal, go, form, other = /** @type {any} */ (null) }) {
   const { element, parts } = fromTemplate('result-view')
   const several = jobs.length > 1
   const [job] = jobs
@@ -44,8 +44,8 @@ export function showResult(place, jobs, { view, signal, go, form, other = null }
   const fetchStrips = calm(80, async (items) => {
     const asked = items.filter((item) => !item.word.includes(',') && !item.phrase).slice(0, 60).map((item) => item.word)
     if (!asked.length) return
-    const { places } = await placesOf(job.id, asked, { signal, parts: PARTS, case: view.state().fold ? 'fold' : 'keep' }).catch(() => ({ places: [] }))
-    listView.strips(new Map(places.map((one) => [one.word, one.parts])))
+    const found = await placesOf(job.id, asked, { signal, parts: PARTS, case: view.state().fold ? 'fold' : 'keep' }).catch(() => null)
+    if (found) listView.strips(new Map(found.places.map((one) => [one.word, one.parts])))
   })
   const listView = makeList({ ...parts, empty: () => emptyText(view.state()) }, {
     language,
@@ -55,6 +55,7 @@ export function showResult(place, jobs, { view, signal, go, form, other = null }
   const inspector = makeInspector(parts, {
     language, signal,
     shown: () => ({ id: job.id, fold: view.state().fold, all }),
+    pages: (item) => (several ? jobs.map((one, at) => ({ id: one.id, title: titleOf(one), count: item.counts?.[at] ?? 0 })) : []),
     hide: (item) => {
       const { add, remove } = view.state()
       if (!item.stop) view.change({ add: [...add, item.word], remove: remove.filter((word) => word !== item.word) })
@@ -77,7 +78,6 @@ export function showResult(place, jobs, { view, signal, go, form, other = null }
     listView.choose(item.word)
     for (const highlight of highlights) highlight(item.word)
     for (const button of parts['compared-rows'].querySelectorAll('button')) button.classList.toggle('chosen', button.dataset.word === item.word)
-    if (several) return
     const at = shown?.list.items.indexOf(item) ?? -1
     inspector.open(item, at >= 0 ? shown.ranks[at] : 0, { keyboard, quiet })
   }
@@ -206,13 +206,15 @@ export function showResult(place, jobs, { view, signal, go, form, other = null }
     tables(parts, items, language)
   }
 
-  const compare = () => {
+  const compare = async () => {
     if (!other) return null
     const titles = [titleOf(job), titleOf(other)]
-    return showCompared(parts, [job, other], {
-      common: view.state().common, language, titles, signal,
-      open: (word) => openWord(itemOf(word) ?? { word, count: 0, stop: false }, { keyboard: true }),
-    })
+    const open = (word) => openWord(itemOf(word) ?? { word, count: 0, stop: false }, { keyboard: true })
+    await showCompared(parts, [job, other], { common: view.state().common, language, titles, signal, open })
+    const theirs = await wordsOf(other.id, view.state()).load({ signal }).catch(() => null)
+    if (!theirs || signal.aborted) return
+    showOnly(parts['only-mine'], 'Only on this page', words.items, theirs.items, { language, open })
+    showOnly(parts['only-theirs'], 'Only on the other', theirs.items, words.items, { language: knownLanguage(other.page?.language) })
   }
 
   wireFind(parts, listView, signal)
@@ -285,6 +287,7 @@ function wireFind(parts, listView, signal) {
     if (event.key !== 'ArrowDown' && event.key !== 'Enter') return
     event.preventDefault()
     listView.focus()
+    if (event.key === 'Enter') listView.openActive()
   })
 }
 
