@@ -143,9 +143,9 @@ def test_jsonl_takes_what_http_takes_and_refuses_what_it_refuses() -> None:
 
 
 def test_a_document_in_a_line_may_be_as_long_as_by_http() -> None:
-    data = b'{"text":"' + b"a " * 524_288 + b'"}\n{"text":"' + b"b" * 1_048_577 + b'"}\n'
+    data = b'{"text":"' + b"a " * 2_500_000 + b'"}\n{"text":"' + b"b" * 5_000_001 + b'"}\n'
     found = read("jsonl", data, size=100_000)
-    assert found[0][1] == "a " * 524_288
+    assert found[0][1] == "a " * 2_500_000
     assert "5 MB at most" in str(found[1][1])
 
 
