@@ -81,7 +81,7 @@ export function calm(milliseconds, act) {
 }
 
 /** A time in which the browser has nothing better to do. */
-export const pause = () => new Promise((done) => ('requestIdleCallback' in window ? requestIdleCallback(done, { timeout: 50 }) : setTimeout(done)))
+export const pause = () => new Promise((done) => ('requestIdleCallback' in window ? requestIdleCallback(done) : setTimeout(done)))
 
 /** Hands the reader a file made here. */
 export function download(name, type, content) {

@@ -65,17 +65,18 @@ async function sortInPieces(indexes, compare, pause) {
     const merged = []
     for (let at = 0; at < runs.length; at += 2) {
       await pause()
-      merged.push(runs[at + 1] ? merge(runs[at], runs[at + 1], compare) : runs[at])
+      merged.push(runs[at + 1] ? await merge(runs[at], runs[at + 1], compare, pause) : runs[at])
     }
     runs = merged
   }
   return runs[0] ?? indexes
 }
 
-function merge(one, other, compare) {
+async function merge(one, other, compare, pause) {
   const merged = new Uint32Array(one.length + other.length)
   let [i, j] = [0, 0]
   for (let at = 0; at < merged.length; at++) {
+    if (at % PIECE === PIECE - 1) await pause()
     const first = j >= other.length || (i < one.length && compare(one[i], other[j]) <= 0)
     merged[at] = first ? one[i++] : other[j++]
   }
