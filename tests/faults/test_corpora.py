@@ -1,4 +1,4 @@
-"""Corpora in a pool that is killed, whose Redis is emptied, whose documents are replaced: no count is wrong, none doubled."""
+"""Corpora in a pool that is killed, whose Redis is emptied, whose documents are replaced: no count is wrong."""
 
 import contextlib
 import threading
