@@ -59,7 +59,7 @@ install: .venv/.local .venv/.nltk node_modules/.made $(PAGE) ## make all that `m
 
 # --- run ---
 
-.PHONY: help install run count token status servers test container scale faults fuzz unit docs screenshots check fix lock audit clean
+.PHONY: help install run count token status servers test container scale notebook faults fuzz unit docs screenshots check fix lock audit clean
 run: install ## run everything on this machine: make run PORT=8000 DATA_DIR=.local
 	@exec $(BIN)/python -m scripts.run --parent $$PPID
 
@@ -84,7 +84,14 @@ test: .venv/.dev node_modules/.dev install $$(PACKAGING) ## all tests: make test
 container: .venv/.dev $$(PACKAGING) ## build the worker's image with podman and try it: minutes the first time
 	$(BIN)/python -m pytest -rs tests/container $(ARGS)
 
-faults: .venv/.dev node_modules/.dev install $$(PACKAGING) ## break everything on purpose, minutes: make faults [TIMES=10]
+.venv-notebook/.made: requirements-notebook.txt
+	@scripts/step.sh $@ "Making an environment for the notebook in .venv-notebook: 67 MB to fetch" sh -c \
+	  '$(PYTHON) -m venv .venv-notebook && .venv-notebook/bin/python -m pip install --disable-pip-version-check --no-input -q --only-binary :all: -r requirements-notebook.txt'
+
+notebook: .venv/.dev install .venv-notebook/.made ## run docs/notebook.ipynb against a stack of its own, and keep what it shows
+	$(BIN)/python -m scripts.notebook
+
+faults: .venv/.dev node_modules/.dev install .venv-notebook/.made $$(PACKAGING) ## break everything on purpose, minutes: make faults [TIMES=10]
 	$(BIN)/python -m pytest -rs -m long --ignore=tests/faults --ignore=tests/fuzz --ignore=tests/container --ignore=tests/deploy --ignore=tests/scale
 	$(BIN)/python -m scripts.reliability --times $(or $(TIMES),1) $(ARGS)
 
@@ -192,4 +199,4 @@ deploy-test: .venv/.dev install .venv-emulator/.made ## deploy and use a whole s
 # --- tidy ---
 
 clean: ## remove what was built and installed; the data in DATA_DIR stays
-	rm -rf .venv .venv-package .venv-emulator node_modules chalicelib/web build dist .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-package .venv-emulator .venv-notebook node_modules chalicelib/web build dist .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

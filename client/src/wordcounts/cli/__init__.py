@@ -22,6 +22,7 @@ COMMANDS = {
     "corpus": "corpus",
     "jobs": "service",
     "status": "service",
+    "mcp": "mcp",
     "completion": "service",
 }
 CODES = """\b

@@ -1,0 +1,1 @@
+"""A server of the Model Context Protocol: the service as tools for a language model. Needs the extra ``mcp``."""
