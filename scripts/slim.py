@@ -12,6 +12,12 @@ from py_compile import PycInvalidationMode
 
 SERVICES = {"dynamodb", "s3", "secretsmanager", "sts"}  # what a worker calls, and what its credentials may
 LOCALES = {"root.dat", "en.dat"}  # of babel, which trafilatura brings along for crawlers: 32 MB that nothing here reads
+UNUSED = (  # of what comes along: powertools beside its Logger and Metrics, lxml's objects of Python
+    "aws_lambda_powertools/event_handler",
+    *(f"aws_lambda_powertools/utilities/{name}" for name in ("data_classes", "idempotency", "kafka", "parser")),
+    "lxml/isoschematron",
+    "lxml/objectify*.so",
+)
 BUILD_TOOLS = ("pip", "setuptools", "wheel", "pkg_resources", "_distutils_hack")
 
 
@@ -30,10 +36,12 @@ def main(arguments: list[str]) -> int:
     for locale in (packages / "babel" / "locale-data").iterdir():
         if locale.name not in LOCALES:
             locale.unlink()
+    for path in [path for pattern in UNUSED for path in packages.glob(pattern)]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     for folder in [*packages.rglob("tests"), *packages.rglob("test"), *prefix.rglob("__pycache__")]:
         if folder.is_dir():
             shutil.rmtree(folder)
-    for pattern in ("*.pyi", "*.pxd", "*.pyx", "*.c", "*.h"):
+    for pattern in ("*.pyi", "*.pxd", "*.pxi", "*.pyx", "*.c", "*.h"):
         for path in packages.rglob(pattern):
             path.unlink()
     # The files will never change: a checked date would only cost time at each start.

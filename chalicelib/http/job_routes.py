@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chalicelib import jobs, metrics, submissions
-from chalicelib.http import evidence, negotiation, responses
+from chalicelib.http import negotiation, responses
 from chalicelib.http.gateway import Call
 from chalicelib.http.responses import Answer
 from chalicelib.http.schemas import ListQuery, NoQuery, WordsQuery
@@ -79,43 +79,10 @@ def read_words(call: Call, job_id: str) -> Answer:
         table = jobs.word_table(record, fold=asked.case == "fold")
         return responses.words_answer((responses.job(record), table), asked, place)
 
-    return _result(call, job_id, WordsQuery, lambda record: record, answer)
+    return result_of(call, job_id, WordsQuery, lambda record: record, answer)
 
 
-def read_text(call: Call, job_id: str) -> Answer:
-    """The text of a job, as it was counted."""
-    return _result(call, job_id, evidence.TextQuery, jobs.evidence_of, evidence.text_answer, offered=(evidence.TEXT,))
-
-
-def read_contexts(call: Call, job_id: str) -> Answer:
-    """Where a word or a phrase of a job occurs."""
-    return _result(call, job_id, evidence.ContextsQuery, jobs.evidence_of, evidence.contexts_answer)
-
-
-def read_places(call: Call, job_id: str) -> Answer:
-    """In which parts of a job's text some words are."""
-    read = jobs.evidence_of
-    return _result(call, job_id, evidence.PlacesQuery, read, evidence.places_answer, offered=(responses.JSON,))
-
-
-def read_phrases(call: Call, job_id: str) -> Answer:
-    """Words of a job that follow each other again and again."""
-    return _result(call, job_id, evidence.PhrasesQuery, jobs.evidence_of, evidence.phrases_answer)
-
-
-def read_keywords(call: Call, job_id: str) -> Answer:
-    """Words that a job has relatively more or less often than another."""
-
-    def answer(record: jobs.Job, asked: evidence.KeywordsQuery, place: responses.Place) -> Answer:
-        other = read_record(call, asked.against)
-        if other.state != "succeeded":
-            raise responses.no_result(other)
-        return evidence.keywords_answer(jobs.word_tables(record, other), asked, place)
-
-    return _result(call, job_id, evidence.KeywordsQuery, lambda record: record, answer)
-
-
-def _result(
+def result_of(
     call: Call,
     job_id: str,
     kind: Any,

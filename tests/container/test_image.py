@@ -235,12 +235,13 @@ with engine.opened(files, parts.SCHEMAS) as opened:
     assert opened.rows("select * from folds") == []
     assert opened.parquet("select * from folds", parts.SCHEMAS["folds"])
 """
-    run = engine.podman("run", "--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp", image, "python", "-c", code, check=False)
+    # The image's volume is what may be written to.
+    run = engine.podman("run", "--rm", "--network", "none", "--read-only", image, "python", "-c", code, check=False)
     assert run.returncode == 0, run.stderr[-2000:]
 
 
-def test_the_image_is_under_460_megabytes_unpacked(image: str) -> None:
-    """The base has 138 of them, Arrow's libraries 98, all linked to each other, DuckDB 66 and ICU 42."""
+def test_the_image_is_under_350_megabytes_unpacked(image: str) -> None:
+    """The base has 127 of them, DuckDB 69 and ICU 43."""
     size = engine.unpacked_bytes(image)
     print(f"image: {size / 1e6:.0f} MB unpacked, {engine.unpacked_bytes(engine.BASE) / 1e6:.0f} of it the base")
-    assert size < 460_000_000
+    assert size < 350_000_000
