@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 from chalice.app import CaseInsensitiveMapping, Chalice, CloudWatchEvent, DynamoDBEvent, Rate, Response, SQSEvent
 
-from chalicelib import jobs, metrics, settings, sweeping
+from chalicelib import jobs, settings, sweeping
+from chalicelib.aws import metrics
 from chalicelib.events import inbound, results
 from chalicelib.http import job_routes
 from chalicelib.http.gateway import METHODS, Call, Gateway
-from chalicelib.later import Later
+from chalicelib.http.later import Later
 
 if TYPE_CHECKING:
     from chalicelib.events import publisher

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from chalicelib import counting, extracting, fetching, gathering, queue, settings
+from chalicelib import counting, extracting, fetching, queue, settings
 from chalicelib.analysis import evidence, words
 from chalicelib.aws import objects
 from chalicelib.errors import AttemptFailed, ErrorKind, Gone, Unavailable
+from chalicelib.sources import gathering
 from chalicelib.store import records
 from chalicelib.store.records import Job, Records
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from chalicelib import corpora, errors, jobs, sources
+from chalicelib import corpora, errors, jobs
 from chalicelib.errors import Refused
 from chalicelib.http import corpora as corpus_http
 from chalicelib.http import evidence, negotiation, responses
@@ -12,6 +12,7 @@ from chalicelib.http import sources as source_http
 from chalicelib.http.gateway import Call
 from chalicelib.http.responses import Answer
 from chalicelib.http.schemas import NoQuery
+from chalicelib.sources import resource as sources
 
 QUESTION_SECONDS = 2.0  # that a question about a corpus waits for its answer
 

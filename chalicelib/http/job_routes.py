@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from chalicelib import jobs, metrics, submissions
+from chalicelib import jobs, submissions
+from chalicelib.aws import metrics
 from chalicelib.http import negotiation, responses
 from chalicelib.http.gateway import Call
 from chalicelib.http.responses import Answer

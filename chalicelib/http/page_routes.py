@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 from aws_lambda_powertools import Logger
 
-from chalicelib import errors, jobs, metrics, submissions
+from chalicelib import errors, jobs, submissions
+from chalicelib.aws import metrics
 from chalicelib.errors import Refused
 from chalicelib.http import negotiation, openapi, page, responses
 from chalicelib.http.gateway import Call, problem_of

@@ -10,7 +10,7 @@ from chalicelib.errors import Refused
 from chalicelib.http import responses
 from chalicelib.http.responses import time_text
 from chalicelib.http.schemas import Id, JobError
-from chalicelib.sources import ADDRESSES_MOST
+from chalicelib.sources.resource import ADDRESSES_MOST
 
 _Pattern = Annotated[
     str,

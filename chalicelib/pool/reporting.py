@@ -4,7 +4,8 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from chalicelib import metrics, pipeline, sweeping
+from chalicelib import pipeline, sweeping
+from chalicelib.aws import metrics
 
 logger = Logger(service="wordcounts-worker")
 

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 
-from chalicelib import metrics
+from chalicelib.aws import metrics
 from chalicelib.events import publisher
 from chalicelib.store.job import item_of
 from chalicelib.store.records import Job

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import metrics
+from chalicelib.aws import metrics
 from infra import build
 
 Metrics = dict[str, float]

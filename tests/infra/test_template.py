@@ -206,7 +206,7 @@ def test_the_dashboard_shows_metrics_that_exist_under_the_names_that_the_code_gi
     body = template()["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     shown = {tuple(metric[:2]) for widget in json.loads(body)["widgets"] for metric in widget["properties"]["metrics"]}
     # emit_job makes the names of its parts' seconds; the pipeline names the parts.
-    code = (ROOT / "chalicelib" / "metrics.py").read_text() + "".join(
+    code = (ROOT / "chalicelib" / "aws" / "metrics.py").read_text() + "".join(
         f'"{part.capitalize()}Seconds"' for part in ("waited", "fetch", "extract", "count", "store")
     )
     assert {name for namespace, name in shown if namespace == "Wordcounts" and f'"{name}"' not in code} == set()

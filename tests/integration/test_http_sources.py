@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib import corpora, gathering, jobs, sources
+from chalicelib import corpora, jobs
 from chalicelib.corpus import compaction
+from chalicelib.sources import gathering
+from chalicelib.sources import resource as sources
 from tests import conftest, websites
 from tests.integration.corpora import Run, counts, new, worked_off
 from tests.integration.counter import counting_at_once
