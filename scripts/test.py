@@ -3,8 +3,8 @@
 usage: python -m scripts.test [pytest's arguments]
 
 What is marked `beside` (packaging, schemathesis, whole stacks, the page in a browser) takes minutes and no notice of
-the time, so it runs in processes of its own that yield to the tests which do. With arguments there is one process,
-and they are pytest's.
+the time, so it runs in processes of its own that yield to the tests which do; a half of the integration tests, which
+mostly wait, runs beside the other. With arguments there is one process, and they are pytest's.
 """
 
 import contextlib
@@ -16,8 +16,14 @@ from pathlib import Path
 
 APART = ("faults", "fuzz", "container", "deploy", "scale")  # with targets of their own
 SCHEMATHESIS = "tests/integration/test_schemathesis.py"
-BESIDE = (["tests/browser", SCHEMATHESIS], ["tests/integration", f"--ignore={SCHEMATHESIS}"])  # about as long each
 ROOT = Path(__file__).resolve().parent.parent
+HALF = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/integration/test_[a-e]*.py"))
+# Each about as long as the others: how much they yield, and what they are.
+BESIDE = (
+    (10, ["-m", "beside and not long", "tests/browser", SCHEMATHESIS]),
+    (10, ["-m", "beside and not long", "tests/integration", f"--ignore={SCHEMATHESIS}"]),
+    (0, ["-m", "not beside and not long", *HALF]),
+)
 PYTEST = [sys.executable, "-m", "pytest", "-rs", *(f"--ignore=tests/{part}" for part in APART)]
 
 
@@ -27,16 +33,17 @@ def main(arguments: list[str]) -> int:
         return subprocess.run([*PYTEST, *arguments], cwd=ROOT, check=False).returncode
     with contextlib.ExitStack() as stack:
         beside = []
-        for part in BESIDE:
+        for yields, part in BESIDE:
             output = stack.enter_context(tempfile.TemporaryFile())
             child = subprocess.Popen(
-                [*PYTEST, "-m", "beside and not long", *part], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT,
-                preexec_fn=lambda: os.nice(10),
+                [*PYTEST, *part], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT,
+                preexec_fn=lambda yields=yields: os.nice(yields),
             )  # fmt: skip
             stack.callback(child.wait)
             stack.callback(child.terminate)
-            beside.append((" ".join(part), child, output))
-        worst = subprocess.run([*PYTEST, "-m", "not beside and not long"], cwd=ROOT, check=False).returncode
+            beside.append((" ".join(part[:5]), child, output))
+        others = [*PYTEST, "-m", "not beside and not long", *(f"--ignore={path}" for path in HALF)]
+        worst = subprocess.run(others, cwd=ROOT, check=False).returncode
         for what, child, output in beside:
             print(f"beside these: {what}", flush=True)
             worst = max(worst, child.wait())

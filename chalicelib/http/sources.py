@@ -28,7 +28,15 @@ _Count = Annotated[int, Meta(ge=0)]
 class NewSource(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """A sitemap whose pages are to become documents. Its host's robots.txt is respected."""
 
-    sitemap: Annotated[str, Meta(min_length=1, max_length=8192, examples=["https://example.com/sitemap.xml"])]
+    sitemap: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=8192,
+            examples=["https://example.com/sitemap.xml"],
+            extra_json_schema={"format": "web-address"},
+        ),
+    ]
     limit: Annotated[int, Meta(ge=1, le=ADDRESSES_MOST, description="Documents that are added.")] = ADDRESSES_MOST
     include: _Patterns = []
     exclude: _Patterns = []

@@ -211,8 +211,10 @@ def stream_records(table: str) -> list[dict[str, Any]]:
         start = {"ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
         iterator = streams.get_shard_iterator(StreamArn=arn, **start)["ShardIterator"]
         found += streams.get_records(ShardIterator=iterator, Limit=1000)["Records"]
-    [pattern] = the_filter()
-    return [json.loads(json.dumps(one, default=str)) for one in found if matches(pattern, one)]
+    patterns = the_filter()
+    return [
+        json.loads(json.dumps(one, default=str)) for one in found if any(matches(one_of, one) for one_of in patterns)
+    ]
 
 
 def the_filter() -> list[dict[str, Any]]:

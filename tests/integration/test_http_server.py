@@ -224,12 +224,12 @@ def test_chunks_in_http_1_0_are_400_and_end_the_connection(port: int) -> None:
 @pytest.mark.parametrize(
     ("framing", "end"),
     [
-        (b"Content-Length: 6000000\r\n\r\n", b""),
-        (b"Transfer-Encoding: chunked\r\n\r\n5b8d80\r\n", b"\r\n0\r\n\r\n"),
+        (b"Content-Length: 11000000\r\n\r\n", b""),
+        (b"Transfer-Encoding: chunked\r\n\r\na7d8c0\r\n", b"\r\n0\r\n\r\n"),
     ],
 )
 def test_a_body_over_the_cap_is_413_even_for_a_client_that_sends_it_all(port: int, framing: bytes, end: bytes) -> None:
-    assert Connection(port).problem(POST + framing + b"x" * 6_000_000 + end) == (413, "body-too-large")
+    assert Connection(port).problem(POST + framing + b"x" * 11_000_000 + end) == (413, "body-too-large")
 
 
 def test_a_body_that_no_gateway_would_take_is_413_before_it_is_sent(port: int) -> None:

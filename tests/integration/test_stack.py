@@ -207,7 +207,11 @@ def test_files_in_the_inbox_become_jobs_and_their_ends_events(stack: Stack) -> N
     (inbox / "all.jsonl").write_text('{"text": "three"}\n{"text": "three", "x": 1}\n{"html": "<p>four"}\n')
     assert ended_in(told, 3) == ["four", "one", "three"]
     report = [json.loads(line) for line in (inbox / "reports" / "all.jsonl.report.jsonl").read_text().splitlines()]
-    assert [sorted(line) for line in report] == [["job_id", "line"], ["error", "line"], ["job_id", "line"]]
+    assert [sorted(line) for line in report] == [
+        ["job_id", "line", "url"],
+        ["error", "line"],
+        ["job_id", "line", "url"],
+    ]
     stack.stop()
     stack.start()
     (inbox / "new.txt").write_text("five")
