@@ -23,6 +23,7 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
   let leave = new AbortController()
   /** @type {import('./words.js').Item | null} */
   let current = null
+  let opened = '' // what is shown of it
   const neighbours = new Map() // by state of the case, what the API says of pairs of words
 
   function close() {
@@ -34,11 +35,14 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
 
   /** Shows a word of the list; with the keyboard, the keyboard goes there too. */
   async function open(item, rank, { keyboard = false, quiet = false } = {}) {
+    const { id, all, fold } = shown()
+    const asked = [id, fold, item.count, item.stop, item.word].join()
+    if (current && asked === opened) return unfold({ keyboard, quiet }) // not again: a line may be unfolded by now
     leave.abort()
     leave = new AbortController()
     signal.addEventListener('abort', () => leave.abort(), { once: true })
     current = item
-    const { id, all } = shown()
+    opened = asked
     parts['inspector-title'].replaceChildren(make('bdi', { lang: language }, visible(item.word, 200)))
     const facts = [plural(item.count, 'time'), ...(rank ? [`rank ${number(rank)}`] : []), share(item.count / all, all)]
     parts.about.textContent = facts.join(' · ')
@@ -58,7 +62,10 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
         await Promise.all([places(id, item, signal), near(id, item, signal)])
       }
     } catch (error) {
-      if (error.name !== 'AbortError') tell(error)
+      if (error.name !== 'AbortError') {
+        opened = ''
+        tell(error)
+      }
     }
     parts.lines.removeAttribute('aria-busy')
   }
