@@ -132,7 +132,9 @@ def _where(stack: Stack) -> dict[str, str]:
     for name, own in (("redis", ["REDIS_URL"]), ("dynamodb", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])):
         if any(child.name == name for child in stack.backs):
             names += own
-    return {name: stack.environment[name] for name in names if stack.environment.get(name)}
+    return {name: stack.environment[name] for name in names if stack.environment.get(name)} | {
+        "WORDCOUNTS_URL": stack.url
+    }
 
 
 def _start_redis(stack: Stack) -> None:

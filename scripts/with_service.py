@@ -4,14 +4,18 @@ usage: python -m scripts.with_service count README.md --csv
 """
 
 import contextlib
+import json
 import os
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from wordcounts import cli, client
 from wordcounts.cli.options import Session
 from wordcounts.errors import Unreachable
+
+from . import run
 
 
 def main(arguments: list[str]) -> int:
@@ -25,13 +29,11 @@ def main(arguments: list[str]) -> int:
 @contextlib.contextmanager
 def _service() -> Iterator[None]:
     """The service that WORDCOUNTS_URL names, else the one that runs here, else one that lives as long as this call."""
-    address = f"http://127.0.0.1:{os.environ.get('PORT') or 8000}"
-    if "WORDCOUNTS_URL" in os.environ or _runs(address):
-        os.environ.setdefault("WORDCOUNTS_URL", address)
+    address = "WORDCOUNTS_URL" in os.environ or next(filter(_runs, _addresses()), None)
+    if address:
+        os.environ.setdefault("WORDCOUNTS_URL", str(address))
         yield
         return
-    from . import run
-
     screen = Session().screen
     screen.say("no service runs here: starting one for this call")
     try:
@@ -41,6 +43,15 @@ def _service() -> Iterator[None]:
     except run.CannotStart as error:
         screen.say(str(error))
         raise SystemExit(cli.AWAY) from None
+
+
+def _addresses() -> Iterator[str]:
+    """Where the service may run: at PORT, and, where no port of its own is asked for, as the stack of DATA_DIR."""
+    port = os.environ.get("PORT") or str(run.PORT)
+    yield f"http://127.0.0.1:{port}"
+    file = Path(os.environ.get("DATA_DIR") or run.DATA_DIR) / "environment.json"
+    if port == str(run.PORT) and file.is_file() and (noted := json.loads(file.read_text()).get("WORDCOUNTS_URL")):
+        yield noted
 
 
 def _runs(address: str) -> bool:

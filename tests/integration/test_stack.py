@@ -302,6 +302,23 @@ def test_a_count_that_is_stopped_takes_its_own_stack_along(tmp_path: Path, signu
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_count_finds_the_stack_of_its_data_folder_by_its_notes(page_server: str, tmp_path: Path) -> None:
+    from scripts import with_service
+
+    note = tmp_path / "environment.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATA_DIR", str(tmp_path))
+        patch.setenv("PORT", "8000")
+        assert list(with_service._addresses()) == ["http://127.0.0.1:8000"]
+        note.write_text(json.dumps({"REDIS_URL": "redis://h"}))  # of an earlier version
+        assert list(with_service._addresses()) == ["http://127.0.0.1:8000"]
+        note.write_text(json.dumps({"WORDCOUNTS_URL": page_server}))
+        assert list(with_service._addresses()) == ["http://127.0.0.1:8000", page_server]
+        assert not with_service._runs(page_server)  # which is another service
+        patch.setenv("PORT", "8777")
+        assert list(with_service._addresses()) == ["http://127.0.0.1:8777"]
+
+
 def launch(**environment: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "scripts.run"]
     settings = {**os.environ, **environment}
