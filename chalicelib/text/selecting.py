@@ -15,14 +15,14 @@ from turbohtml import Element, Text
 from chalicelib.text.kinds import BadSelector
 from chalicelib.text.styles import LINE
 
-_SELECTOR_LENGTH = 1000
+_SELECTOR_LENGTH, _SHOWN = 1000, 100  # characters; of one that is none, so many are named
 _SOUP_TAGS = 100_000  # a soup takes 20 µs and 1 KB for each
 _SELECT_SECONDS = 5.0  # of CPU; a page of 100,000 elements and a plain selector take one
 
 
 def narrow(tree: Any, select: str | None, ignore: str | None, *, xml: bool) -> None:
     """Leave in the tree what ``select`` names, without what ``ignore`` names. Raises BadSelector."""
-    chosen, dropped = _selector(select), _selector(ignore)
+    chosen, dropped = _selector("select", select), _selector("ignore", ignore)
     soup, elements = _soup(tree, xml)
     for match in _matches(dropped, soup) if dropped else []:
         match.extract()  # before select is tried: it is not to count what is not there
@@ -41,15 +41,16 @@ def narrow(tree: Any, select: str | None, ignore: str | None, *, xml: bool) -> N
         elements[match.sourceline].append(Text(LINE))
 
 
-def _selector(css: str | None) -> Any:
+def _selector(option: str, css: str | None) -> Any:
     if not css:
         return None
     if len(css) > _SELECTOR_LENGTH:
-        raise BadSelector(f"a selector of more than {_SELECTOR_LENGTH} characters")
+        raise BadSelector(f"{option}: a selector of more than {_SELECTOR_LENGTH} characters")
     try:
         return soupsieve.compile(css)
     except (ValueError, NotImplementedError, RecursionError, soupsieve.SelectorSyntaxError) as error:
-        raise BadSelector((str(error) or "no CSS selector").splitlines()[0]) from None
+        reason = (str(error) or "no CSS selector").splitlines()[0]
+        raise BadSelector(f"{option} “{css[:_SHOWN]}”: {reason}") from None
 
 
 def _matches(selector: Any, soup: Any) -> list[Any]:

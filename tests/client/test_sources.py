@@ -42,7 +42,7 @@ def test_a_missing_file_is_named(name: str, said: str) -> None:
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "is a binary file"),
         (b"a\0b\0c\0" * 100, "is a binary file"),
         (bytes(range(256)) * 20, "is a binary file"),
-        (b"%PDF-1.7\n", "is a PDF, not a text. Convert it first (pdftotext"),
+        (b"%PDF-1.7\n", "is a PDF, not a text. Convert it first: pdftotext"),
         (b"PK\x03\x04", "an office document"),
         (b"{\\rtf1", "is an RTF document"),
     ],

@@ -1,5 +1,6 @@
 """What a terminal shows of words, contexts, phrases and keywords."""
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -36,6 +37,11 @@ def test_the_words_of_contexts_stand_in_one_column(shown: Any) -> None:
     assert all(cell_len(line) <= 40 for line in lines)
 
 
+def test_a_line_break_in_a_context_is_one_space(shown: Any) -> None:
+    said = shown(tables.contexts([context("the old\n  white ", "whale", "\n\ndives\r\n deep")], 60))
+    assert said.strip() == "the old white  whale  dives deep"
+
+
 def test_nothing_of_a_page_steers_the_terminal(shown: Any) -> None:
     said = shown(tables.contexts([context("\x1b[2J", "a\x07", "\u202eb")], 80))
     said += shown(tables.phrases([Phrase(("\x1b[31m", "b"), 2, 1.0, 0.5, None)]))
@@ -48,9 +54,14 @@ def test_nothing_of_a_page_steers_the_terminal(shown: Any) -> None:
 def test_phrases_and_keywords_are_tables_with_their_measures(shown: Any) -> None:
     said = shown(tables.phrases([Phrase(("New", "York"), 1200, 13.5, 0.61, 46.4966)]))
     assert said.splitlines()[1].split() == ["New", "York", "1,200", "13.50", "0.61", "46.5"]
+    said = shown(tables.phrases([Phrase(("in", "New", "York"), 2, 13.5, 0.61, None)]))
+    assert said.splitlines()[0].split() == ["phrase", "count", "logDice", "NPMI"]
     found = Keyword("apple", 50, 0, 1.0, 0.0, 2.25, 1.5, 99.0, 0.0, False)
     said = shown(tables.keywords([found], "A", "B"))
     assert said.splitlines()[1].split() == ["apple", "50", "0", "+2.25", "+1.50", "99.0"]
+    rows = [dataclasses.replace(found, lrc=lrc) for lrc in (0.0034, -0.0034, 0.0)]
+    lines = shown(tables.keywords(rows, "A", "B")).splitlines()[1:]
+    assert [line.split()[4] for line in lines if line] == ["+0.003", "-0.003", "0"]
 
 
 def test_the_last_column_is_cut_where_it_is_narrow(shown: Any, monkeypatch: pytest.MonkeyPatch) -> None:

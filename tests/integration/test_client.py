@@ -173,7 +173,7 @@ def test_a_service_that_is_not_there_or_another_one_is_said_to_be() -> None:
     with (
         answering(page) as (port, _),
         wordcounts.Client(f"http://127.0.0.1:{port}") as client,
-        pytest.raises(wordcounts.Unreachable, match="another service"),
+        pytest.raises(wordcounts.Unreachable, match="is not Wordcounts"),
     ):
         client.get("0" * 32)
 

@@ -117,6 +117,46 @@ def test_contexts_phrases_and_keywords_of_files(command: Command, tmp_path: Path
     assert again.code == 0
 
 
+def test_no_word_stands_under_a_heading_that_its_log_ratio_contradicts(command: Command, tmp_path: Path) -> None:
+    text = " ".join(["climate"] * 78 + [f"w{at} x{at}" for at in range(5_000)])
+    (tmp_path / "news.txt").write_text(text)
+    (tmp_path / "few.txt").write_text("A short text of very few words, and a whale that nobody has seen in it.")
+    with counting_at_once():
+        said = command("keywords", "news.txt", "--against", "few.txt")
+        turned = command("keywords", "few.txt", "--against", "news.txt")
+        rows = command("keywords", "news.txt", "--against", "few.txt", "--json")
+    sentence = "few.txt has only 16 words: too few to tell for rarer words of news.txt, which are left out."
+    for shown in (said, turned):
+        assert (shown.code, sentence in shown.err, "No difference is significant" in shown.err) == (0, True, True)
+        assert [line for line in shown.out.splitlines() if line.startswith("More")] == ["More often in few.txt"]
+        assert "climate" not in shown.out
+    assert json.loads(rows.out.splitlines()[-1])["count"] >= 0
+    assert "climate" in rows.out
+
+
+def test_jobs_say_what_they_are_and_why_they_failed(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("<title>Of roses</title><p>a rose")
+    with counting_at_once():
+        command("count", "-", typed=b"Rose is a rose is a rose")
+        command("count", "page.html")
+        command("count", "page.html", "--select", "p[[")
+        said = command("jobs")
+    shown = said.out.splitlines()
+    assert shown[2].endswith("Of roses")
+    assert "text: rose" in shown[3].lower()
+    assert shown[5].split() == ["failed", "why"]
+    assert shown[6].endswith("select “p[[”: Malformed attribute selector at position 1")
+
+
+def test_an_empty_file_of_many_is_a_warning(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_text("a rose")
+    (tmp_path / "docs" / "b.txt").touch()
+    with counting_at_once():
+        said = command("count", "docs")
+    assert (said.code, "docs/b.txt has no words." in said.err) == (0, True)
+
+
 def test_a_corpus_from_its_making_to_its_end(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OBJECT_STORE", str(tmp_path / "store"))
     for name, text in (
@@ -125,16 +165,17 @@ def test_a_corpus_from_its_making_to_its_end(command: Command, tmp_path: Path, m
         ("c", "sea " * 50),
     ):
         (tmp_path / f"{name}.txt").write_text(text)
+    (tmp_path / "paper.pdf").write_bytes(b"%PDF-1.7")
     with counting_at_once():
         assert command("corpus", "list").code == 1
         made = command("corpus", "create", "trees", "--language", "en")
-        added = command("corpus", "add", "trees", "a.txt", "b.txt", "nope.txt")
+        added = command("corpus", "add", "trees", "a.txt", "b.txt", "nope.txt", "paper.pdf")
         words = command("corpus", "words", "trees", "--csv")
         contexts = command("corpus", "contexts", "trees", "tree", "--top", "2")
         documents = command("corpus", "contexts", made.out.strip(), "old tree", "--json")
         phrases = command("corpus", "phrases", "trees")
         command("corpus", "create", "seas")
-        command("corpus", "add", "seas", "c.txt")
+        other = command("corpus", "add", "seas", "c.txt")
         keywords = command("corpus", "keywords", "trees", "--against", "seas", "--json", "--top", "1")
         again = command("corpus", "create", "trees")
         listed = command("corpus", "list")
@@ -142,7 +183,9 @@ def test_a_corpus_from_its_making_to_its_end(command: Command, tmp_path: Path, m
         gone = command("corpus", "rm", "trees", "--yes")
     assert len(made.out.strip()) == 32
     assert (added.code, added.out) == (1, "trees: 2 documents, 12 words\n")
-    assert "There is no file nope.txt" in added.err
+    assert "wordcounts: There is no file nope.txt" in added.err
+    assert "wordcounts: paper.pdf is a PDF, not a text. Convert it first: pdftotext paper.pdf\n" in added.err
+    assert other.out == "seas: 1 document, 50 words\n"
     assert words.out.splitlines()[1].split(",")[:2] == ["old", "3"]
     assert len([line for line in contexts.out.splitlines() if line]) == 2
     assert "2 of 3 are shown" in contexts.err
@@ -178,10 +221,12 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("count nope.txt", 1, "There is no file nope.txt.\n  Check the name, or give an address"),
     ("count emty.txt", 1, "There is no file emty.txt.\n  Did you mean empty.txt?"),
     ("count example.com/page", 1, "If it is an address, write https://example.com/page"),
+    ("count localhost:8778/x", 1, "If it is an address, write http://localhost:8778/x"),
+    ("count 127.0.0.1:8778/x", 1, "If it is an address, write http://127.0.0.1:8778/x"),
     ("count pictures", 1, "pictures has no texts.\n  Of a folder, .txt, .md, .html files and the like are read"),
     ("count pictures/a.png", 1, "is a binary file, not a text.\n  Only text and HTML are counted: convert it first."),
-    ("count paper.pdf", 1, "paper.pdf is a PDF, not a text.\n  Convert it first (pdftotext paper.pdf)"),
-    ("count letter.docx", 1, "Save it as text or HTML, and count that file."),
+    ("count paper.pdf", 1, "paper.pdf is a PDF, not a text.\n  Convert it first: pdftotext paper.pdf"),
+    ("count letter.docx", 1, "Save it as text or HTML first."),
     ("count empty.txt", 1, "empty.txt has no words.\n  Is it the right file"),
     ("count old.txt", 1, "old.txt is not UTF-8, and does not say what it is.\n  Name its encoding, such as --encoding"),
     ("count old.txt --encoding utf8", 1, "old.txt is not a text in utf8.\n  Leave --encoding out, or name another."),
@@ -191,17 +236,19 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("count a.txt.gz", 1, "a.txt.gz is not gzip, or is cut off."),
     ("count large.html", 1, "Put it into the inbox folder or bucket"),
     ("count a.txt --cvs", 2, "Did you mean '--csv'?"),
+    ("count a.txt --wrong", 2, "No such option '--wrong'."),
     ("count a.txt --csv --json", 2, "--json and --csv: give one of them."),
     ("count a.txt --top 0", 2, "0 is not in the range x>=1"),
     ("count a.txt --top ten", 2, "'ten' is not a valid integer"),
     ("count", 2, "Name what to count: an address, a file, a folder, a list, or - for standard input."),
-    ("coutn a.txt", 2, "No such command 'coutn'"),
+    ("cuont a.txt", 2, "No such command 'cuont'. Did you mean 'count'?"),
+    ("corpus lits", 2, "No such command 'lits'. Did you mean 'list'?"),
     ("a.txt", 2, "To count it: wordcounts count a.txt"),
     ("count a.txt --language english!", 1, "language"),
-    ("count page.html --select p[", 1, "Try the selector in a browser"),
+    ("count page.html --select p[", 1, "page.html: select “p[”: Malformed attribute selector at position 1\n  Try the"),
     ("count only.txt --language en", 1, "All its words are stop words.\n  Add --stop-words to see them."),
-    ("count http://127.0.0.1/", 1, "Save the page and count the file, or let the service fetch from that network"),
-    ("count ftp://example.com/", 1, "http and https"),
+    ("count http://127.0.0.1/", 1, "let the service fetch from the network of that address"),
+    ("count ftp://example.com/", 1, "wordcounts: ftp://example.com/: Only http and https"),
     ("count {site}/nope", 1, "404"),
     ("count {site}/paper.pdf", 1, "application/pdf; only HTML"),
     ("count {site}/app", 1, "has no words.\n  If a browser shows text there, JavaScript makes it"),
@@ -218,7 +265,7 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("corpus words nope", 4, "There is no corpus 'nope'.\n  `wordcounts corpus list` shows yours"),
     ("corpus add nope", 2, "Name what to add"),
     ("--server http://127.0.0.1:{closed} count a.txt", 3, "Start one with `make run`, or name another in"),
-    ("--server {site} status", 3, "is another service"),
+    ("--server {site} status", 3, "is not Wordcounts: it answers 404.\n"),
     ("--server 127.0.0.1:8000 status", 2, "Write it like http://127.0.0.1:8000"),
     ("--server http://ann:secret@h/ status", 2, "Put the token into WORDCOUNTS_TOKEN"),
 ]  # fmt: skip

@@ -225,7 +225,8 @@ class Client:
     def create_corpus(
         self, name: str = "", *, metadata: Iterable[str] = (), key: str | None = None, **options: Unpack[Options]
     ) -> Corpus:
-        """A new corpus: many documents counted as one. ``options`` are those of its documents."""
+        """A new corpus: many documents counted as one. ``options`` are those of its documents; a ``name`` need not be
+        unique."""
         sent = {"name": name, "metadata": list(metadata), "options": dict(options)}
         headers = {"Idempotency-Key": key or os.urandom(16).hex()}
         return Corpus(self, self.transport.json("POST", "corpora", json=sent, headers=headers))

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 # By the type of a problem or of a job's error (docs/problems.md of the service has them all).
 ADVICE = {
-    "address-refused": "Save the page and count the file, or let the service fetch from that network: "
-    "FETCH_ALLOW_NETWORKS=127.0.0.0/8 make run.",
+    "address-refused": "Save the page and count the file, or let the service fetch from the network of that address "
+    "(127.0.0.0/8 is this machine): FETCH_ALLOW_NETWORKS=NETWORK make run.",
     "bad-encoding": "Save the page as UTF-8 and count the file.",
     "bad-selector": "Try the selector in a browser: document.querySelectorAll(…).",
     "body-too-large": "Cut a text into files, or let count_many do it; HTML goes through the inbox or bucket.",
@@ -27,7 +27,7 @@ ADVICE = {
     "job-running": "Cancel it first, or wait until it has ended.",
     "not-a-sitemap": "Give the address of a sitemap, such as the one that the site's robots.txt names.",
     "not-found": "Check the id; `wordcounts jobs` and `wordcounts corpus list` show yours.",
-    "not-text": "Convert it into text first (a PDF: pdftotext file.pdf), and count the text file.",
+    "not-text": "Convert it into text first (a PDF: pdftotext file.pdf).",
     "rate-limited": "Wait a minute, or ask for fewer at once.",
     "rules-differ": "Count both again, with the same options.",
     "text-not-kept": "Count it again with keep_text=True.",
@@ -72,8 +72,10 @@ class Refused(WordcountsError):
 
     def __init__(self, status: int, body: Mapping[str, Any]) -> None:
         said = body.get("detail") or body.get("title") or f"The service answered {status}."
-        super().__init__(str(said), type=str(body.get("type", "")).rpartition(":")[2], status=status)
         self.errors: list[dict[str, str]] = list(body.get("errors", ()))
+        if [one.get("pointer") for one in self.errors] == ["/url"]:
+            said = self.errors[0]["detail"]  # what was counted is named beside it
+        super().__init__(str(said), type=str(body.get("type", "")).rpartition(":")[2], status=status)
         self.body = dict(body)
 
 

@@ -25,10 +25,10 @@ _BROWSERS = re.compile(
 _META_BYTES = 65_536  # a browser meets a later meta while parsing, and starts again
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _KNOWN = (
-    (b"%PDF-", "a PDF", "Convert it first (pdftotext {name}), and count the text file."),
-    (b"PK\x03\x04", "an archive or an office document", "Save it as text or HTML, and count that file."),
-    (b"\xd0\xcf\x11\xe0", "an office document", "Save it as text or HTML, and count that file."),
-    (b"{\\rtf", "an RTF document", "Save it as text or HTML, and count that file."),
+    (b"%PDF-", "a PDF", "Convert it first: pdftotext {name}"),
+    (b"PK\x03\x04", "an archive or an office document", "Save it as text or HTML first."),
+    (b"\xd0\xcf\x11\xe0", "an office document", "Save it as text or HTML first."),
+    (b"{\\rtf", "an RTF document", "Save it as text or HTML first."),
 )
 
 

@@ -9,6 +9,7 @@ import gzip
 import io
 import json
 import os
+import re
 import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +27,7 @@ TEXT = (".txt", ".text", ".md", ".markdown", ".rst", ".adoc", ".org", ".tex", ".
 OTHER = (".json", ".xml", ".log", ".pdf", ".docx")  # of names that are no hosts
 LISTS = (".urls", ".csv", ".tsv", ".jsonl", ".ndjson")
 FILE_BYTES = 100_000_000  # more is for a corpus
+_LOCAL = re.compile(r"(localhost|\d+\.\d+\.\d+\.\d+)(?P<port>:\d+)?", re.I)
 OPTIONS = ("select", "ignore", "language", "content", "words", "numbers", "keep_text")
 
 
@@ -157,8 +159,11 @@ def _missing(path: Path, error: OSError | ValueError) -> CannotRead:
     host = path.parts[0] if path.parts else ""
     is_name = len(path.parts) == 1 and _suffix(path.name) in (*HTML, *TEXT, *LISTS, *OTHER)
     address = "." in host.strip(".") and not is_name
+    scheme = "https"
+    if found := _LOCAL.fullmatch(host):  # where https is rare
+        scheme, address = "http", address or bool(found["port"])
     advice = (
-        f"If it is an address, write https://{path}" if address else "Check the name, or give an address: https://…"
+        f"If it is an address, write {scheme}://{path}" if address else "Check the name, or give an address: https://…"
     )
     if near := _nearly(path):
         advice = f"Did you mean {near}?"

@@ -95,9 +95,9 @@ class Transport:
         return Unreachable(f"No service answers at {self.address} ({_reason(error)}).", type="away", advice=advice)
 
     def _other_service(self, status: int | None = None) -> Unreachable:
-        said = "its answer is no JSON" if status is None else f"it answers {status} and no problem"
+        said = "what it answers is no JSON" if status is None else f"it answers {status}"
         return Unreachable(
-            f"{self.address} is another service: {said}.",
+            f"{self.address} is not Wordcounts: {said}.",
             type="other-service",
             status=status,
             advice="Name the address of a Wordcounts service, with its stage if it has one, in WORDCOUNTS_URL.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 from typing import Any
@@ -11,7 +12,7 @@ import click
 from wordcounts import __version__
 from wordcounts.errors import Refused, Unreachable, WordcountsError
 
-from .options import Session
+from .options import Near, Session
 from .terminal import AWAY, INTERRUPTED, NOTHING, REFUSED, USAGE
 
 COMMANDS = {
@@ -42,7 +43,7 @@ Environment:
 """
 
 
-class Lazy(click.Group):
+class Lazy(Near):
     """A group whose commands are imported when they are used."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
@@ -121,6 +122,12 @@ def code_of(error: WordcountsError) -> int:
     return USAGE if error.type == "bad-address" else NOTHING
 
 
+def near_options(error: click.NoSuchOption) -> list[str]:
+    """The options that are nearly what was typed, without the dashes, which all of them share."""
+    known = {name.lstrip("-"): name for one in error.ctx.command.params for name in one.opts} if error.ctx else {}
+    return [known[name] for name in difflib.get_close_matches(error.option_name.lstrip("-"), known)]
+
+
 def run(arguments: list[str], session: Session) -> int:
     """Run the command; its exit code."""
     try:
@@ -132,6 +139,8 @@ def run(arguments: list[str], session: Session) -> int:
     except click.Abort:
         session.screen.nothing("Nothing was done.")
     except click.ClickException as error:
+        if isinstance(error, click.NoSuchOption):
+            error = click.NoSuchOption(error.option_name, possibilities=near_options(error), ctx=error.ctx)
         error.show()
         return error.exit_code
     except WordcountsError as error:

@@ -13,13 +13,14 @@ from wordcounts.sources import Reading
 
 from . import options, tables
 from .options import INPUTS, Session
+from .terminal import several
 from .texts import show_keywords, show_rows
 
 NAME = click.argument("name", metavar="CORPUS")
 SHOWN = 10  # faults of documents
 
 
-@click.group(short_help="Count many documents as one.")
+@click.group(cls=options.Near, short_help="Count many documents as one.")
 def corpus() -> None:
     """Count many documents as one: thousands of pages, a folder, a list.
 
@@ -93,7 +94,8 @@ def add(session: Session, /, name: str, inputs: tuple[str, ...], no_wait: bool, 
         for sitemap in sitemaps:
             chosen.add_sitemap(sitemap, limit=given["limit"], include=given["include"], exclude=given["exclude"])
         for one in refused[:SHOWN]:
-            session.screen.nothing(f"{one['key']}: {one['errors'][0]['detail']}")
+            detail = one["errors"][0]["detail"]
+            session.screen.nothing(detail if one["key"] in detail else f"{one['key']}: {detail}")
         if not no_wait:
             with session.screen.progress(f"Counting {name}") as show:
                 chosen.wait(
@@ -107,9 +109,9 @@ def add(session: Session, /, name: str, inputs: tuple[str, ...], no_wait: bool, 
                 said = document.error.detail or document.error.title if document.error else "failed"
                 session.screen.nothing(f"{document.key}: {said}")
             if len(failed) > SHOWN:
-                session.screen.nothing(f"{len(failed) - SHOWN} more documents failed.")
+                session.screen.nothing(f"{several(len(failed) - SHOWN, 'more document')} failed.")
         chosen.refresh()
-        totals = f"{chosen.documents['total']:,} documents, {chosen.totals['words']:,} words"
+        totals = f"{several(chosen.documents['total'], 'document')}, {several(chosen.totals['words'], 'word')}"
         session.screen.write(f"{chosen.name or chosen.id}: {totals}\n".encode())
 
 
@@ -157,8 +159,10 @@ def words(session: Session, /, name: str, sort: str, **given: Any) -> None:
         chosen = client.corpus(name)
         if not (given["as_json"] or given["as_csv"]):
             done, total = chosen.totals["documents"], chosen.documents["total"]
-            counted = f"{done:,} documents" if done == total else f"{done:,} of {total:,} documents counted"
-            session.screen.print(tables.title(chosen.name or chosen.id, f"{counted}, {chosen.totals['words']:,} words"))
+            counted = several(total, "document")
+            counted = counted if done == total else f"{done:,} of {counted} counted"
+            about = f"{counted}, {several(chosen.totals['words'], 'word')}"
+            session.screen.print(tables.title(chosen.name or chosen.id, about))
             session.screen.print()
         rows = chosen.words(limit=limit, sort=sort, **options.query(given))
         show_rows(session, rows, given, "", tables.corpus_words)
@@ -209,7 +213,7 @@ def contexts(session: Session, /, name: str, word: str, window: int, sort: str, 
 @options.form
 @click.pass_obj
 def phrases(session: Session, /, name: str, size: int, stop_words: bool, **given: Any) -> None:
-    """List the phrases of a corpus.
+    """List the phrases of a corpus. What logDice, NPMI and G² mean is in the project's docs/words.md.
 
     \b
     wordcounts corpus phrases news --size 3
@@ -231,6 +235,8 @@ def phrases(session: Session, /, name: str, size: int, stop_words: bool, **given
 @click.pass_obj
 def keywords(session: Session, /, name: str, against: str, stop_words: bool, **given: Any) -> None:
     """Compare a corpus with another one, or with a job: the words that it has relatively more of, and less.
+
+    What log ratio, LRC and G² mean is in the project's docs/words.md.
 
     \b
     wordcounts corpus keywords news --against last-year
@@ -260,5 +266,6 @@ def rm(session: Session, /, name: str, yes: bool) -> None:
         if not yes:
             if not sys.stdin.isatty():
                 raise click.UsageError("Nobody can be asked here: add --yes to erase it.")
-            click.confirm(f"Erase {name} with its {chosen.documents['total']:,} documents?", abort=True, err=True)
+            number = several(chosen.documents["total"], "document")
+            click.confirm(f"Erase {name} with its {number}?", abort=True, err=True)
         chosen.erase()

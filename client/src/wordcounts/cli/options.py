@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,20 @@ class Session:
     def client(self, at_once: int = 8) -> Client:
         """The service that was named."""
         return Client(self.server, at_once=at_once)
+
+
+class Near(click.Group):
+    """A group that says which command was probably meant."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """A command, or the one that has nearly this name."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1) if args else []
+            if near:
+                raise click.UsageError(f"No such command {args[0]!r}. Did you mean {near[0]!r}?", ctx) from None
+            raise error
 
 
 def _encoding(_context: click.Context, _parameter: click.Parameter, given: str | None) -> str | None:

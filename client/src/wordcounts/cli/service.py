@@ -8,7 +8,7 @@ from typing import Any, get_args
 import click
 
 from wordcounts.errors import Refused
-from wordcounts.models import State
+from wordcounts.models import Job, State
 
 from . import options, tables
 from .options import Session
@@ -31,9 +31,10 @@ def jobs(session: Session, state: State | None, top: int, as_json: bool, as_csv:
         found = list(islice(client.jobs(state), top))
     names = ("id", "state", "words", "submitted", "what")
     rows: list[tuple[Any, ...]] = [
-        (job.id, job.state, job.totals.words if job.totals else None, job.submitted_at[:19] + "Z", job.url or job.kind)
+        (job.id, job.state, job.totals.words if job.totals else None, job.submitted_at[:19] + "Z", _what(job))
         for job in found
     ]
+    why = [(job.id, job.error.detail or job.error.title) for job in found if job.error]
     if not found:
         session.screen.nothing("There are no such jobs.", "Count something: wordcounts count https://example.com/")
     elif as_json:
@@ -42,6 +43,16 @@ def jobs(session: Session, state: State | None, top: int, as_json: bool, as_csv:
         session.screen.csv(names, rows)
     else:
         session.screen.print(tables.plain(("id", "state", "words>", "submitted", "what"), rows))
+        if why:
+            session.screen.print()
+            session.screen.print(tables.plain(("failed", "why"), why))
+
+
+def _what(job: Job) -> str:
+    """A job's address; else the title or, since a text has no name, its most frequent words."""
+    title = job.page.title if job.page else None
+    top = ", ".join(one.word for one in job.top[:3])
+    return job.url or title or (f"{job.kind}: {top}" if top else job.kind)
 
 
 @click.command(short_help="Say which service answers and how it is.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .terminal import visible
+from .terminal import several, visible
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -84,11 +84,12 @@ def _cut(text: str, width: int) -> str:
 
 def phrases(rows: Sequence[Phrase]) -> Table:
     """Phrases with the measures; logDice is at most 14."""
-    table = _table("phrase", "count>", "logDice>", "NPMI>", "G²>")
+    pairs = any(row.g2 is not None for row in rows)  # G² is of two words
+    table = _table("phrase", "count>", "logDice>", "NPMI>", *(["G²>"] if pairs else []))
     for row in rows:
-        g2 = "" if row.g2 is None else f"{row.g2:,.1f}"
+        g2 = ["" if row.g2 is None else f"{row.g2:,.1f}"] if pairs else []
         table.add_row(
-            _text(" ".join(row.phrase), "bold"), f"{row.count:,}", f"{row.logdice:.2f}", f"{row.npmi:.2f}", g2
+            _text(" ".join(row.phrase), "bold"), f"{row.count:,}", f"{row.logdice:.2f}", f"{row.npmi:.2f}", *g2
         )
     return table
 
@@ -97,7 +98,9 @@ def keywords(rows: Sequence[Keyword], here: str, there: str) -> Table:
     """Words that one text has relatively more of. LRC 0: not significant."""
     table = _table("word", f"{visible(here)[:20]}>", f"{visible(there)[:20]}>", "log ratio>", "LRC>", "G²>")
     for row in rows:
-        scores = (f"{row.log_ratio:+.2f}", f"{row.lrc:+.2f}" if row.lrc else "0", f"{row.g2:,.1f}")
+        small = abs(row.lrc) < 0.005  # significant, and not to be taken for 0
+        lrc = "0" if not row.lrc else f"{row.lrc:+.1g}" if small else f"{row.lrc:+.2f}"
+        scores = (f"{row.log_ratio:+.2f}", lrc, f"{row.g2:,.1f}")
         table.add_row(_text(row.word, "bold" if row.lrc else ""), f"{row.count:,}", f"{row.count_other:,}", *scores)
     return table
 
@@ -111,9 +114,9 @@ def title(text: str, about: str = "") -> Text:
 def about(jobs: Sequence[Job]) -> str:
     """How many words a text has, and in which language."""
     totals = [job.totals for job in jobs if job.totals]
-    said = f"{sum(one.words for one in totals):,} words"
+    said = several(sum(one.words for one in totals), "word")
     if len(totals) == 1:
-        said += f", {totals[0].distinct:,} different, {totals[0].stop_words:,} stop words"
+        said += f", {totals[0].distinct:,} different, {several(totals[0].stop_words, 'stop word')}"
     languages = sorted({job.page.language for job in jobs if job.page and job.page.language})
     if len(languages) > 3:
         return f"{said}, {len(languages)} languages"

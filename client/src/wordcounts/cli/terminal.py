@@ -118,6 +118,11 @@ def usage(text: str) -> NoReturn:
     raise click.UsageError(text, click.get_current_context(silent=True))
 
 
+def several(number: int, what: str) -> str:
+    """So many of something: 1 word, 2,000 words."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
+
+
 def visible(text: str) -> str:
     """A line without what would steer a terminal or forge another line."""
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in " ".join(text.split()))

@@ -15,6 +15,7 @@ from wordcounts.tabular import flat, flat_names
 
 from . import options, tables
 from .options import INPUTS, Session
+from .terminal import several
 
 FEW, LARGE = 30, 5_000  # a page with fewer words and more bytes is probably made by JavaScript
 
@@ -44,8 +45,9 @@ def count(session: Session, /, inputs: tuple[str, ...], each: bool, at_once: int
     limit = options.limit(given)
     with session.client(at_once) as client:
         counts = options.counted(session, client, inputs, given)
+        words = sum(one.words for one in counts)
         for one in counts:
-            _look(session, one)
+            _look(session, one, alone=not words)
         if each:
             _each(session, client, counts, limit, given)
         elif len(counts) == 1 and len(counts[0].jobs) == 1:
@@ -54,17 +56,17 @@ def count(session: Session, /, inputs: tuple[str, ...], each: bool, at_once: int
             _merged(session, counts, limit, given)
 
 
-def _look(session: Session, one: Counted) -> None:
-    """Say what is strange about a text: it has no words, was cut, or is a page that JavaScript makes."""
+def _look(session: Session, one: Counted, *, alone: bool) -> None:
+    """Say what is strange about a text: it has no words, was cut, or is a page that JavaScript makes. That it has no
+    words is a failure where no other text has some."""
     page = one.jobs[0].page if one.jobs else None
     is_page = bool(one.jobs) and one.jobs[0].kind == "url"
     hint = "If a browser shows text there, JavaScript makes it, which is not run: save the page and count the file."
     if one.jobs and not one.words:
-        session.screen.nothing(
-            f"{one.name} has no words.", hint if is_page else "Is it the right file, option or encoding?"
-        )
+        tell = session.screen.nothing if alone else session.screen.say
+        tell(f"{one.name} has no words.", hint if is_page else "Is it the right file, option or encoding?")
     elif is_page and page and one.words < FEW and (page.bytes or 0) > LARGE:
-        session.screen.say(f"{one.name} has {one.words} words in {page.bytes:,} bytes.", hint)
+        session.screen.say(f"{one.name} has {several(one.words, 'word')} in {page.bytes:,} bytes.", hint)
     if len(one.jobs) > 1:
         session.screen.say(
             f"{one.name} is larger than the service takes at once: it was counted in {len(one.jobs)} pieces."
@@ -171,7 +173,7 @@ def contexts(session: Session, /, word: str, inputs: tuple[str, ...], **given: A
 
 
 def _context_rows(session: Session, found: list[tuple[str, list[Any]]], as_csv: bool) -> None:
-    rows = ((name, row) for name, several in found for one in several for row in one)
+    rows = ((name, row) for name, pieces in found for one in pieces for row in one)
     if as_csv:
         session.screen.csv(("source", *columns(Context)), ([name, *flat(row)] for name, row in rows))
     else:
@@ -179,9 +181,9 @@ def _context_rows(session: Session, found: list[tuple[str, list[Any]]], as_csv: 
 
 
 def _context_lines(session: Session, found: list[tuple[str, list[Any]]]) -> None:
-    for name, several in found:
-        rows = [row for one in several for row in one]
-        total = sum(one.total for one in several)
+    for name, pieces in found:
+        rows = [row for one in pieces for row in one]
+        total = sum(one.total for one in pieces)
         more = f"{len(rows):,} of {total:,}" if total > len(rows) else f"{total:,}"
         if rows and len(found) > 1:
             session.screen.print(tables.title(name, more))
@@ -208,6 +210,8 @@ def _context_lines(session: Session, found: list[tuple[str, list[Any]]]) -> None
 @click.pass_obj
 def phrases(session: Session, /, inputs: tuple[str, ...], **given: Any) -> None:
     """List the phrases: words that follow each other again and again.
+
+    What logDice, NPMI and G² mean is in the project's docs/words.md.
 
     \b
     wordcounts phrases https://example.com/
@@ -259,7 +263,7 @@ def keywords(session: Session, /, text: str, against: str, **given: Any) -> None
     """Compare A with B: the words that A has relatively more of, and less.
 
     A and B are addresses, files or ids of jobs. A score above 0 says that A has more; LRC is 0 where the difference
-    may be chance.
+    may be chance. What log ratio, LRC and G² mean is in the project's docs/words.md.
 
     \b
     wordcounts keywords https://example.com/ --against https://example.org/
@@ -285,8 +289,12 @@ def show_keywords(session: Session, given: dict[str, Any], limit: int | None, he
         show_rows(session, read("both", limit), given, "", None)
         return
     shown = 0
-    for sign, name in (("positive", here), ("negative", there)):
-        rows = list(read(sign, limit))
+    for at, (sign, name, other) in enumerate((("positive", here, there), ("negative", there, here))):
+        found = read(sign, limit)
+        rows = [row for row in found if row.log_ratio * (1, -1)[at] > 0]  # by the half that it adds, it may differ
+        if len(rows) < len(found) and (size := found.head["sizes"][1 - at]) < found.head["sizes"][at]:
+            few = f"{other} has only {several(size, 'word')}: too few to tell for rarer words of {name}"
+            session.screen.say(f"{few}, which are left out.")
         if rows:
             session.screen.print(tables.title(f"More often in {name}"))
             session.screen.print(tables.keywords(rows, "A", "B"))
