@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import re
 import socket
@@ -47,6 +48,14 @@ class Site(websites.Site):
             self.release.wait(20)
             path = "/tea"
         return 200 if path in PAGES else 404, "text/html; charset=utf-8", PAGES.get(path, "nothing").encode()
+
+
+@pytest.fixture(autouse=True)
+def _root_logger() -> Iterator[None]:
+    """The SDK gives the root logger a handler of its own, which would write for the tests after these."""
+    before = list(logging.getLogger().handlers)
+    yield
+    logging.getLogger().handlers[:] = before
 
 
 @pytest.fixture(scope="module")
