@@ -2,7 +2,7 @@
 
 usage: python -m scripts.test [pytest's arguments]
 
-What is marked `beside` (packaging, schemathesis, whole stacks, the page in a browser) takes minutes and no notice of
+What is marked `beside` (packaging, whole stacks, the page in a browser) takes minutes and no notice of
 the time, so it runs in processes of its own that yield to the tests which do; a half of the integration tests, which
 mostly wait, runs beside the other. With arguments there is one process, and they are pytest's.
 """
@@ -15,13 +15,12 @@ import tempfile
 from pathlib import Path
 
 APART = ("faults", "fuzz", "container", "deploy", "scale")  # with targets of their own
-SCHEMATHESIS = "tests/integration/test_schemathesis.py"
 ROOT = Path(__file__).resolve().parent.parent
 HALF = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/integration/test_[a-e]*.py"))
 # Each about as long as the others: how much they yield, and what they are.
 BESIDE = (
-    (10, ["-m", "beside and not long", "tests/browser", SCHEMATHESIS]),
-    (10, ["-m", "beside and not long", "tests/integration", f"--ignore={SCHEMATHESIS}"]),
+    (10, ["-m", "beside and not long", "tests/browser"]),
+    (10, ["-m", "beside and not long", "tests/integration"]),
     (0, ["-m", "not beside and not long", *HALF]),
 )
 PYTEST = [sys.executable, "-m", "pytest", "-rs", *(f"--ignore=tests/{part}" for part in APART)]
