@@ -31,7 +31,7 @@ from .models import (
 )
 from .rows import Rows
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = [
     "CannotRead",
     "Client",
