@@ -180,16 +180,3 @@ def test_a_planted_quadratic_pattern_is_found(planted: str) -> None:
 def test_a_linear_pattern_passes(sound: str) -> None:
     pattern = re.compile(sound)
     assert not any(grows_too_fast(pattern, attack, True) for attack in attacks(pattern))
-
-
-@pytest.mark.long
-def test_no_pattern_of_ours_costs_more_than_the_length_of_its_input() -> None:
-    known = list(patterns())
-    assert len(known) > 80
-    found = [
-        (name, attack)
-        for name, pattern, searched in known
-        for attack in attacks(pattern)
-        if grows_too_fast(pattern, attack, searched, BOUNDED.get(name, SIZES[-1]))
-    ]
-    assert found == []
