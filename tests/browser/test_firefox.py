@@ -63,7 +63,7 @@ def test_what_is_shown_is_chosen_kept_and_compared(page, stack, site):
     page.click("[data-is=common]")
     page.until("[...document.querySelectorAll('#words th')].some(cell => cell.textContent.includes('the'))")
     page.click("[data-is=rank] svg")
-    assert "Rank" in page.text("[data-is=rank] .readout")
+    page.until("document.querySelector('[data-is=rank] .readout').textContent.includes('Rank')")
 
     page.evaluate(AXE.read_text("utf-8").join(("(() => {", "})()")))
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']}).then(({violations}) => violations)")

