@@ -81,7 +81,10 @@ class Sources(Struct, kw_only=True):
 def new_source(raw: bytes) -> NewSource:
     """The source that is asked for, its address in the usual form."""
     try:
-        given = msgspec.convert(responses.body(raw), NewSource)
+        fields = responses.body(raw)
+        if isinstance(fields, dict) and isinstance(limit := fields.get("limit"), float) and limit.is_integer():
+            fields = {**fields, "limit": int(limit)}  # 332.0 is an integer in JSON Schema
+        given = msgspec.convert(fields, NewSource)
         "".join((given.sitemap, *given.include, *given.exclude)).encode()
         return msgspec.structs.replace(given, sitemap=urls.normalise(given.sitemap))
     except (msgspec.ValidationError, UnicodeEncodeError, urls.InvalidURL) as error:
