@@ -6,9 +6,9 @@ words, stop words too, and left out afterwards.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import compress, repeat
-from operator import add, mul
-from typing import Literal
+from itertools import compress, islice, repeat
+from operator import add, and_, mul, sub
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -40,8 +40,7 @@ class Phrases(msgspec.Struct, frozen=True):
     n: int
     windows: int
     found: list[int]  # numbers of phrases
-    _counts: dict[int, int]
-    _at: Sequence[int]  # for each token the number of the phrase that begins there, or 0
+    _repeated: "_Repeated"
     _parts: Callable[[int], list[int]]  # how often a phrase's words stand at their places in any phrase
 
     def __len__(self) -> int:
@@ -51,19 +50,20 @@ class Phrases(msgspec.Struct, frozen=True):
         """Some of them, with their words as they are mostly written."""
         rows, written = self.evidence.tokens.rows, self.evidence.table.words
         spellings: dict[int, Counter[tuple[int, ...]]] = {number: Counter() for number in self.found[start:stop]}
-        for at in [at for at, number in enumerate(self._at) if number in spellings]:
-            spellings[self._at[at]][tuple(rows[at : at + self.n])] += 1
+        for at, number in zip(self._repeated.places, self._repeated.numbers, strict=True):
+            if number in spellings:
+                spellings[number][tuple(rows[at : at + self.n])] += 1
         shown = []
         for number, seen in spellings.items():
             by_words = {tuple(written[row] for row in spelled): count for spelled, count in seen.items()}
             most = min(by_words, key=lambda spelled: (-by_words[spelled], spelled))
             values = (self._measure(name, number) for name in ("logdice", "g2", "npmi"))
             logdice, g2, npmi = (None if value is None else round(value, 6) for value in values)
-            shown.append(Phrase(most, self._counts[number], logdice or 0.0, g2, npmi or 0.0))
+            shown.append(Phrase(most, self._repeated.counts[number], logdice or 0.0, g2, npmi or 0.0))
         return shown
 
     def _measure(self, name: str, number: int) -> float | None:
-        return _MEASURES[name](self._counts[number], self._parts(number), self.windows)
+        return _MEASURES[name](self._repeated.counts[number], self._parts(number), self.windows)
 
 
 def _g2(count: int, parts: Sequence[int], windows: int) -> float | None:
@@ -94,8 +94,11 @@ def phrases(
     words = _numbered(keys)
     stops = {words[row] for row in compress(range(len(keys)), evidence.table.stops)}
     sequence = list(map(words.__getitem__, evidence.tokens.rows))
-    counts, at = _repeated(sequence, _inside(evidence, 2), n, min_count)
-    where = dict(zip(at, range(len(at)), strict=True))
+    counts = [0] * (max(words, default=0) + 1)
+    for number, count in zip(words, evidence.table.counts, strict=True):
+        counts[number] += count
+    repeated = _repeated(sequence, counts, _inside(evidence, 2), n, min_count)
+    where = dict(zip(repeated.numbers, repeated.places, strict=True))
     inside = _inside(evidence, n)
     places = [Counter(compress(sequence[shift:] if shift else sequence, inside)) for shift in range(n)]
 
@@ -109,8 +112,8 @@ def phrases(
             return sequence[begin] not in stops and sequence[begin + n - 1] not in stops
         return stop_words == "include" or stops.isdisjoint(sequence[begin : begin + n])
 
-    found = Phrases(evidence, n, sum(inside), list(filter(is_kept, counts)), counts, at, parts)
-    rank = {number: (-(found._measure(measure, number) or 0.0), -counts[number]) for number in found.found}
+    found = Phrases(evidence, n, sum(inside), list(filter(is_kept, repeated.counts)), repeated, parts)
+    rank = {number: (-(found._measure(measure, number) or 0.0), -repeated.counts[number]) for number in found.found}
     found.found.sort(key=rank.__getitem__)
     return found
 
@@ -138,29 +141,40 @@ def _sentences(evidence: Evidence) -> Iterator[int]:
         before = end
 
 
-def _repeated(sequence: list[int], within: bytes, n: int, min_count: int) -> tuple[dict[int, int], list[int]]:
-    """The counts of the phrases that occur often enough, by number; and for each token the number that begins there.
+class _Repeated(NamedTuple):
+    """Phrases that occur often enough: each one's count by its number, from 1 on, and in order what begins where."""
+
+    counts: dict[int, int]
+    places: Sequence[int]  # tokens
+    numbers: Sequence[int]  # as many
+
+
+def _repeated(sequence: list[int], counts: Sequence[int], within: bytes, n: int, min_count: int) -> _Repeated:
+    """The phrases of ``n`` words, at least 2. ``counts``: of each word by its number in the sequence.
 
     ``within`` has a 1 for each token whose successor is in the same sentence.
 
     A phrase cannot be more frequent than the two parts that it has with one word less, so each length is built on what
-    was left of the length before: a text without repetitions costs no memory.
+    was left of the length before: a text without repetitions costs little time and no memory.
     """
-    counts, at = _frequent(sequence, min_count)
-    for size in range(2, n + 1):
-        several = len(counts) + 1
-        # Two numbers as one. Where either is 0 there is no phrase, and so with every longer one that would begin there.
-        pairs = map(add, map(mul, at, repeat(several)), [*at[1:], 0])
-        alive = [pair if pair > several and pair % several else 0 for pair in pairs]
-        counts, at = _frequent(map(mul, alive, within) if size == 2 else alive, min_count)
-    return counts, at
+    frequent = bytes(count >= min_count for count in counts)
+    alive = bytes(map(frequent.__getitem__, sequence))
+    begins = bytes(map(and_, map(and_, within, alive), islice(alive, 1, None)))
+    found = _Repeated({}, range(len(sequence)), sequence)
+    several = len(counts)
+    for _ in range(n - 1):
+        numbers = found.numbers
+        pairs = map(add, map(mul, numbers, repeat(several)), islice(numbers, 1, None))  # two numbers as one
+        found = _frequent(compress(found.places, begins), list(compress(pairs, begins)), min_count)
+        several = len(found.counts) + 1
+        begins = bytes(map((1).__eq__, map(sub, islice(found.places, 1, None), found.places)))
+    return found
 
 
-def _frequent(given: Iterable[int], min_count: int) -> tuple[dict[int, int], list[int]]:
-    """What occurs often enough and is not 0, numbered anew from 1 on: the counts, and the sequence in them."""
-    numbers = list(given)
-    counted = Counter(numbers)
-    counted.pop(0, None)
-    kept = {number: count for number, count in counted.items() if count >= min_count}
+def _frequent(places: Iterable[int], given: list[int], min_count: int) -> _Repeated:
+    """What occurs often enough, numbered anew."""
+    kept = {number: count for number, count in Counter(given).items() if count >= min_count}
     again = dict(zip(kept, range(1, len(kept) + 1), strict=True))
-    return dict(enumerate(kept.values(), 1)), list(map(again.get, numbers, repeat(0)))
+    numbers = list(map(again.get, given))
+    counts = dict(enumerate(kept.values(), 1))
+    return _Repeated(counts, list(compress(places, numbers)), list(filter(None, numbers)))
