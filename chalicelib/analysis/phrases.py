@@ -100,11 +100,12 @@ def phrases(
     repeated = _repeated(sequence, counts, _inside(evidence, 2), n, min_count)
     where = dict(zip(repeated.numbers, repeated.places, strict=True))
     inside = _inside(evidence, n)
-    places = [Counter(compress(sequence[shift:] if shift else sequence, inside)) for shift in range(n)]
+    outside = inside.translate(bytes.maketrans(b"\0\1", b"\1\0"))
+    elsewhere = [Counter(compress(sequence, b"\1" * shift + outside)) for shift in range(n)]
 
     def parts(number: int) -> list[int]:
         begin = where[number]
-        return [place[word] for place, word in zip(places, sequence[begin : begin + n], strict=True)]
+        return [counts[word] - some[word] for some, word in zip(elsewhere, sequence[begin : begin + n], strict=True)]
 
     def is_kept(number: int) -> bool:
         begin = where[number]
@@ -160,14 +161,13 @@ def _repeated(sequence: list[int], counts: Sequence[int], within: bytes, n: int,
     frequent = bytes(count >= min_count for count in counts)
     alive = bytes(map(frequent.__getitem__, sequence))
     begins = bytes(map(and_, map(and_, within, alive), islice(alive, 1, None)))
-    found = _Repeated({}, range(len(sequence)), sequence)
-    several = len(counts)
-    for _ in range(n - 1):
-        numbers = found.numbers
+    found = _Repeated(dict(enumerate(counts)), range(len(sequence)), sequence)
+    for size in range(2, n + 1):
+        places, numbers, several = found.places, found.numbers, len(found.counts) + 1
+        if size > 2:
+            begins = bytes(map((1).__eq__, map(sub, islice(places, 1, None), places)))
         pairs = map(add, map(mul, numbers, repeat(several)), islice(numbers, 1, None))  # two numbers as one
-        found = _frequent(compress(found.places, begins), list(compress(pairs, begins)), min_count)
-        several = len(found.counts) + 1
-        begins = bytes(map((1).__eq__, map(sub, islice(found.places, 1, None), found.places)))
+        found = _frequent(compress(places, begins), list(compress(pairs, begins)), min_count)
     return found
 
 
