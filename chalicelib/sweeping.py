@@ -133,6 +133,10 @@ def _requeue_or_fail(store: Records, job_ids: Sequence[str], swept: Swept) -> No
 
 
 def _release_lost_job(store: Records, job: Job, again: list[Job], swept: Swept) -> None:
+    if job.kind == "compaction" and job.lost:
+        # It is never given up, since nobody else takes in what was accepted; but later each time, at most an hour.
+        store.give_back(job, failed=True, not_before=store.now() + min(15_000 * 2**job.lost, 3_600_000))
+        return
     # A job that has lost a worker is tried once more, alone and with a tenth of the time; two are enough.
     attempts = job.failures + 1 if job.lost else settings.load().max_attempts
     if not store.release_lost_job(job, max_attempts=attempts, error=WORKER_LOST):

@@ -59,8 +59,8 @@ def resident() -> int:
 
 
 def claimed(job: Job) -> None:
-    """A job that has lost a worker gets a tenth of the CPU time."""
-    if job.lost:
+    """A job that has lost a worker gets a tenth of the CPU time; but not a compaction, whose work is the service's."""
+    if job.lost and job.kind != "compaction":
         limit_cpu(CPU_SECONDS // AGAIN_PART)
 
 

@@ -262,9 +262,10 @@ class Records(Pieces, AccessTokens, Corpora, Sources):
             return True
         return self.give_back(job, failed=True)
 
-    def give_back(self, job: Job, *, failed: bool = False) -> bool:
-        """Let a running job be claimed again at once, since its worker is gone; False when it changed meanwhile."""
-        again = {"state": QUEUED, "not_before": 0, "slots": 0, "slot_at": "", **self._queued_now(job)}
+    def give_back(self, job: Job, *, failed: bool = False, not_before: int = 0) -> bool:
+        """Let a running job whose worker is gone be claimed again, at once or later; False if it changed meanwhile."""
+        due = {"due_shard": _timed(job.id), "due_at": not_before} if not_before else self._queued_now(job)
+        again = {"state": QUEUED, "not_before": not_before, "slots": 0, "slot_at": "", **due}
         return self._as_read(job, again, add={"failures": int(failed), "lost": int(failed)}, drop=_HELD)
 
     def _queued_now(self, job: Job) -> dict[str, Any]:

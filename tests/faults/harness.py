@@ -162,14 +162,14 @@ class Stack:
         """A Redis without persistence: killed and started again, it is empty."""
         command = [servers.redis_program(), "--port", str(self.redis_port), "--save", "", "--dir", str(self.folder)]
         self.redis = self._spawn([*command, "--bind", "127.0.0.1"], "redis")
-        _until(lambda: redis.Redis(port=self.redis_port).ping(), 10, "Redis")
+        until(lambda: redis.Redis(port=self.redis_port).ping(), 10, "Redis")
         return self.redis
 
     def _start_dynamo(self) -> subprocess.Popen[bytes]:
         program = str(ROOT / "node_modules" / "dynalite" / "cli.js")  # in memory: nothing here kills it
         command = [node.node(), program, "--host", "127.0.0.1", "--port", str(self.dynamo_port)]
         process = self._spawn([*command, *(f"--{change}TableMs=0" for change in ("create", "delete"))], "dynalite")
-        _until(lambda: socket.create_connection(("127.0.0.1", self.dynamo_port), 1).close() is None, 20, "dynalite")
+        until(lambda: socket.create_connection(("127.0.0.1", self.dynamo_port), 1).close() is None, 20, "dynalite")
         return process
 
     def proxy(self, setting: str, port: int) -> Proxy:
@@ -231,9 +231,9 @@ class Stack:
 
     def wait_ready(self, pool: subprocess.Popen[bytes], count: int = 4) -> None:
         """Until a pool has its workers registered."""
-        _until(lambda: len(self.children(pool)) >= count, 90, "the workers")
+        until(lambda: len(self.children(pool)) >= count, 90, "the workers")
         client = redis.Redis(port=self.redis_port)
-        _until(lambda: client.scard("rq:workers") >= count, 30, "their registration")
+        until(lambda: client.scard("rq:workers") >= count, 30, "their registration")
 
 
 class History:
@@ -326,7 +326,8 @@ def note(folder: Path, name: str, **figures: float) -> None:
             file.write(json.dumps({"scenario": name, **figures}) + "\n")
 
 
-def _until(ready: object, seconds: float, what: str) -> None:
+def until(ready: object, seconds: float, what: str) -> None:
+    """Poll until ``ready()`` holds; ``TimeoutError`` after so many seconds."""
     end = time.monotonic() + seconds
     while True:
         with contextlib.suppress(OSError, redis.RedisError, ValueError):
@@ -334,4 +335,4 @@ def _until(ready: object, seconds: float, what: str) -> None:
                 return
         if time.monotonic() > end:
             raise TimeoutError(f"{what} did not come up within {seconds} s")
-        time.sleep(0.05)
+        time.sleep(0.01)

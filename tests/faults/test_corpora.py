@@ -1,12 +1,15 @@
-"""Corpora in a pool that is killed, whose Redis is emptied, whose documents are replaced: no count is wrong."""
+"""Corpora in a pool that is killed, whose servers are emptied, stopped or away: no count is wrong, none doubled."""
 
 import contextlib
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import redis
 
@@ -15,7 +18,7 @@ from chalicelib.aws import objects
 from chalicelib.corpora import Given
 from chalicelib.submissions import Submission
 
-from .harness import OWNER, Stack, note, stack
+from .harness import OWNER, Stack, note, stack, until
 
 SETTINGS = {"LEASE_SECONDS": "20", "FETCH_DEADLINE": "5", "WORKER_PROCESSES": "interactive:2,bulk:2"}
 DOCUMENTS = 30
@@ -109,6 +112,23 @@ def test_a_worker_killed_in_a_compaction_changes_no_count(faults: Stack, where: 
     assert (faults.folder / "once-0").exists(), "nobody was killed"
 
 
+def test_a_pool_killed_again_and_again_changes_no_count(faults: Stack) -> None:
+    corpus_id = make()
+    watcher, since = Watcher(corpus_id), time.monotonic()
+    fill(corpus_id)
+    folder = faults.folder / "objects" / "corpora" / corpus_id
+    for _ in range(2):
+        there = len(list(folder.glob("*")))
+        pool = faults.start_workers()
+        until(lambda there=there: len(list(folder.glob("*"))) > there, 90, "a compaction that writes files")
+        for pid in (pool.pid, *faults.children(pool)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        assert not corpora.is_complete(corpora.get(corpus_id, OWNER)), "killed too late"
+    faults.start_workers()
+    judge(corpus_id, watcher, "all workers killed in compactions", faults.folder, since)
+
+
 def test_redis_emptied_again_and_again_changes_no_count(faults: Stack) -> None:
     faults.wait_ready(faults.start_workers())
     corpus_id = make()
@@ -118,6 +138,43 @@ def test_redis_emptied_again_and_again_changes_no_count(faults: Stack) -> None:
         redis.Redis(port=faults.redis_port).flushall()
         time.sleep(0.4)
     judge(corpus_id, watcher, "Redis emptied in compactions", faults.folder, since)
+
+
+def test_dynamodb_that_stops_and_loses_answers_changes_no_count(faults: Stack) -> None:
+    wire = faults.proxy("AWS_ENDPOINT_URL_DYNAMODB", faults.dynamo_port)
+    faults.wait_ready(faults.start_workers())
+    corpus_id = make()
+    watcher, since = Watcher(corpus_id), time.monotonic()
+    fill(corpus_id)
+    wire.lose_every, before = 7, wire.answers
+    until(lambda: wire.answers > before + 100, 60, "answers of which some are lost")
+    faults.dynamo.send_signal(signal.SIGSTOP)
+    time.sleep(5)
+    faults.dynamo.send_signal(signal.SIGCONT)
+    continued = time.time()
+    time.sleep(2)
+    wire.lose_every = 0
+    judge(corpus_id, watcher, "DynamoDB stopped and lossy in compactions", faults.folder, since)
+    assert corpora.get(corpus_id, OWNER).manifest.made_at > continued * 1000, "all was done before"
+
+
+def test_an_object_store_that_is_away_changes_no_count(tmp_path: Path, moto_server: str) -> None:
+    bucket = f"corpora-{os.getpid()}"
+    settings = {"OBJECT_STORE": f"s3://{bucket}", "AWS_ENDPOINT_URL_S3": moto_server}
+    with stack(tmp_path, **settings, **SETTINGS) as made:
+        boto3.client("s3", endpoint_url=moto_server, region_name="us-east-1").create_bucket(Bucket=bucket)
+        wire = made.proxy("AWS_ENDPOINT_URL_S3", int(moto_server.rpartition(":")[2]))
+        wire.lose_every = 1
+        made.wait_ready(made.start_workers())
+        corpus_id = make()
+        watcher, since = Watcher(corpus_id), time.monotonic()
+        fill(corpus_id)
+        until(lambda: wire.answers > 5, 60, "answers that are lost")
+        time.sleep(3)
+        assert not corpora.is_complete(corpora.get(corpus_id, OWNER))
+        assert corpora.get(corpus_id, OWNER).manifest.table == ""
+        wire.lose_every = 0
+        judge(corpus_id, watcher, "object store away in compactions", made.folder, since)
 
 
 def test_questions_asked_while_documents_are_replaced_are_answered_right_or_refused(faults: Stack) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from chalicelib import corpora, errors, jobs, pipeline
+from chalicelib import corpora, errors, jobs, pipeline, sweeping
 from chalicelib.aws import objects
 from chalicelib.corpus import compaction, files
 from chalicelib.errors import Unavailable
@@ -160,6 +160,25 @@ def test_a_worker_that_is_killed_in_a_compaction_leaves_nothing_that_counts(
     corpora.erase(corpus, "ann")
     run()
     assert stored_files(tmp_path, corpus) == set()
+
+
+def test_a_compaction_that_loses_its_workers_is_put_off_and_never_given_up(run: Run) -> None:
+    corpus = new()
+    add(corpus, {"a": "a word"})
+    job, store = corpora._compaction(corpora.get(corpus, "ann")), jobs.table()
+    delays = []
+    for lost in range(5):
+        store._change(job.id, {"not_before": 0}, "#lost = :lost", {":lost": lost})
+        assert store.claim(job.id, "w", lease_ms=0, max_attempts=3)
+        sweeping.requeue([job.id])
+        after = store.get(job.id)
+        assert after is not None
+        assert (after.state, after.lost) == ("queued", lost + 1)
+        delays.append(max(0, round((after.not_before - store.now()) / 1000)))
+    assert delays == [0, 30, 60, 120, 240]
+    store._change(job.id, {"not_before": 0}, "#lost = :lost", {":lost": 5})
+    run()
+    assert counts(corpus) == expected(["a word"])
 
 
 def test_a_batch_that_is_written_late_counts_all_the_same(run: Run) -> None:
