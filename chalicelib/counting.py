@@ -9,12 +9,13 @@ import re
 import warnings
 from array import array
 from bisect import bisect_left
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, chain, compress, repeat
 from itertools import count as numbers_from
+from operator import add
 from typing import Any, NamedTuple
 
 from chalicelib.text import languages
@@ -22,6 +23,7 @@ from chalicelib.text import stop_words as lists
 from chalicelib.text import words as unicode
 
 NLTK_RULES = "nltk-3.10"
+_OTHER = 2**32 - 1  # for the row of a chunk that is not one word at its beginning
 Vote = languages.Vote
 languages_of = languages.vote
 language_code = languages.code
@@ -55,21 +57,22 @@ class Segments:
 
     def counts(self) -> Counter[str]:
         """How often each word occurs."""
-        return Counter({self.words[row]: number for row, number in Counter(self.rows).items()})
+        numbers = Counter(self.rows)
+        return Counter(dict(zip(map(self.words.__getitem__, numbers), numbers.values(), strict=True)))
 
 
-def count(text: str, language: str | None = "en", *, words: str = "unicode") -> Counter[str]:
+def count(text: str, language: str | None = "en", *, words: str = "unicode", numbers: str = "drop") -> Counter[str]:
     """Words of ``text`` as written, with how often each occurs; ``language`` is a code like ``en`` or ``pt-BR``."""
     if words == "nltk":
         return Counter(word for word, _ in _nltk_words(text, language))
-    rules, counts = unicode.rules_of(languages.code(language)), Counter[str]()
+    rules, counts = unicode.rules_of(languages.code(language), numbers == "keep"), Counter[str]()
     for piece in unicode.pieces(unicode.prepare(text)):
         chunks = Counter(piece.split())
         odd = unicode.odd(chunks)
-        numbers = list(map(chunks.pop, odd))
+        times = list(map(chunks.pop, odd))
         counts.update(chunks)
         once: list[str] = []
-        for number, found in zip(numbers, map(rules.found(odd).__getitem__, odd), strict=True):
+        for number, found in zip(times, map(rules.found(odd).__getitem__, odd), strict=True):
             if number == 1:
                 once += (found,) if isinstance(found, str) else found[0]
             else:
@@ -92,32 +95,56 @@ def tokens(text: str, language: str | None = "en", *, words: str = "unicode") ->
 
 def segment(text: str, language: str | None, *, words: str = "unicode", numbers: str = "drop") -> Segments:
     """The tokens of ``text`` as arrays. With ``numbers="keep"`` numbers are words too; NLTK's rules know no such."""
-    index: defaultdict[str, int] = defaultdict(numbers_from().__next__)
+    index: dict[str, int] = {}
     rows, starts = array("I"), array("I")
     if words == "nltk":
         for word, start in _nltk_words(text, language):
-            rows.append(index[word])
+            rows.append(index.setdefault(word, len(index)))
             starts.append(start)
     else:
         text = unicode.prepare(text)
         rules = unicode.rules_of(languages.code(language), numbers == "keep")
-        add_row, add_start = rows.append, starts.append
         start = 0
         for piece in unicode.pieces(text):
             chunks = unicode.chunks_of(piece)
-            odd = rules.found(unicode.odd(set(chunks)))
-            for chunk, found in zip(chunks, map(odd.get, chunks, chunks), strict=True):
-                if isinstance(found, str):
-                    add_row(index[found])
-                    add_start(start)
-                else:
-                    for word, offset in zip(found[0], found[1]):  # noqa: B905 - as many; the innermost loop
-                        add_row(index[word])
-                        add_start(start + offset)
-                start += len(chunk) + 1
-            start -= 1  # no space behind the last
+            _place(chunks, start, rules, index, rows, starts)
+            start += len(piece)
     blocks = _ordinals(accumulate(map(len, text.splitlines(keepends=True))), starts)
-    return Segments(text, list(index), rows, starts, _ordinals(_sentence_ends(text), starts), blocks)
+    ends = bytearray(len(starts) + 1)
+    for number in chain(blocks, _ordinals(_sentence_ends(text), starts)):
+        ends[number] = True
+    return Segments(text, list(index), rows, starts, array("I", compress(range(len(ends)), ends)), blocks)
+
+
+def _place(
+    chunks: list[str], start: int, rules: unicode.Rules, index: dict[str, int], rows: "array[int]", starts: "array[int]"
+) -> None:
+    """Add the tokens of a piece's chunks, the first of which begins at ``start``.
+
+    Most chunks are one word, which begins where they do: their rows and places are made by the interpreter's own loops.
+    """
+    distinct = dict.fromkeys(chunks)
+    odd = rules.found(unicode.odd(distinct))
+    row_of: dict[str, int] = {}
+    others: dict[str, tuple[list[int], Sequence[int]]] = {}
+    for chunk, found in zip(distinct, map(odd.get, distinct, distinct), strict=True):
+        if isinstance(found, str):
+            row_of[chunk] = index.setdefault(found, len(index))
+        else:
+            others[chunk] = [index.setdefault(word, len(index)) for word in found[0]], found[1]
+    chunk_rows = array("I", map(row_of.get, chunks, repeat(_OTHER)))
+    begins = array("I", map(add, accumulate(map(len, chunks), initial=0), numbers_from(start)))  # a space behind each
+    done = 0
+    for place in [place for place, row in enumerate(chunk_rows) if row == _OTHER]:
+        if done < place:
+            rows += chunk_rows[done:place]
+            starts += begins[done:place]
+        for row, offset in zip(*others[chunks[place]]):  # noqa: B905 - as many; the innermost loop
+            rows.append(row)
+            starts.append(begins[place] + offset)
+        done = place + 1
+    rows += chunk_rows[done:]
+    starts += begins[done : len(chunks)]
 
 
 def forget() -> None:
@@ -151,9 +178,11 @@ def preload(*, nltk: bool = False) -> None:
 # --- sentences and blocks ---
 
 _CLOSING = "\"')\\]}»”’›」』）】》"
-_ALWAYS = "。！？｡\n\x0b\x0c\r\x1c-\x1e\x85\u2028\u2029"  # end a sentence whatever comes behind
+_ALWAYS, _MARKS = "。！？｡", ".!?…؟۔।॥።෴"  # the former end a sentence whatever comes behind
 # From the first of several marks alone: from each of them, the rest would be read again.
-_SENTENCE_END = re.compile(rf"[{_ALWAYS}]|(?<![.!?…؟۔।॥።෴])[.!?…؟۔।॥።෴]++[{_CLOSING}]*+(?=\s++[^\w\s]*+(\w?))")
+_SENTENCE_END = re.compile(
+    rf"[{_ALWAYS}{_MARKS}](?:(?<=[{_ALWAYS}])|(?<![{_MARKS}].)[{_MARKS}]*+[{_CLOSING}]*+(?=\s++[^\w\s]*+(\w?)))", re.S
+)
 _LAST_WORD = re.compile(r"(?<!\w)[^\W\d_]++$")
 # After these a period rarely ends a sentence, nor after a single letter.
 _ABBREVIATIONS = frozenset(
@@ -164,7 +193,7 @@ _ABBREVIATIONS = frozenset(
 
 
 def _sentence_ends(text: str) -> Iterator[int]:
-    """Offsets behind sentences' last marks and lines; a period needs a space and no small letter behind it."""
+    """Offsets behind sentences' last marks; a period needs a space and no small letter behind it."""
     for match in _SENTENCE_END.finditer(text):
         if (following := match[1]) is not None:
             if following.islower():
@@ -220,7 +249,7 @@ def without_data(error: LookupError) -> LookupError:
     said = str(error)
     if type(error) is not LookupError or "\n" not in said:
         return error
-    if refused := re.search(r"Refused, writable by other accounts.*?- '(.*?)'", said, re.DOTALL):
+    if refused := re.search(r"Refused, writable by other accounts[^']*+'([^']*+)'", said):
         return LookupError(
             f"NLTK does not read {refused[1]}: others may write it. Run `make install`, which mends that."
         )

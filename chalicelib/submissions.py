@@ -302,8 +302,9 @@ def _escape(name: str) -> str:
 
 def _fault(message: str) -> Fault:
     """msgspec's message as a fault: its path ``$.url`` becomes the pointer ``/url``."""
-    if match := re.fullmatch(r"(?s)(.*) - at `\$(.*)`", message):
-        detail, path = match.groups()
+    detail, _, path = message.rpartition(" - at `$")
+    if detail and path.endswith("`"):
+        path = path.removesuffix("`")
         return Fault(path.replace(".", "/"), _in_words(path.removeprefix("."), detail))
     if match := re.fullmatch(r"Object contains unknown field `(.*)`", message, re.DOTALL):
         return Fault(f"/{_escape(match[1])}", "is not a field of a submission")

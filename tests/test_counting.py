@@ -80,6 +80,7 @@ def test_each_rule_parts_and_joins_as_it_says(language: str, text: str, expected
 def test_numbers_are_words_where_they_are_kept() -> None:
     segments = counting.segment("In 2024-11-28, 1,000 of 3.5 were ๒๕ or ½", "en", numbers="keep")
     assert segments.words == ["In", "2024-11-28", "1,000", "of", "3.5", "were", "๒๕", "or"]
+    assert counting.count(segments.text, "en", numbers="keep") == segments.counts()
     assert counting.segment("In 2024", "en").words == ["In"]
 
 

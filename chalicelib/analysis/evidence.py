@@ -65,8 +65,11 @@ def gathered(
     block_ends: Sequence[int],
 ) -> Evidence:
     """What a counter found, with its tokens as rows of the table; ``rows`` are places in ``spelled``."""
-    places = {word: row for row, word in enumerate(table.words)}
-    row_of = [places[word] if word in places else places[words.storable(word)] for word in spelled]
+    places = dict(zip(table.words, range(len(table)), strict=True))
+    row_of = [
+        places[words.storable(word)] if row is None else row
+        for word, row in zip(spelled, map(places.get, spelled), strict=True)
+    ]
     found = Tokens(array("I", map(row_of.__getitem__, rows)), starts, sentence_ends, block_ends)
     return Evidence(tokens.encodable(text), found, table, language)
 

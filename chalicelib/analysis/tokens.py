@@ -11,7 +11,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, chain, compress, islice
-from operator import add, not_, sub
+from operator import add, eq, sub
 
 import msgspec
 
@@ -19,7 +19,8 @@ from chalicelib.analysis import words
 
 _LEVEL = 1  # of zlib: the usual level makes a twentieth less of it and takes the worker twice the time
 _PART = 10_000  # tokens that are packed at once
-_HALVES = re.compile("[\ud800-\udfff]")
+_BETWEEN = "\0"  # parts gaps; no text holds it
+_UNSTORABLE = re.compile(f"[\ud800-\udfff{_BETWEEN}]")
 
 
 class DamagedTokens(ValueError):
@@ -55,7 +56,7 @@ class _Packed(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _PackedText(msgspec.Struct, frozen=True, array_like=True):
-    gaps: list[str]  # before each word, and after the last
+    gaps: list[str]  # before each word, and after the last; many to an item; each its own in jobs of 0.3.0
     others: dict[int, str]  # by token: what stands in the text where it is not the table's word, a typographic mark
 
 
@@ -82,20 +83,22 @@ def pack(tokens: Tokens) -> bytes:
 def pack_text(text: str, tokens: Tokens, table: Sequence[str]) -> bytes:
     """What stands between the words, compressed: with the words in order it is the text, in a fifth of the bytes."""
     spelled = [word[: words.WORD_CHARACTERS] for word in table]
-    lengths = list(map(len, spelled))
     others: dict[int, str] = {}
-    packer, end = zlib.compressobj(_LEVEL), 0
-    # The encoding of a `_PackedText`, by parts for the sake of memory: an array of two, the first an array of gaps.
-    packed = [packer.compress(b"\x92\xdd" + (len(tokens) + 1).to_bytes(4, "big"))]
-    for first in range(0, len(tokens), _PART):
-        rows, starts = tokens.rows[first : first + _PART], tokens.starts[first : first + _PART]
-        ends = list(map(add, starts, map(lengths.__getitem__, rows)))
-        gaps = map(text.__getitem__, map(slice, chain((end,), ends), starts))
-        same = map(text.startswith, map(spelled.__getitem__, rows), starts)
-        others |= {first + at: text[starts[at] : ends[at]] for at in compress(range(len(ends)), map(not_, same))}
-        packed.append(packer.compress(b"".join(map(_encode, gaps))))
-        end = ends[-1]
-    return b"".join((*packed, packer.compress(_encode(text[end:]) + _encode(others)), packer.flush()))
+    packer = zlib.compressobj(_LEVEL)
+    # The encoding of a `_PackedText`, by parts for the sake of memory: an array of two, the first an array of texts.
+    blocks = range(0, len(tokens), _PART)
+    packed = [packer.compress(b"\x92\xdd" + (len(blocks) + 1).to_bytes(4, "big"))]
+    packed.append(packer.compress(_encode(text[: tokens.starts[0] if len(tokens) else None])))
+    for first in blocks:
+        starts = [*tokens.starts[first : first + _PART + 1], len(text)][: _PART + 1]
+        own = list(map(spelled.__getitem__, tokens.rows[first : first + _PART]))
+        tails = list(map(text.__getitem__, map(slice, starts, starts[1:])))
+        gaps = list(map(str.removeprefix, tails, own))
+        if sum(map(len, own)) + sum(map(len, gaps)) != starts[-1] - starts[0]:
+            for at in compress(range(len(own)), map(eq, tails, gaps)):
+                others[first + at], gaps[at] = tails[at][: len(own[at])], tails[at][len(own[at]) :]
+        packed.append(packer.compress(_encode(_BETWEEN.join(gaps))))
+    return b"".join((*packed, packer.compress(_encode(others)), packer.flush()))
 
 
 def unpack(packed_tokens: bytes, packed_text: bytes, table: Sequence[str]) -> tuple[str, Tokens]:
@@ -106,31 +109,32 @@ def unpack(packed_tokens: bytes, packed_text: bytes, table: Sequence[str]) -> tu
     except (zlib.error, msgspec.DecodeError) as error:
         raise DamagedTokens(str(error)) from error
     rows = _rows(order.rows)
-    if len(between.gaps) != len(rows) + 1 or max(rows, default=-1) >= len(table):
-        raise DamagedTokens(f"{len(rows)} tokens, {len(between.gaps)} gaps, {len(table)} words")
+    gaps = _BETWEEN.join(between.gaps).split(_BETWEEN)
+    if len(gaps) != len(rows) + 1 or max(rows, default=-1) >= len(table):
+        raise DamagedTokens(f"{len(rows)} tokens, {len(gaps)} gaps, {len(table)} words")
     spelled = [word[: words.WORD_CHARACTERS] for word in table]
     lengths = list(map(len, spelled))
     parts = list(map(spelled.__getitem__, rows))
     for at, other in between.others.items():
         parts[at] = other
     # A word begins where the one before began, plus its length, plus the gap.
-    steps = map(add, map(len, between.gaps), chain((0,), map(lengths.__getitem__, rows)))
+    steps = map(add, map(len, gaps), chain((0,), map(lengths.__getitem__, rows)))
     found = Tokens(
         rows,
         array("I", accumulate(islice(steps, len(rows)))),
         array("I", accumulate(_read_varints(order.sentences))),
         array("I", accumulate(_read_varints(order.blocks))),
     )
-    return "".join(chain(chain.from_iterable(zip(between.gaps, parts)), between.gaps[-1:])), found  # noqa: B905
+    return "".join(chain(chain.from_iterable(zip(gaps, parts)), gaps[-1:])), found  # noqa: B905
 
 
 def encodable(text: str) -> str:
-    """The text with U+FFFD for each half of a surrogate pair: nothing moves, and UTF-8 can say it."""
+    """The text with U+FFFD for what cannot be stored, such as half a surrogate pair: nothing moves."""
     try:
         text.encode()
     except UnicodeEncodeError:
-        return _HALVES.sub("\ufffd", text)
-    return text
+        return _UNSTORABLE.sub("\ufffd", text)
+    return text.replace(_BETWEEN, "\ufffd")
 
 
 def _planes(rows: "array[int]") -> list[bytes]:
@@ -161,6 +165,9 @@ def _lengths(ends: Sequence[int]) -> Iterable[int]:
 
 def _varints(numbers: Iterable[int]) -> bytes:
     """Seven bits to a byte, the lowest first; the eighth says that more follow."""
+    numbers = list(numbers)
+    if max(numbers, default=0) < 128:
+        return bytes(numbers)
     made = bytearray()
     for number in numbers:
         while number > 127:

@@ -14,12 +14,14 @@ import zlib
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import compress, islice
 
 import msgspec
 
 PIECE_BYTES = 350_000  # DynamoDB's item holds 400 KB; the rest is for keys and attributes
 WORD_CHARACTERS = 16_384  # longer words are no words; at 4 bytes a character one still fits a piece
+_LEVEL = 3  # of zlib: the usual level makes 3 % less of it and takes half as long again
 _RAW_BYTES = 700_000  # a first guess: words compress to about half
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r")  # a spreadsheet runs a cell that begins so
 _INVERT = bytes([1]) + bytes(255)
@@ -278,8 +280,13 @@ def _table(counts: Mapping[str, int], marks: Callable[[Sequence[str]], bytes], t
 def _marks(words: Sequence[str], stop_words: StopWords, language: str) -> bytes:
     if callable(stop_words):
         return bytes(map(stop_words, words))
-    folded = {fold(word, language) for word in stop_words}
+    folded = _folded(frozenset(stop_words), language)
     return bytes(map(folded.__contains__, folds(words, language)))
+
+
+@lru_cache(16)
+def _folded(words: frozenset[str], language: str) -> frozenset[str]:
+    return frozenset(folds(list(words), language))
 
 
 def _are_storable(counts: Mapping[str, int]) -> bool:
@@ -303,6 +310,9 @@ def storable(word: str) -> str:
 
 
 def _rough_pieces(table: Table) -> Iterator[range]:
+    if 4 * sum(map(len, table.words)) + 8 * len(table) <= _RAW_BYTES:
+        yield from [range(len(table))] if len(table) else []
+        return
     start = size = 0
     for place, word in enumerate(table.words):
         size += 4 * len(word) + 8 if not word.isascii() else len(word) + 8
@@ -316,7 +326,7 @@ def _rough_pieces(table: Table) -> Iterator[range]:
 def _compressed(table: Table, rows: range) -> Iterator[bytes]:
     """The rows as one piece, or halved until each fits."""
     part = slice(rows.start, rows.stop)
-    piece = zlib.compress(_encode(_Piece(list(table.words[part]), list(table.counts[part]), table.stops[part])))
+    piece = zlib.compress(_encode(_Piece(list(table.words[part]), list(table.counts[part]), table.stops[part])), _LEVEL)
     if len(piece) <= PIECE_BYTES or len(rows) == 1:
         yield piece
         return

@@ -24,7 +24,7 @@ MARKS = str.maketrans("’ʼ＇‐‑”״", "'''--\"\"")
 def kept(text: str, declared: str | None = None, **options: str) -> Evidence:
     """The text as a job stores it and a reader gets it back."""
     counted = pipeline._counted(text, declared, options)
-    made = pipeline._artifacts(counted, keep_text=True)
+    made = pipeline._artifacts(counted)
     return evidence.read({name: packed.pieces for name, packed in made.items()}, counted.language or "")
 
 
