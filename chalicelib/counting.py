@@ -249,8 +249,8 @@ def without_data(error: LookupError) -> LookupError:
     said = str(error)
     if type(error) is not LookupError or "\n" not in said:
         return error
-    if refused := re.search(r"Refused, writable by other accounts[^']*+'([^']*+)'", said):
+    if refused := said.partition("Refused, writable by other accounts")[2].split("'")[1:2]:
         return LookupError(
-            f"NLTK does not read {refused[1]}: others may write it. Run `make install`, which mends that."
+            f"NLTK does not read {refused[0]}: others may write it. Run `make install`, which mends that."
         )
     return LookupError("NLTK's data is missing. Run `make install`, which fetches it.")

@@ -55,10 +55,10 @@ def extract(
     if kind == "plain":
         return Page(text.replace("\0", ""), None, _language(content_language), encoding)
     tree, declared, is_page = xml.tree_of(text.replace("\0", "")) if kind == "xml" else (tree_of(text), None, True)
-    telling = tree.select("html,body,title,xml-title,meta[http-equiv=content-language i]")
+    telling = list(tree.iter_elements({"html", "body", "title", "xml-title", "meta"}))
     title = next((e for e in telling if e.tag.endswith("title") and e.namespace is Namespace.HTML), None)
     named = [e.attrs.get("lang") or e.attrs.get("xml:lang") for e in telling if e.tag in ("html", "body")]
-    metas = [e.attrs.get("content") for e in telling if e.tag == "meta"]
+    metas = [e.attrs.get("content") for e in telling if (e.attrs.get("http-equiv") or "").lower() == "content-language"]
     page = Page(
         text="",
         title=" ".join(title.text.split()) if title is not None else None,

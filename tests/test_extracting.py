@@ -303,7 +303,15 @@ def test_a_number_of_thousands_of_digits_is_no_character() -> None:
 def test_a_page_within_a_page_of_time() -> None:
     start = time.process_time()
     extract(b"<div>" * 50_000 + b"x" + b"</div>" * 50_000)
+
     assert time.process_time() - start < 3
+
+
+@pytest.mark.parametrize("tag", ["p", "xmp", "plaintext", "title"])
+def test_a_long_text_comes_through_whole(tag: str) -> None:
+    text = "a text with > in it & more of it " * 16_000
+    page = extract(f"<{tag}>{text}".encode())
+    assert (page.title if tag == "title" else page.text) == text.strip()
 
 
 # --- Kinds, feeds, the main content -----------------------------------------------------------------------------------

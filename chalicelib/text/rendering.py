@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from typing import Any, NamedTuple
 
-from turbohtml import Element, Namespace, parse, unescape
+from turbohtml import Element, Namespace, Text, parse, unescape
 
 from chalicelib.text import styles
 from chalicelib.text.casing import cased
@@ -29,8 +29,9 @@ _MARKED |= {"svg", "math", "button", "select", "dialog", "details", "foreignobje
 _INLINE = "a,span,code,b,i,em,strong,font"
 _BY_ATTRIBUTE = "[hidden],[popover],[lang],img[align],object[align],embed[align]"
 _NOTHING: styles.Attributes = ()
-# The parser takes 50 bytes for each of many signs in a row that are no words, and for each character of a long text. An
-# empty comment, written </-> as it is one wherever it comes to stand, parts a text.
+# The parser takes 50 bytes for each of many signs in a row that are no words, and for each character of a long text. A
+# comment, written so that it is one wherever it comes to stand but in text that is no markup, parts a text.
+_CUT, _RAW = "</\x01>", {"plaintext", "title", "xmp"}
 _RUN, _LARGE, _LONG = 256, 500_000, 50_000
 _RUNS = re.compile(f"<{{{_RUN},}}|\0{{{_RUN},}}")
 _LONG_TEXT = re.compile(f"(?<![^<])[^<]{{{_LONG},}}+")
@@ -78,15 +79,20 @@ def tree_of(markup: str) -> Any:
     """The tree that a browser builds, at a cost in memory that no markup drives up."""
     if "<" * _RUN in markup or "\0" * _RUN in markup:
         markup = _RUNS.sub(lambda run: run[0][0], markup)
-    if len(markup) > _LARGE:
-        markup = _LONG_TEXT.sub(_cut, markup)
-    return parse(markup, positions=False)
+    if len(markup) <= _LARGE:
+        return parse(markup, positions=False)
+    tree = parse(_LONG_TEXT.sub(_cut, markup), positions=False)
+    for element in tree.iter_elements(_RAW):
+        if _CUT in (text := element.text):
+            element.clear()
+            element.append(Text(text.replace(_CUT, "")))
+    return tree
 
 
 def _cut(text: re.Match[str]) -> str:
-    """A tag, without its ``<``, and the long text behind it, with empty comments in the text."""
+    """A tag, without its ``<``, and the long text behind it, with comments in the text."""
     start = 0 if text.start() == 0 else tag.end() if (tag := _REST_OF_TAG.match(text[0])) else len(text[0])
-    return text[0][:start] + _PART.sub(r"\g<0></->", text[0][start:])
+    return text[0][:start] + _PART.sub(rf"\g<0>{_CUT}", text[0][start:])
 
 
 def text_of(tree: Any) -> str:
