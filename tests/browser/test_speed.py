@@ -2,6 +2,10 @@
 
 import time
 
+import pytest
+
+pytestmark = pytest.mark.long
+
 
 def test_words_come_in_less_than_six_tenths_of_a_second(visit, site):
     """Of a page of 100 KB, from the click to the list; the best of ten at most, since the machine is shared."""

@@ -75,7 +75,7 @@ def test_on_every_real_page_each_word_has_as_many_contexts_as_its_count(size: ra
             places(given, given.table, fold_case=False)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_in_every_sentence_of_the_treebanks_each_word_has_as_many_contexts_as_its_count() -> None:
     file = SHARED / "words" / "sentences.jsonl.gz"
     require(file.is_file(), "../shared/words")

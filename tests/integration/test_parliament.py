@@ -12,7 +12,7 @@ from infra import checks
 from tests.infra.test_template import FUNCTIONS, POLICIES, template
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore", ResourceWarning)  # its data files, which it leaves open while it is imported
+    warnings.simplefilter("ignore")  # its data files stay open while it is imported, and pkg_resources is going away
     import parliament
 
 HERE = "eu-central-1:123456789012"

@@ -146,7 +146,10 @@ def test_real_pages_are_counted_as_the_counter_counts_them_and_outlive_kill_9(
     assert stack.words(ids[names[0]]) == counted[names[0]]
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+@pytest.mark.parametrize(
+    "signum",
+    [pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.long), pytest.param(signal.SIGINT, id="Ctrl-C")],
+)
 def test_a_signal_to_make_leaves_no_process_and_no_port(stack: Stack, signum: int) -> None:
     job = stack.ask("/jobs", {"text": "kept for tomorrow"}, Prefer="wait=10")
     assert job["state"] == "succeeded"
@@ -260,6 +263,7 @@ def test_what_a_killed_launcher_left_is_ended_by_the_next_start(tmp_path: Path) 
             assert not psutil.pid_exists(left.pid)
 
 
+@pytest.mark.long
 def test_a_reader_that_goes_away_and_a_hangup_under_nohup_end_nothing(tmp_path: Path) -> None:
     port = servers.free_port()
     command = ["nohup", sys.executable, "-m", "scripts.run", "--port", str(port), "--data", str(tmp_path)]
@@ -284,7 +288,10 @@ def test_a_reader_that_goes_away_and_a_hangup_under_nohup_end_nothing(tmp_path: 
         assert (launcher.wait(60), errors.replace("nohup: ignoring input\n", "")) == (0, "")
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+@pytest.mark.parametrize(
+    "signum",
+    [pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.long), pytest.param(signal.SIGINT, id="Ctrl-C")],
+)
 def test_a_count_that_is_stopped_takes_its_own_stack_along(tmp_path: Path, signum: int) -> None:
     environment = {**os.environ, "PORT": str(servers.free_port()), "TMPDIR": str(tmp_path), "PYTHONPATH": "client/src"}
     command = [sys.executable, "-m", "scripts.with_service", "count", "README.md"]
@@ -361,6 +368,7 @@ def test_servers_that_serve_something_else_and_a_folder_that_is_none_are_said_in
         assert ran.stderr.splitlines()[-1].startswith(f"wordcounts: {message}")
 
 
+@pytest.mark.long
 def test_servers_that_already_run_are_used_and_the_table_is_made_there(
     tmp_path: Path, redis_url: str, dynalite: str, moto_server: str
 ) -> None:
