@@ -120,6 +120,7 @@ def key_strokes(page, cdp):
     return took
 
 
+@pytest.mark.long
 def test_fifty_thousand_words_answer_within_a_tenth_of_a_second_a_key(play):
     page = play(many_words)
     expect(page.locator("[data-is=shown]")).to_contain_text("49,000 different words")

@@ -25,6 +25,10 @@ from scripts import processes, run, servers
 from tests.conftest import ROOT, others_may
 
 pytestmark = [pytest.mark.slow, pytest.mark.beside]
+SIGNALS = [
+    pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.long),
+    pytest.param(signal.SIGINT, id="Ctrl-C"),
+]
 
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -146,10 +150,7 @@ def test_real_pages_are_counted_as_the_counter_counts_them_and_outlive_kill_9(
     assert stack.words(ids[names[0]]) == counted[names[0]]
 
 
-@pytest.mark.parametrize(
-    "signum",
-    [pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.long), pytest.param(signal.SIGINT, id="Ctrl-C")],
-)
+@pytest.mark.parametrize("signum", SIGNALS)
 def test_a_signal_to_make_leaves_no_process_and_no_port(stack: Stack, signum: int) -> None:
     job = stack.ask("/jobs", {"text": "kept for tomorrow"}, Prefer="wait=10")
     assert job["state"] == "succeeded"
@@ -288,10 +289,7 @@ def test_a_reader_that_goes_away_and_a_hangup_under_nohup_end_nothing(tmp_path: 
         assert (launcher.wait(60), errors.replace("nohup: ignoring input\n", "")) == (0, "")
 
 
-@pytest.mark.parametrize(
-    "signum",
-    [pytest.param(signal.SIGTERM, id="SIGTERM", marks=pytest.mark.long), pytest.param(signal.SIGINT, id="Ctrl-C")],
-)
+@pytest.mark.parametrize("signum", SIGNALS)
 def test_a_count_that_is_stopped_takes_its_own_stack_along(tmp_path: Path, signum: int) -> None:
     environment = {**os.environ, "PORT": str(servers.free_port()), "TMPDIR": str(tmp_path), "PYTHONPATH": "client/src"}
     command = [sys.executable, "-m", "scripts.with_service", "count", "README.md"]
