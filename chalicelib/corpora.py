@@ -35,6 +35,7 @@ from chalicelib.store import records
 from chalicelib.store.corpora import (
     BATCH_MOST,
     BATCHES_MOST,
+    PARTS_MOST,
     Corpus,
     Document,
     Place,
@@ -127,8 +128,8 @@ def add(corpus_id: str, owner: str, given: Sequence[Given], *, request_id: str |
     for at, (one, answer) in enumerate(zip(given, answers, strict=True)):
         if last[one.name] == at and isinstance(answer, Job):
             wanted[one.name] = Document(one.name, answer.id, one.submission.url, one.metadata)
-    if wanted and corpus.batches >= BATCHES_MOST:
-        raise CorpusFull
+    if wanted:
+        _require_room(corpus)
     for _ in range(TRIES):
         known = store.places(corpus.id, list(wanted))
         written = {
@@ -145,6 +146,15 @@ def add(corpus_id: str, owner: str, given: Sequence[Given], *, request_id: str |
         raise Unavailable("other requests write the same keys")
     compact(get(corpus_id, owner))
     return answers
+
+
+def _require_room(corpus: Corpus) -> None:
+    """``Unavailable`` while too many batches wait to be merged, ``CorpusFull`` where that would not help."""
+    parts = corpus.manifest.parts
+    if corpus.batches >= BATCHES_MOST or (len(parts) >= PARTS_MOST and is_complete(corpus)):
+        raise CorpusFull
+    if len(parts) + corpus.batches - sum(part.span for part in parts) >= PARTS_MOST:
+        raise Unavailable("too many requests for this corpus wait to be counted")
 
 
 def _submitted(corpus: Corpus, given: Sequence[Given], request_id: str | None) -> list[Job | Exception]:

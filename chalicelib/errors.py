@@ -172,8 +172,8 @@ PROBLEMS = {
     "corpus-full": ProblemKind(
         409,
         "The corpus is full",
-        "A corpus takes documents in 1,000 batches, about one for each request that adds some. Send up to 1,000 "
-        "documents in a request.",
+        "A corpus takes documents in 10,000 batches, about one for each request that adds some, and some billions of "
+        "words. Send up to 1,000 documents in a request.",
     ),
     "too-many-sources": ProblemKind(
         409, "The corpus has too many sources", "A corpus takes 100 sources. Make another corpus for more."
@@ -298,7 +298,7 @@ class CorpusFull(ServiceError):
     """The corpus has as many batches as its manifest can name."""
 
     problem = "corpus-full"
-    sentence = "The corpus has taken documents in 1,000 times. Make another one, and send more documents at once."
+    sentence = "The corpus has as many documents as it can hold, or has taken them in 10,000 times. Make another one."
 
 
 class TooManySources(ServiceError):

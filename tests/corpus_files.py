@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from chalicelib.analysis import corpus_words
@@ -29,6 +29,15 @@ def written(folder: Path, groups: Sequence[Sequence[parts.Document]], removed: S
         for kind, paths in own.items():
             files[kind] += paths
     return files
+
+
+def rewritten(folder: Path, files: Files, removed: Sequence[int], tables: Mapping[str, str], name: str) -> Files:
+    """One part of what these files hold, without the removed documents."""
+    made = {kind: [folder / f"{name}.{kind}"] for kind in tables}
+    with opened(files, parts.SCHEMAS, removed) as engine:
+        for kind, sql in tables.items():
+            made[kind][0].write_bytes(engine.parquet(sql, parts.SCHEMAS[kind]))
+    return made
 
 
 def merged(files: Files, documents: int, *, threads: int = 2) -> CorpusTable:

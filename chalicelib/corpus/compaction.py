@@ -8,14 +8,14 @@ leaves files that nobody reads: they bear a token of their own and are deleted b
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from chalicelib.analysis import corpus_words, evidence
 from chalicelib.aws import objects
-from chalicelib.corpus import files, parts, queries
+from chalicelib.corpus import files, merging, parts, queries
 from chalicelib.corpus.engine import opened
 from chalicelib.errors import Gone, NotKept
 from chalicelib.store import records
@@ -32,22 +32,26 @@ UNWRITTEN_MS = 30_000  # a batch that nobody has written so long after the last 
 def compact(store: Records, corpus: Corpus, *, seconds: float) -> bool | None:
     """One run of at most about ``seconds``: whether all that there is has been taken in.
 
-    None where the manifest changed meanwhile: the files of this run are deleted, and the next one starts from there.
+    None where the next run has something to do at once: to merge more, or to begin anew since the manifest has changed
+    meanwhile, when the files of this run are deleted.
     """
     until = time.monotonic() + seconds
     token, manifest = records.new_token(), corpus.manifest
     changed, complete = _looked_at(store, corpus, token, until)
-    if changed == manifest:
-        return complete
     if _rows(changed) != _rows(manifest):
         changed = _with_table(corpus, changed, token)
+    changed, settled = merging.merged(corpus, changed, until=until)
+    if complete and settled:
+        changed = msgspec.structs.replace(changed, seen=corpus.changes)
+    if changed == manifest:
+        return complete if settled else None
     replaced = set(files.of_manifest(corpus.id, manifest)) - set(files.of_manifest(corpus.id, changed))
     now = store.now()
     stale = [*changed.stale, *((name, now) for name in sorted(replaced))]
     changed = msgspec.structs.replace(changed, stale=stale, made_at=now)
     changed = _without_stale(changed, now)
     if store.put_manifest(corpus, changed):
-        return complete
+        return complete if settled else None
     _delete_new(corpus, changed)
     return None
 
@@ -55,30 +59,44 @@ def compact(store: Records, corpus: Corpus, *, seconds: float) -> bool | None:
 def _looked_at(store: Records, corpus: Corpus, token: str, until: float) -> tuple[Manifest, bool]:
     """The manifest with new parts for what has changed; and whether all that there is has been taken in."""
     manifest = corpus.manifest
-    known = {part.batch: part for part in manifest.parts}
+    known = {part.batch: part for part in _all(corpus)}
     rules = [manifest.rules] if manifest.rules else []
     # What a batch replaces was marked before it was written, so the marks are read after the batches: read before, the
     # old and the new document could both count.
     batches, complete = _unfinished(store, corpus, known)
     removed = store.removed(corpus.id)
     complete = complete and not _gathers(store, corpus)
-    for number in range(corpus.batches):
-        part, gone = known.get(number, Part(batch=number)), removed.get(number, set())
-        if number not in batches and (not part.ended or part.gone == marked(gone)):
+    for number, part in known.items():
+        gone = removed.get(number, set())
+        away = merging.removed_of(part, removed) if part.span > 1 else []
+        unchanged = part.seen == len(away) if part.span > 1 else part.gone == marked(gone)
+        if number not in batches and (not part.ended or unchanged):
             continue
         if time.monotonic() > until:
             complete = False
             break
+        if part.span > 1:
+            known[number] = merging.rewritten(corpus.id, part, away)
+            continue
         documents = batches[number] if number in batches else store.batch(corpus.id, number)
         known[number] = _part(store, corpus, part, documents, gone, token, rules)
         complete &= known[number].ended
     changed = msgspec.structs.replace(
         manifest,
-        parts=[known[number] for number in sorted(known)],
+        parts=[part for part in known.values() if part.states or part.ended],
         rules=rules[0] if rules else "",
-        seen=corpus.changes if complete else manifest.seen,
     )
     return changed, complete
+
+
+def _all(corpus: Corpus) -> Iterator[Part]:
+    """The parts of all batches, in order."""
+    number = 0
+    for part in corpus.manifest.parts:
+        yield from (Part(batch=at) for at in range(number, part.batch))
+        yield part
+        number = part.batch + part.span
+    yield from (Part(batch=at) for at in range(number, corpus.batches))
 
 
 def _gathers(store: Records, corpus: Corpus) -> bool:
@@ -100,8 +118,8 @@ def _unfinished(
     """Batches that have not ended, ``UNFINISHED_MOST`` that have documents at most; and whether these are all."""
     found: dict[int, Sequence[Document]] = {}
     complete = True
-    for number in range(corpus.batches):
-        if number in known and known[number].ended:
+    for number, part in known.items():
+        if part.ended:
             continue
         if sum(map(bool, found.values())) >= UNFINISHED_MOST:
             return found, False
@@ -204,7 +222,7 @@ def _written(store: Records, corpus: Corpus, part: Part, ready: list[tuple[int, 
                 paths[kind].append(Path(folder) / f"{number}.{kind}")
                 paths[kind][-1].write_bytes(data)
         made = msgspec.structs.replace(made, files=len(paths["words"]), documents=documents, words=total)
-        _put_summary(corpus.id, made, paths, [])
+        merging.summarised(corpus.id, made, paths, [])
     return made
 
 
@@ -248,17 +266,8 @@ def _summarised(corpus: Corpus, part: Part, token: str) -> Part:
     for kind, paths in old.items():
         for number, path in enumerate(paths):
             objects.put(files.name(corpus.id, made, kind, number), path.read_bytes())
-    left = _put_summary(corpus.id, made, old, part.removed)
+    left = merging.summarised(corpus.id, made, old, part.removed)
     return msgspec.structs.replace(made, words=left)
-
-
-def _put_summary(corpus_id: str, part: Part, paths: dict[str, list[Path]], removed: Iterable[int]) -> int:
-    """Write a part's summaries; returns the number of words that count."""
-    with opened(paths, parts.SCHEMAS, list(removed)) as engine:
-        for kind, sql in (("spellings", queries.SPELLINGS), ("folds", queries.FOLDS)):
-            objects.put(files.name(corpus_id, part, kind), engine.parquet(sql, parts.SCHEMAS[kind]))
-        [(_, total)] = engine.rows(queries.TOTALS)
-    return int(total)
 
 
 def _with_table(corpus: Corpus, manifest: Manifest, token: str) -> Manifest:

@@ -24,15 +24,21 @@ from chalicelib.store.job import key, values
 from chalicelib.store.table import ConditionFailed, Table, under
 
 BATCH_MOST = 1_000  # documents of one request, and of one part
-BATCHES_MOST = 1_000  # of a corpus: its manifest, one item of DynamoDB, names a part for each
+BATCHES_MOST = 10_000  # of a corpus
+PARTS_MOST = 1_000  # of a manifest, one item of DynamoDB; batches that are not merged yet count too
 _ITEM_MOST = 380_000  # bytes of a batch; DynamoDB takes 400 KB
 _json = msgspec.json.Encoder().encode
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """The files of a batch. ``token`` is in their names; ``states`` counts the batch's documents by state."""
+    """The files of a batch. ``token`` is in their names; ``states`` counts the batch's documents by state.
+
+    A merged part has ``span`` batches, ``batch`` the first. Its files hold only what counts: of its batches ``seen``
+    documents were removed when they were written, not counting those of ``dead`` ones, a bit for each.
+    """
 
     batch: int
+    span: int = 1
     token: str = ""  # empty: no document has succeeded yet
     files: int = 0  # of words and of documents each: more than one where the documents are large
     documents: int = 0  # in the files
@@ -40,18 +46,24 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     words: int = 0  # of those that count
     states: dict[str, int] = msgspec.field(default_factory=dict)
     ended: bool = False  # all documents have ended and are in the files, or failed
+    seen: int = 0
+    dead: bytes = b""
 
     @property
     def removed(self) -> list[int]:
-        """The numbers in the corpus of the documents that do not count."""
-        bits = int.from_bytes(self.gone, "little")
-        return [self.batch * BATCH_MOST + at for at in range(BATCH_MOST) if bits >> at & 1]
+        """The numbers in the corpus of the documents in the files that do not count."""
+        return [self.batch * BATCH_MOST + at for at in marks(self.gone)]
 
 
 def marked(places: Iterable[int]) -> bytes:
-    """``Part.gone`` of documents' numbers in their batch."""
+    """A bit for each of these numbers."""
     bits = sum(1 << at for at in set(places))
     return bits.to_bytes((bits.bit_length() + 7) // 8, "little")
+
+
+def marks(bits: bytes) -> list[int]:
+    """The numbers that are ``marked``."""
+    return [at for at in range(8 * len(bits)) if bits[at // 8] >> at % 8 & 1]
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -329,7 +329,7 @@ def test_the_manifest_of_the_largest_corpus_fits_into_an_item() -> None:
             states=dict(Counter(noise.choices(["queued", "running", "succeeded", "failed"], k=1_000))),
             ended=True,
         )
-        for at in range(stored.BATCHES_MOST)
+        for at in range(stored.PARTS_MOST)
     ]
     stale = [(files.name("0" * 32, part, "words"), noise.randrange(10**13)) for part in parts * 2]
     manifest = stored.Manifest(parts=parts, stale=stale[: compaction.STALE_MOST])

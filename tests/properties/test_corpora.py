@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from chalicelib.analysis import corpus_words
 from chalicelib.analysis.corpus_words import CorpusTable
-from chalicelib.corpus import parts, queries
+from chalicelib.corpus import merging, parts, queries
 from chalicelib.corpus.engine import opened
-from tests.corpus_files import Files, Tokens, grams, merged, near, plain, tokens_of, written
+from tests.corpus_files import Files, Tokens, grams, merged, near, plain, rewritten, tokens_of, written
 from tests.evidence import counted
 
 EXAMPLES = settings.default.max_examples // 4  # each opens DuckDB several times
@@ -114,6 +114,24 @@ def test_order_threads_and_what_was_removed_do_not_matter(folder: Path, corpus: 
     again = merged(written(folder, [left] if left else []), len(left), threads=2)
     assert {**rows_of(table), "": table.size} == {**rows_of(again), "": again.size}
     assert rows_of(table, fold_case=False) == rows_of(again, fold_case=False)
+
+
+@settings(max_examples=EXAMPLES)
+@given(corpora(), st.data())
+def test_merged_parts_say_the_same_before_and_after_more_is_removed(folder: Path, corpus: Corpus, data: Any) -> None:
+    documents, removed, _ = corpus
+    files, kept = laid_out(folder, corpus)
+    table = merged(files, len(kept))
+    one = rewritten(folder, files, removed, merging._ROWS | merging._MERGED, "merged")
+    again = merged(one, len(kept))
+    assert (rows_of(again), rows_of(again, fold_case=False)) == (rows_of(table), rows_of(table, fold_case=False))
+    late = data.draw(st.lists(st.sampled_from([one.doc for one in documents]), unique=True))
+    left = rewritten(folder, one, late, merging._ROWS | merging._SUMMARIES, "left")
+    kept = [tokens_of(one.evidence) for one in documents if one.doc not in (*removed, *late)]
+    counts = {word: (row.count, row.documents) for word, row in rows_of(merged(left, len(kept))).items()}
+    assert counts == {word: row[:2] for word, row in (plain(kept) if kept else {}).items()}
+    found = pyarrow.parquet.ParquetFile(left["words"][0]).read(columns=["fold", "word", "doc"]).to_pylist()
+    assert found == sorted(found, key=lambda row: (row["fold"], row["word"], row["doc"]))
 
 
 @settings(max_examples=EXAMPLES)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .client import Client
     from .sources import Reading, Source
 
-# Of one request: what the service takes. Sent together, since a corpus takes 1,000 requests.
+# Of one request: what the service takes. Sent together, since a corpus takes 10,000 requests.
 DOCUMENTS, BYTES = 1_000, 4_000_000
 
 

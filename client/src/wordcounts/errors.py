@@ -17,7 +17,7 @@ ADVICE = {
     "body-too-large": "Cut a text into files, or let count_many do it; HTML goes through the inbox or bucket.",
     "connection-failed": "Open the address in a browser; if it works there, save the page and count the file.",
     "corpus-changed": "Ask again: documents were being added.",
-    "corpus-full": "Make another corpus, and add more documents at a time.",
+    "corpus-full": "Make another corpus, and add more documents at a time there.",
     "dns-failed": "Check the spelling of the address.",
     "gone": "Count it again.",
     "http-status": "Open the address in a browser; if it works there, save the page and count the file.",

@@ -1,0 +1,127 @@
+"""Merging: neighbouring parts become one, so that a manifest names few of them however many batches a corpus has.
+
+Parts of like size are merged, as in a log-structured merge tree, so a row is written about as often as the number of
+batches has digits. The files of a merged part hold no document that does not count; they are written anew when one of
+them is replaced or removed.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from chalicelib.aws import objects
+from chalicelib.corpus import files, parts, queries
+from chalicelib.corpus.engine import Engine, opened
+from chalicelib.store import records
+from chalicelib.store.corpora import BATCH_MOST, Corpus, Manifest, Part, marked, marks
+
+FANOUT = 10  # parts that are merged at once
+WORDS_MOST = 3_000_000  # of a merged part, and of what one run merges: some seconds of CPU
+
+_ROWS = {"words": "select * from words order by fold, word, doc", "documents": "select * from documents order by doc"}
+_MERGED = {"spellings": queries.MERGED_SPELLINGS, "folds": queries.MERGED_FOLDS}
+_SUMMARIES = {"spellings": queries.SPELLINGS, "folds": queries.FOLDS}
+
+
+def merged(corpus: Corpus, manifest: Manifest, *, until: float) -> tuple[Manifest, bool]:
+    """The manifest with parts merged as long as there is time, and whether nothing is left to be merged."""
+    found, left = list(manifest.parts), WORDS_MOST
+    named = set(files.of_manifest(corpus.id, corpus.manifest))
+    while (some := _mergeable(found)) is not None:
+        group = found[some]
+        left -= sum(part.words for part in group)
+        if left < 0 or time.monotonic() > until:
+            return msgspec.structs.replace(manifest, parts=found), False
+        found[some] = [_merge(corpus.id, group)]
+        for name in {name for part in group for name in files.of_part(corpus.id, part)} - named:
+            objects.delete(name)  # this run wrote it, and no manifest ever names it
+    return msgspec.structs.replace(manifest, parts=found), True
+
+
+def _mergeable(given: Sequence[Part]) -> slice | None:
+    """The first neighbours that should be one part: ``FANOUT`` of them, or as many as have ``WORDS_MOST`` words.
+
+    None of them has more than two thirds of the words, so whatever is merged becomes half as large again at least.
+    """
+    for start in range(len(given)):
+        words = most = 0
+        end, full = start, False
+        while end < len(given) and not full and given[end].ended and _follows(given, start, end):
+            full = words + given[end].words > WORDS_MOST
+            if not full:
+                words, most, end = words + given[end].words, max(most, given[end].words), end + 1
+                full = end - start == FANOUT
+        if full and end - start > 1 and 3 * most <= 2 * words:
+            return slice(start, end)
+    return None
+
+
+def _follows(given: Sequence[Part], start: int, end: int) -> bool:
+    return end == start or given[end].batch == given[end - 1].batch + given[end - 1].span
+
+
+def _merge(corpus_id: str, group: Sequence[Part]) -> Part:
+    """One part of what neighbours hold."""
+    first, last = group[0], group[-1]
+    made = Part(
+        batch=first.batch,
+        span=last.batch + last.span - first.batch,
+        states=dict(sum((Counter(part.states) for part in group), Counter[str]())),
+        ended=True,
+        seen=sum(map(_seen, group)),
+        dead=marked(number - first.batch for part in group for number in _dead(part)),
+    )
+    views = files.views(corpus_id, group, files.KINDS)
+    with opened(views, parts.SCHEMAS, [doc for part in group for doc in part.removed]) as engine:
+        return _put(corpus_id, made, engine, {**_ROWS, **_MERGED})
+
+
+def _dead(part: Part) -> list[int]:
+    """The batches of a part that had no document any more when it was made: what is removed of them says nothing."""
+    if part.span == 1:
+        return [] if any(part.states.values()) else [part.batch]
+    return [part.batch + at for at in marks(part.dead)]
+
+
+def _seen(part: Part) -> int:
+    """How many documents of a part's batches had been removed when it was made."""
+    return part.seen if part.span > 1 else 0 if _dead(part) else len(part.removed)
+
+
+def removed_of(part: Part, removed: Mapping[int, set[int]]) -> list[int]:
+    """The numbers in the corpus of all documents of a merged part's batches that do not count."""
+    dead = set(_dead(part))
+    numbers = (number for number in range(part.batch, part.batch + part.span) if number not in dead)
+    return [number * BATCH_MOST + at for number in numbers for at in removed.get(number, ())]
+
+
+def rewritten(corpus_id: str, part: Part, removed: Sequence[int]) -> Part:
+    """A merged part without the documents that have been removed since."""
+    left = sum(part.states.values()) - (len(removed) - part.seen)
+    views = files.views(corpus_id, [part], ("words", "documents"))
+    with opened(views, parts.SCHEMAS, removed) as engine:
+        made = _put(corpus_id, part, engine, {**_ROWS, **_SUMMARIES})
+    states = {records.SUCCEEDED: made.documents, records.FAILED: max(0, left - made.documents)}
+    return msgspec.structs.replace(made, seen=len(removed), states=states)
+
+
+def _put(corpus_id: str, part: Part, engine: Engine, tables: Mapping[str, str]) -> Part:
+    """The part with files of what these queries find, none where there is no document."""
+    [(documents, words)] = engine.rows(queries.TOTALS)
+    token = records.new_token() if documents else ""
+    made = msgspec.structs.replace(part, token=token, files=int(documents > 0), documents=documents, words=words)
+    for kind, sql in tables.items() if documents else ():
+        objects.put(files.name(corpus_id, made, kind), engine.parquet(sql, parts.SCHEMAS[kind]))
+    return made
+
+
+def summarised(corpus_id: str, part: Part, paths: Mapping[str, Sequence[Path]], removed: Sequence[int]) -> int:
+    """Write a part's summaries; returns the number of words that count."""
+    with opened(paths, parts.SCHEMAS, removed) as engine:
+        for kind, sql in _SUMMARIES.items():
+            objects.put(files.name(corpus_id, part, kind), engine.parquet(sql, parts.SCHEMAS[kind]))
+        [(_, total)] = engine.rows(queries.TOTALS)
+    return int(total)
