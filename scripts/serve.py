@@ -37,7 +37,7 @@ from waitress.utilities import BadRequest
 
 from app import ALLOW_ORIGIN, AUTH, METHODS, app, logger
 from chalicelib.errors import Refused
-from chalicelib.http import access, responses
+from chalicelib.http import access, negotiation, page, responses
 
 IDLE_SECONDS = 75  # a kept connection may say nothing for so long
 REQUEST_SECONDS = 30  # a request's headers and body must have arrived
@@ -110,12 +110,24 @@ class Adapter:
 
 def refusal(refused: Refused, method: str, headers: Mapping[str, str]) -> Raw:
     """What never reaches the app, answered and logged as the app's own refusals are."""
-    answer = responses.problem(refused)
+    answer = _for_people(refused, headers) or responses.problem(refused)
     shared = access.cors(CaseInsensitiveMapping(dict(headers)), method, ALLOW_ORIGIN, METHODS)
     common = {**access.SECURITY, "X-Request-Id": str(uuid.uuid4()), **shared}
     said = {"method": method, "status": answer.status, "problem": refused.name}
     logger.info("request", extra={**said, "request_id": common["X-Request-Id"]})
     return answer.status, {**common, **answer.headers}, answer.body
+
+
+def _for_people(refused: Refused, headers: Mapping[str, str]) -> responses.Answer | None:
+    """A path that is not served as a page, where the client would rather have one: somebody mistyped an address."""
+    html = "text/html"
+    if refused.name != "not-found" or negotiation.acceptable(headers.get("Accept"), (responses.JSON, html)) != html:
+        return None
+    try:
+        made = page.refused("Page not found", "There is nothing at this address.", prefix="/")
+    except FileNotFoundError:
+        return None
+    return responses.Answer(404, made.encode(), dict(page.HEADERS))
 
 
 # --- what waitress lets through, and what API Gateway does not ---

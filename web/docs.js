@@ -18,9 +18,9 @@ for (const details of elements('.try')) {
   details.querySelector('form').addEventListener('submit', send)
 }
 
-// The last job that was sent is the one that the other forms ask for.
-function remember(id) {
-  for (const field of elements('.try [name=job_id]')) if (!field.value) field.value = id
+// The last job or corpus that was sent is the one that the other forms ask for.
+function remember(id, kind) {
+  for (const field of elements(`.try [name=${kind}_id]`)) if (!field.value) field.value = id
 }
 
 async function send(event) {
@@ -43,7 +43,7 @@ async function send(event) {
     status.textContent = `${response.status} ${response.statusText}`
     answer.textContent = readable(text)
     const id = /"id":"([0-9a-f]{32})"/.exec(text)?.[1]
-    if (id) remember(id)
+    if (id) remember(id, form.dataset.path.startsWith('/corpora') ? 'corpus' : 'job')
   } catch {
     status.textContent = 'The service can’t be reached.'
     answer.textContent = ''

@@ -113,6 +113,11 @@ def docs(document: Mapping[str, Any], *, prefix: str = "./") -> str:
     return _template("docs.html").substitute(reference.contents(document), prefix=_escape(prefix))
 
 
+def refused(title: str, detail: str, *, prefix: str = "./") -> str:
+    """What a browser shows at an address that is not served. FileNotFoundError where the page was not built."""
+    return _template("problem.html").substitute(title=_escape(title), detail=_escape(detail), prefix=_escape(prefix))
+
+
 def read_form(body: bytes | str) -> tuple[dict[str, str], str | None]:
     """A posted form as a submission of the API (empty fields left out), and its idempotency key.
 

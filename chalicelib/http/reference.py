@@ -7,26 +7,54 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 Schema = Mapping[str, Any]
-_METHODS = ("get", "post", "put", "patch", "delete")
+Operation = tuple[str, str, Schema]  # method, path, and what OpenAPI says of it
+_METHODS = ("post", "get", "put", "patch", "delete")  # making comes before reading
+_GROUPS = (  # in this order; the first whose pattern a path fits has its operations
+    ("Jobs", r"^/jobs(/\{job_id\}(/cancel)?)?$"),
+    ("Words", r"^/jobs/.*/words"),
+    ("Contexts", r"^/jobs/.*/(contexts|places|text)"),
+    ("Phrases", r"^/jobs/.*/phrases"),
+    ("Keywords", r"^/jobs/.*/keywords"),
+    ("Corpora", r"^/corpora"),
+    ("The service", r""),
+)
 _CODE = re.compile(r"`([^`]+)`")
+_CORPUS_OR_JOB = re.compile(r"\{(?:job|corpus)_id\}")
 
 
 def contents(document: Mapping[str, Any]) -> dict[str, str]:
     """What the template ``docs.html`` wants: description, navigation, operations and schemas, as HTML."""
-    operations = list(_operations(document))
+    groups = _groups(document)
     return {
         "description": "".join(f"<p>{_prose(part)}</p>" for part in document["info"]["description"].split("\n\n")),
         "navigation": "".join(
-            f'<li><a href="#{_text(operation["operationId"])}"><b class="{method}">{method.upper()}</b> '
-            f"<code>{_text(path)}</code></a></li>"
-            for method, path, operation in operations
+            f'<li><a href="#{_text(operations[0][2]["operationId"])}">{title}</a>'
+            f"<ul>{''.join(_entry(*one) for one in operations)}</ul></li>"
+            for title, operations in groups.items()
         ),
-        "operations": "".join(_operation(*one) for one in operations),
+        "operations": "".join(_operation(*one) for operations in groups.values() for one in operations),
         "schemas": "".join(_schema(name, schema) for name, schema in sorted(document["components"]["schemas"].items())),
     }
 
 
-def _operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, Schema]]:
+def _groups(document: Mapping[str, Any]) -> dict[str, list[Operation]]:
+    """The operations by what they are about, what most readers look for first."""
+    found: dict[str, list[Operation]] = {title: [] for title, _ in _GROUPS}
+    for one in _operations(document):
+        found[next(title for title, pattern in _GROUPS if re.search(pattern, one[1]))].append(one)
+    return {title: operations for title, operations in found.items() if operations}
+
+
+def _entry(method: str, path: str, operation: Schema) -> str:
+    # a line may end behind a slash
+    shown = _text(path).replace("/", "/<wbr>")
+    return (
+        f'<li><a href="#{_text(operation["operationId"])}"><b class="{method}">{method.upper()}</b> '
+        f"<code>{shown}</code></a></li>"
+    )
+
+
+def _operations(document: Mapping[str, Any]) -> Iterator[Operation]:
     for path, item in document["paths"].items():
         for method in _METHODS:
             if method in item:
@@ -71,7 +99,7 @@ def _example_body(operation: Schema) -> str:
 
 def _curl(method: str, path: str, operation: Schema) -> str:
     query = [one["name"] for one in operation.get("parameters", ()) if one["in"] == "query" and one.get("required")]
-    address = path.replace("{job_id}", "$ID") + (f"?{'&'.join(f'{name}=…' for name in query)}" if query else "")
+    address = _CORPUS_OR_JOB.sub("$ID", path) + (f"?{'&'.join(f'{name}=…' for name in query)}" if query else "")
     verb = "" if method in ("get", "post") else f"-X {method.upper()} "
     body = _example_body(operation)
     if body:

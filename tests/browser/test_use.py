@@ -7,6 +7,8 @@ import time
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.axe import violations
+
 pytestmark = pytest.mark.beside
 SPOKEN = "Rose is a rose is a rose. A rose by another name smells sweet."
 
@@ -256,6 +258,25 @@ def test_an_unknown_job_is_said_in_words(visit):
     expect(page.get_by_role("heading", level=1)).to_have_text("Result not found")
 
 
+def test_an_address_that_is_not_served_is_said_in_words(visit):
+    page = visit("nope")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Page not found")
+    assert violations(page) == []
+    page.get_by_role("link", name="Count a page").click()
+    expect(page.locator("#input")).to_be_visible()
+
+
+def test_a_selector_that_is_none_is_said_with_its_reason(visit, site):
+    page = visit()
+    page.get_by_text("Options").click()
+    page.get_by_label("Skip").fill("p..x")
+    page.fill("#input", f"{site.address}/page")
+    page.press("#input", "Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("The selector doesn’t work")
+    expect(page.locator("[data-is=detail]")).to_contain_text("“p..x”: Malformed class selector")
+    expect(page.get_by_text("Options (set)")).to_be_visible()
+
+
 def test_a_reload_and_the_back_button_keep_the_place(counted, site):
     site.pages["/long"] = f"<!doctype html><title>Long</title>{' '.join(f'word{n}' for n in range(500))}"
     page = counted("/long")
@@ -377,9 +398,9 @@ def test_two_pages_are_compared_by_their_counts(counted, visit, site):
     assert job_of(first) in page.url or "job=" in page.url
 
 
-def tab_to(page, target):
+def tab_to(page, target, key="Tab"):
     for _ in range(60):
-        page.keyboard.press("Tab")
+        page.keyboard.press(key)
         if target.evaluate("element => element === document.activeElement"):
             return
     raise AssertionError(f"{target} is not reached")
@@ -443,8 +464,7 @@ def test_only_the_keyboard(visit, site):
     find_by_keys(page)
     move_by_keys(page)
     charts_by_keys(page)
-    page.get_by_role("heading", level=1).focus()
-    tab_to(page, page.locator("[data-is=compare-menu] > summary"))
+    tab_to(page, page.locator("[data-is=compare-menu] > summary"), "Shift+Tab")
     press("Enter")
     tab_to(page, page.locator("#compare-input"))
     page.keyboard.type(f"{site.address}/second")

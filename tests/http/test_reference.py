@@ -23,7 +23,7 @@ class Parsed(HTMLParser):
         assert not [name for name in given if name == "style" or name.startswith("on")]
         self.ids += [given["id"]] if "id" in given else []
         self.links += [given["href"]] if tag == "a" else []
-        self.open += [] if tag == "input" else [tag]
+        self.open += [] if tag in ("input", "wbr") else [tag]
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -54,6 +54,14 @@ def test_links_lead_somewhere_and_elements_are_closed(parsed):
     assert parsed.open == []
     assert {link[1:] for link in parsed.links} <= set(parsed.ids)
     assert len(parsed.ids) == len(set(parsed.ids))
+
+
+def test_what_most_readers_look_for_comes_first():
+    made = reference.contents(DOCUMENT)
+    for part in ("navigation", "operations"):
+        names = ["submitJob", "readJob", "readWords", "readContexts", "readPhrases", "readKeywords", "makeCorpus"]
+        places = [made[part].index(f'{name}"') for name in names]
+        assert places == sorted(places)
 
 
 def test_what_the_document_says_stays_text():

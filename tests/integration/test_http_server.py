@@ -156,6 +156,17 @@ def test_an_unknown_path_is_a_404_problem(port: int, target: bytes) -> None:
     assert Connection(port).problem(b"TRACE %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % target) == (404, "not-found")
 
 
+def test_an_unknown_path_is_a_page_for_a_browser(port: int) -> None:
+    browser = b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+    asked = b"GET /nope HTTP/1.1\r\nHost: localhost\r\nAccept: %s\r\n\r\n"
+    shown = Connection(port)(asked % browser)
+    assert (shown.status, shown.getheader("Content-Type")) == (404, "text/html; charset=utf-8")
+    assert "There is nothing at this address." in shown.content.decode()  # type: ignore[attr-defined]
+    assert "default-src 'none'" in str(shown.getheader("Content-Security-Policy"))
+    for accept in (b"*/*", b"application/json", b"text/html;q=0.5, application/json"):
+        assert Connection(port).problem(asked % accept) == (404, "not-found")
+
+
 def test_head_has_gets_length_and_no_body(port: int) -> None:
     connection = Connection(port)
     head = connection(b"HEAD /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n", method="HEAD")

@@ -48,7 +48,7 @@ const FAILED = {
       ? ['This address can’t be fetched', `${host(url)} is a private address, which can’t be fetched.`, false]
       : ['This address can’t be fetched', error.detail, false],
   'bad-encoding': (error) => ['The page can’t be read', error.detail, false],
-  'bad-selector': () => ['The selector doesn’t work', 'Open the options and check the CSS selectors.', false],
+  'bad-selector': (error) => ['The selector doesn’t work', `${error.detail ?? ''}. Check the CSS selectors under Options.`, false],
   'worker-lost': () => ['The page was too much for us', 'You can paste a part of it.', true],
   internal: () => ['Something went wrong on our side', 'It has been logged. Try again.', true],
 }

@@ -98,15 +98,31 @@ export const setToken = (given) => {
 export const jobAddress = (id) => new URL(`?job=${encodeURIComponent(id)}`, root).href
 export const homeAddress = () => root.href
 export const addressOf = (query) => new URL(query || './', root).href
-const jobPath = (id, rest = '') => `jobs/${encodeURIComponent(id)}${rest}`
+/** Of a job, or of a corpus as corpus:ID: what can be asked of a job's words can be asked of a corpus' too. */
+const pathOf = (id, rest = '') => {
+  const [, corpus] = /^corpus:(.*)/.exec(id) ?? []
+  return `${corpus ? 'corpora' : 'jobs'}/${encodeURIComponent(corpus ?? id)}${rest}`
+}
 
 export async function submitJob(submission, key) {
   const { body } = await request('POST', 'jobs', { json: submission, headers: { 'Idempotency-Key': key } })
   return body
 }
 
-export const cancelJob = async (id) => (await request('POST', jobPath(id, '/cancel'))).body
-export const eraseJob = (id) => request('DELETE', jobPath(id))
+export const cancelJob = async (id) => (await request('POST', pathOf(id, '/cancel'))).body
+export const eraseJob = (id) => request('DELETE', pathOf(id))
+
+/** What of a corpus is at that path below it. @param {string} id @param {string} [rest] @param {AbortSignal} [signal] */
+export const readCorpus = async (id, rest = '', signal) => (await request('GET', pathOf(id, rest), { signal })).body
+
+/** {id, refused}: a corpus of these documents, sent twice the same one; refused as [{index, errors}]. */
+export async function makeCorpus(documents, key) {
+  const { body } = await request('POST', 'corpora', { json: {}, headers: { 'Idempotency-Key': key } })
+  const id = `corpus:${body.id}`
+  return { id, refused: (await request('POST', pathOf(id, '/documents'), { json: { documents } })).body.refused }
+}
+
+export const listCorpora = async () => (await request('GET', 'corpora?limit=100', { quiet: true })).body.corpora
 
 /** {jobs, next}: a page of the caller's jobs, newest first; next is the address of the following page or null. */
 export async function listJobs(next) {
@@ -119,7 +135,7 @@ export async function listJobs(next) {
  * @param {string} id @param {{wait?: number, signal?: AbortSignal}} [options]
  */
 export async function getJob(id, { wait = 0, signal } = {}) {
-  const { body, headers: got } = await request('GET', jobPath(id), { headers: wait ? { Prefer: `wait=${wait}` } : undefined, signal })
+  const { body, headers: got } = await request('GET', pathOf(id), { headers: wait ? { Prefer: `wait=${wait}` } : undefined, signal })
   return { job: body, waited: got.has('Preference-Applied'), retryAfter: Number(got.get('Retry-After')) || 0 }
 }
 
@@ -129,14 +145,14 @@ export async function getJob(id, { wait = 0, signal } = {}) {
  */
 export function wordsOf(id, { fold = true, add = [], remove = [] } = {}) {
   const own = `${listParameter('stop_add', add)}${listParameter('stop_remove', remove)}`
-  let path = jobPath(id, `/words?stop_words=include&case=${fold ? 'fold' : 'keep'}&limit=${PAGE}${own}`)
+  let path = pathOf(id, `/words?stop_words=include&case=${fold ? 'fold' : 'keep'}&limit=${PAGE}${own}`)
   /** @type {{items: import('./words.js').Item[], total: number, done: boolean, load: typeof load}} */
   const state = { items: [], total: 0, done: false, load }
   /** @param {{signal?: AbortSignal, onChunk?: (state: object) => void}} options */
   async function load({ signal, onChunk = () => {} }) {
     while (path && state.items.length < MOST_WORDS) {
       const { body } = await request('GET', path, { signal })
-      for (const { word, count, stop_word: stop } of body.words) state.items.push({ word, count, stop })
+      for (const { word, count, stop_word: stop, documents } of body.words) state.items.push({ word, count, stop, documents })
       state.total = body.total
       path = body.next
       onChunk(state)
@@ -150,8 +166,13 @@ export function wordsOf(id, { fold = true, add = [], remove = [] } = {}) {
 const listParameter = (name, words) => (words.length ? `&${name}=${words.map(encodeURIComponent).join(',')}` : '')
 const query = (parameters) =>
   `?${Object.entries(parameters).map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&')}`
-const readPart = async (id, what, parameters, signal) =>
-  (await request('GET', jobPath(id, `/${what}${query(parameters)}`), { signal })).body
+async function readPart(id, what, parameters, signal) {
+  for (let tries = 10; ; tries--) {
+    const { body, status } = await request('GET', pathOf(id, `/${what}${query(parameters)}`), { signal, headers: { Prefer: 'wait=10' } })
+    if (status !== 202) return body
+    if (!tries) throw new Problem(202, { detail: 'This takes longer than usual. Try again later.' }) // a worker still looks
+  }
+}
 
 /** {total, contexts, next} of a word or of a phrase. */
 export const contextsOf = (id, { word, phrase }, { signal, ...parameters }) =>
@@ -172,6 +193,6 @@ export const keywordsOf = (id, other, { signal, ...parameters }) => readPart(id,
  * @param {string} id @param {{signal?: AbortSignal, offset?: number, limit?: number}} [options]
  */
 export async function textOf(id, { signal, offset = 0, limit } = {}) {
-  const path = jobPath(id, `/text${query({ offset, ...(limit ? { limit } : {}) })}`)
+  const path = pathOf(id, `/text${query({ offset, ...(limit ? { limit } : {}) })}`)
   return (await request('GET', path, { signal, headers: { Accept: 'text/plain' } })).body
 }

@@ -19,7 +19,7 @@ export function drawRank(d3, place, items, { language, open, chosen }) {
   axis(d3, svg, d3.axisLeft(y).tickValues(tens(y)).tickFormat((tick) => `${number(10 ** tick)}×`).tickSize(MARGIN.left + MARGIN.right - width), MARGIN.left, 0)
   axis(d3, svg, d3.axisBottom(x).tickValues(tens(x)).tickFormat((tick) => ordinal(10 ** tick)).tickSizeOuter(0), 0, HEIGHT - MARGIN.bottom)
   svg.append(makeSvg('text', { class: 'axis-name', x: width - MARGIN.right, y: HEIGHT - 6, 'text-anchor': 'end' }, 'rank'))
-  if (fit) drawFit(d3, svg, { x, y, fit, width, last: counts.length })
+  if (fit) drawFit(svg, { x, y, fit, width, last: counts.length })
   const ranks = ranksToDraw(items.length)
   const at = (rank) => [x(Math.log10(rank)), y(Math.log10(counts[rank - 1]))]
   const dots = ranks.map((rank) => makeSvg('circle', {
@@ -47,12 +47,12 @@ export function drawRank(d3, place, items, { language, open, chosen }) {
   return highlight
 }
 
-function drawFit(d3, svg, { x, y, fit, width, last }) {
+function drawFit(svg, { x, y, fit, width, last }) {
   const height = (log) => y(Math.log10(fit.at(10 ** log)))
   const inside = Array.from({ length: 41 }, (_, n) => (n / 40) * Math.log10(last)).filter((log) => height(log) <= HEIGHT - MARGIN.bottom && height(log) >= MARGIN.top - 2)
   if (inside.length < 2) return
-  const path = d3.line(x, (log) => Math.max(height(log), MARGIN.top))(inside)
-  svg.append(makeSvg('path', { class: 'fit', d: path }))
+  const ends = [inside[0], inside.at(-1)].map((log) => `${x(log)},${Math.max(height(log), MARGIN.top)}`)
+  svg.append(makeSvg('path', { class: 'fit', d: `M${ends.join('L')}` }))
   const name = `slope ${slope(fit)}`
   svg.append(makeSvg('text', { class: 'fit-name', x: width - MARGIN.right, y: MARGIN.top + 12, 'text-anchor': 'end' }, name))
 }

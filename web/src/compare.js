@@ -57,13 +57,21 @@ export function showOnly(place, title, items, others, { language, open }) {
   const fold = makeFold(language)
   const known = new Set(others.map((item) => fold(item.word)))
   const only = items.filter((item) => !item.stop && !known.has(fold(item.word)))
-  place.replaceChildren(make('strong', {}, `${title}: `), plural(only.length, 'word'), only.length ? ': ' : '',
-    ...only.slice(0, ROWS).flatMap((item, at) => {
+  const words = make('span')
+  const more = make('button', { type: 'button', class: 'link' })
+  const show = (from, to) => {
+    words.append(...only.slice(from, to).flatMap((item) => {
       const text = make('bdi', { lang: language }, visible(item.word, 40))
       const entry = open ? make('button', { type: 'button', class: 'entry' }, text) : text
       entry.onclick = () => open?.(item.word)
-      return [at ? ', ' : '', entry, ` ${number(item.count)}`]
-    }), only.length > ROWS ? ' …' : '')
+      return [words.firstChild ? ', ' : '', entry, ` ${number(item.count)}`]
+    }))
+    more.hidden = to >= only.length
+    more.textContent = `${number(Math.min(MOST, only.length - to))} more`
+    more.onclick = () => show(to, to + MOST)
+  }
+  place.replaceChildren(make('strong', {}, `${title}: `), only.length ? `${plural(only.length, 'word')}: ` : 'no word', words, ' ', more)
+  show(0, ROWS)
 }
 
 const typical = ({ keywords }) =>

@@ -1,10 +1,10 @@
 // The one field: addresses, a text, or files, with options. One submission at a time; the same one again is the same job.
-import { Problem, submitJob } from './api.js'
+import { makeCorpus, Problem, submitJob } from './api.js'
 import { fieldError } from './advice.js'
 import { announce, byId } from './dom.js'
 import { classify, classifyFile, decode, isBinary, MOST_BYTES } from './input.js'
-import { plural } from './say.js'
-import { MOST_JOBS } from './state.js'
+import { number, plural } from './say.js'
+import { FEW_JOBS } from './state.js'
 
 const form = byId('submit')
 const { input, files, main } = form.elements
@@ -12,13 +12,14 @@ const OPTIONS = ['select', 'ignore', 'language']
 const FIELDS = ['input', ...OPTIONS]
 const OF_PAGES = ['select', 'ignore', 'content'] // options of addresses and documents only
 const button = form.querySelector('button[type=submit]')
+const MOST = 1000 // documents of a request
 const size = new TextEncoder()
 
 /**
- * onSending(whats) when requests go out; onJobs(jobs, refused) when they are accepted, refused as [{what, error}];
- * onError(error, again) where no field is to blame.
+ * onSending(whats) when requests go out; onJobs(jobs, refused) when they are accepted, refused as [{what, error}], or
+ * onCorpus(id, refused) where they are more than a few; onError(error, again) where no field is to blame.
  */
-export function wireForm({ onSending, onJobs, onError }) {
+export function wireForm({ onSending, onJobs, onCorpus, onError }) {
   let sent = new Map() // from content to its key, until its job has ended
   let sending = false
   let touched = false // since it was sent
@@ -28,13 +29,18 @@ export function wireForm({ onSending, onJobs, onError }) {
     sending = true
     touched = false
     button.setAttribute('aria-disabled', 'true')
-    closeEmpty()
+    closeOptions()
     const whats = submissions.map(whatOf)
     onSending(whats)
     /** @type {[object[], {what: string, error: string}[]]} */
     const [jobs, refused] = [[], []]
     try {
-      for (const submission of submissions) {
+      if (submissions.length > FEW_JOBS) {
+        const made = await makeCorpus(submissions, keyOf(submissions))
+        const errors = made.refused.map(({ index, errors: [{ detail }] }) => ({ what: whats[index], error: fieldError('', detail) }))
+        return onCorpus(made.id, errors)
+      }
+      for (const { key, ...submission } of submissions) {
         try {
           jobs.push(await submitJob(submission, keyOf(submission)))
         } catch (error) {
@@ -110,7 +116,7 @@ export function wireForm({ onSending, onJobs, onError }) {
   }
 }
 
-const whatOf = ({ url, html }) => url ?? (html ? 'Your document' : 'Your text')
+const whatOf = ({ key, url, html }) => key ?? url ?? (html ? 'Your document' : 'Your text')
 
 function read() {
   const { urls = [], text } = classify(input.value)
@@ -121,7 +127,7 @@ function read() {
     if (narrowed) return { error: 'Selectors work on web pages only, not on pasted text.' }
     return { submissions: [{ text, ...optionsFor('text') }] }
   }
-  if (urls.length > MOST_JOBS) return { error: `That are ${urls.length} addresses: ${MOST_JOBS} at most.` }
+  if (urls.length > MOST) return { error: `These are ${plural(urls.length, 'address', 'addresses')}: ${number(MOST)} at most.` }
   return { submissions: urls.map((url) => ({ url, ...optionsFor('url') })) }
 }
 
@@ -138,7 +144,7 @@ function optionsFor(kind) {
 async function readFiles(list) {
   /** @type {[object[], string[]]} */
   const [submissions, errors] = [[], []]
-  for (const file of [...list].slice(0, MOST_JOBS)) {
+  for (const file of [...list].slice(0, MOST)) {
     if (file.size > 2 * MOST_BYTES) {
       errors.push(`“${file.name}” is too long: 4 MB at most.`)
       continue
@@ -150,10 +156,10 @@ async function readFiles(list) {
     if (urls) submissions.push(...urls.map((url) => ({ url, ...optionsFor('url') })))
     else if (!content) errors.push(binary ? `“${file.name}” is no text. Use .txt, .md or .html files.` : `“${file.name}” is empty.`)
     else if (size.encode(content).length > MOST_BYTES) errors.push(`“${file.name}” is too long: 4 MB at most.`)
-    else submissions.push(text ? { text, ...optionsFor('text') } : { html, ...optionsFor('html') })
+    else submissions.push({ key: file.name, ...(text ? { text, ...optionsFor('text') } : { html, ...optionsFor('html') }) })
   }
-  if (submissions.length > MOST_JOBS) errors.push(`Only the first ${plural(MOST_JOBS, 'page')} are counted.`)
-  return { submissions: submissions.slice(0, MOST_JOBS), errors }
+  if (submissions.length > MOST) errors.push(`Only the first ${plural(MOST, 'page')} are counted.`)
+  return { submissions: submissions.slice(0, MOST), errors }
 }
 
 function wireFiles(use) {
@@ -185,11 +191,10 @@ function fill(job) {
   input.value = job?.kind === 'url' ? job.url : ''
   for (const name of OPTIONS) {
     form.elements[name].value = job?.options?.[name] ?? ''
-    if (job?.options?.[name]) openAround(form.elements[name])
   }
   main.checked = job?.options?.content === 'main'
   grow()
-  closeEmpty()
+  closeOptions()
 }
 
 // Where the style sheet's field-sizing is not known: as many rows as lines, eight at most.
@@ -221,10 +226,11 @@ function showErrors(errors) {
   first?.focus()
 }
 
-function closeEmpty() {
-  for (const details of form.querySelectorAll('details')) {
-    if (![...details.querySelectorAll('input')].some((field) => (field.type === 'checkbox' ? field.checked : field.value.trim()))) details.open = false
-  }
+/** Closes the options, and says that some are set: they go with the next address too. */
+function closeOptions() {
+  const set = main.checked || OPTIONS.some((name) => form.elements[name].value.trim())
+  byId('options').open = false
+  byId('options').firstElementChild.textContent = set ? 'Options (set)' : 'Options'
 }
 
 function openAround(field) {

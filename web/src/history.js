@@ -1,6 +1,6 @@
 // What was counted, newest first: to come back to, search, compare or delete.
-import { addressOf, eraseJob, getJob, jobAddress, listJobs } from './api.js'
-import { said } from './advice.js'
+import { addressOf, eraseJob, getJob, jobAddress, listCorpora, listJobs } from './api.js'
+import { failure, said } from './advice.js'
 import { announce, byId, confirmed, fromTemplate, make } from './dom.js'
 import { ENDED } from './follow.js'
 import { knownLanguage, plural, visible, when } from './say.js'
@@ -119,8 +119,18 @@ export async function showHistory(place, { signal, go, askForToken }) {
     wait = FIRST_LOOK
     look()
   }, { signal })
+  parts.corpora.addEventListener('toggle', async () => {
+    const corpora = parts.corpora.open ? await listCorpora().catch(() => []) : []
+    parts['corpora-list'].replaceChildren(...corpora.filter((one) => one.documents.total).map(corpusItem))
+    if (!corpora.length) parts['corpora-list'].append('None yet. Six or more addresses at once become one.')
+  })
   await load()
   setTimeout(look, FIRST_LOOK)
+}
+
+function corpusItem({ id, name, documents, totals, created_at }) {
+  const facts = [plural(documents.total, 'page'), plural(totals.words, 'word'), when(created_at)].join(' · ')
+  return make('li', {}, make('a', { href: addressOf(`?corpus=${id}`), 'data-route': '' }, visible(name ? `${name} · ${facts}` : facts, 300)))
 }
 
 function showProblem(place, error, askForToken, again) {
@@ -144,7 +154,7 @@ function item(job, { ticked, onTick, onErased }) {
   parts.state.dataset.state = job.state
   const words = firstWords(job)
   if (words.length) parts.words.append(...words.flatMap((word, at) => [at ? ' · ' : '', make('bdi', { lang: knownLanguage(job.page?.language) }, word)]))
-  else parts.words.textContent = job.error?.title ?? ''
+  else if (job.error) parts.words.textContent = failure(job).title
   parts.when.textContent = [...(job.totals ? [plural(job.totals.words, 'word')] : []), when(job.submitted_at)].join(' · ')
   parts.tick.checked = ticked.has(job.id)
   parts.tick.hidden = job.state !== 'succeeded'

@@ -10,6 +10,7 @@ import { searchKey } from './words.js'
 const AROUND = 900 // characters of a paragraph, with some before
 const PAGES = 10 // of several, whose lines are shown
 const LINES = 25 // contexts asked for at once
+const SPOTS = 10_000 // places of a phrase in the strip
 const PARTS = 100 // of the page, in the strip
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/ // Hebrew, Arabic and their like
 const NARROW = matchMedia('(max-width: 56rem)')
@@ -35,7 +36,7 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
 
   /** Shows a word of the list; with the keyboard, the keyboard goes there too. */
   async function open(item, rank, { keyboard = false, quiet = false } = {}) {
-    const { id, all, fold } = shown()
+    const { id, all, fold, corpus } = shown()
     const asked = [id, fold, item.count, item.stop, item.word].join()
     if (current && asked === opened) return unfold({ keyboard, quiet }) // not again: a line may be unfolded by now
     leave.abort()
@@ -45,7 +46,7 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
     opened = asked
     parts['inspector-title'].replaceChildren(make('bdi', { lang: language }, visible(item.word, 200)))
     const facts = [plural(item.count, 'time'), ...(rank ? [`rank ${number(rank)}`] : []), share(item.count / all, all)]
-    parts.about.textContent = facts.join(' · ')
+    parts.about.textContent = item.count ? facts.join(' · ') : ''
     parts.hide.hidden = Boolean(item.phrase)
     parts.hide.textContent = item.stop ? 'Don’t treat as common' : 'Hide as common'
     for (const name of ['forms', 'near', 'problem']) parts[name].replaceChildren()
@@ -55,11 +56,11 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
       // The lines first: they are what is waited for, and the rest would share a small server with them.
       const { signal } = leave
       const several = pages(item)
-      parts.strip.hidden = parts.strip.nextElementSibling.hidden = several.length > 0
+      parts.strip.hidden = parts.strip.nextElementSibling.hidden = several.length > 0 || Boolean(corpus)
       if (several.length) await ofPages(several, item, signal)
       else {
         await lines(id, item, 0, signal)
-        await Promise.all([places(id, item, signal), near(id, item, signal)])
+        if (!corpus) await Promise.all([places(id, item, signal), near(id, item, signal)])
       }
     } catch (error) {
       if (error.name !== 'AbortError') {
@@ -92,17 +93,20 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
     const { fold } = shown()
     const found = await contextsOf(id, item, { signal, limit: LINES, offset, window: 12, case: fold ? 'fold' : 'keep' })
     if (!offset) parts.lines.replaceChildren()
-    parts.lines.append(...found.contexts.map((context) => line(id, context)))
+    if (!item.count) parts.about.textContent = plural(found.total, 'time')
+    for (const context of found.contexts) {
+      if (context.document) heading(context.document)
+      parts.lines.append(line(context.document?.id ?? id, context))
+    }
     const got = offset + found.contexts.length
     parts.more.hidden = got >= found.total
     parts.more.textContent = `Show more (${number(got)} of ${number(found.total)})`
     parts.more.onclick = async () => {
       const before = parts.lines.children.length
       await lines(id, item, got, leave.signal).catch(tell)
-      parts.lines.children[before]?.firstElementChild.focus()
+      parts.lines.children[before]?.querySelector('a, button')?.focus()
     }
-    if (!offset && !found.total) parts.problem.textContent = 'This word is not in the text as it was kept.'
-    if (item.phrase && !offset) spots(found.contexts.map((context) => context.place))
+    if (!offset && !found.total) parts.problem.textContent = 'This is not in the text.'
   }
 
   /** Of several pages some lines of each that has the word, below its name; those with most of it first. */
@@ -116,10 +120,18 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
         if (error.name === 'AbortError' || error.type !== 'text-not-kept') throw error
         return { contexts: [] }
       })
-      const link = make('a', { href: jobAddress(id), 'data-route': '' }, make('bdi', {}, title))
-      parts.lines.append(make('li', { class: 'of-page' }, link, ` ${number(count)}`), ...found.contexts.map((context) => line(id, context)))
+      heading({ id, title, note: number(count) })
+      parts.lines.append(...found.contexts.map((context) => line(id, context)))
     }
     if (having.length > PAGES) parts.problem.textContent = `And on ${plural(having.length - PAGES, 'more page')}.`
+  }
+
+  /** The page that the lines below are of, where it is another than that of the line above. */
+  function heading({ id, title, url = '', key = '', note = '' }) {
+    const address = jobAddress(id)
+    if ([...parts.lines.querySelectorAll('.of-page a')].at(-1)?.href === address) return
+    const link = make('a', { href: address, 'data-route': '' }, make('bdi', {}, visible(title || url || key, 200)))
+    parts.lines.append(make('li', { class: 'of-page' }, link, ` ${note}`, make('br'), make('bdi', { class: 'quiet' }, visible(url ?? '', 300))))
   }
 
   /** A line of text around the word; a press opens the paragraph. */
@@ -146,8 +158,11 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
   }
 
   async function places(id, item, signal) {
-    if (item.phrase) return
     const { fold } = shown()
+    if (item.phrase) {
+      const found = await contextsOf(id, item, { signal, limit: SPOTS, window: 1, case: fold ? 'fold' : 'keep' })
+      return spots(found.contexts.map((context) => context.place))
+    }
     const { places: found } = await placesOf(id, [item.word], { signal, parts: PARTS, case: fold ? 'fold' : 'keep' })
     const place = found[0]
     if (!place) return

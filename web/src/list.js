@@ -4,6 +4,7 @@ import { make, makeSvg } from './dom.js'
 import { number, plural, share, visible } from './say.js'
 
 const SPARE = 6 // rows above and below those in view
+const AHEAD = 60 // rows whose strips are asked for at once: those that are printed too
 const PARTS = 40 // of the page, in the strip of a row
 
 /**
@@ -49,8 +50,9 @@ export function makeList(parts, { language, open, wanted }) {
     if (!indexes.length) body.replaceChildren(make('tr', {}, make('td', { colspan: 4, class: 'quiet nothing' }, parts.empty())))
     measure(kept.get(first))
     mark()
-    const unknown = [...kept.keys()].map(itemAt).filter((item) => !strips.has(item.word))
-    if (unknown.length && !pages) wanted(unknown)
+    if (pages) return
+    const unknown = [...kept.keys()].some((place) => !strips.has(itemAt(place).word))
+    if (unknown) wanted(Array.from(indexes.slice(first, first + AHEAD), (index) => list.items[index]).filter((item) => !strips.has(item.word)))
   }
 
   // Rows that stay are not touched: one that is taken out and put back between press and release hears no click.
@@ -100,6 +102,7 @@ export function makeList(parts, { language, open, wanted }) {
   /** Where on the page the word is, as a line of small bars; of several pages, a bar for each. */
   function strip(item) {
     const values = item.counts ?? strips.get(item.word)
+    if (item.documents) return [number(item.documents)]
     if (!values) return []
     const name = item.counts ? make('span', { class: 'unseen' }, `on ${plural(values.filter(Boolean).length, 'page')}`) : ''
     return [stripSvg(values, item.counts ? 6 : 2), name]

@@ -6,7 +6,7 @@ import { ENDED, follow } from './follow.js'
 import { wireForm } from './form.js'
 import { showHistory, STATES, titleOf } from './history.js'
 import { elapsed, number, plural, visible } from './say.js'
-import { emptyState, readState, writeState } from './state.js'
+import { emptyState, MOST_JOBS, readState, writeState } from './state.js'
 
 const place = byId('view')
 let leave = new AbortController() // aborted when another view is shown
@@ -45,18 +45,27 @@ const form = wireForm({
   },
   onJobs(jobs, refused) {
     if (!jobs.length) return route()
-    const address = addressOf(writeState({ ...emptyState(), jobs: jobs.map((job) => job.id) }))
-    if (location.href !== address) history.pushState(null, '', address)
-    cameFrom = null
-    state = readState(location.search)
+    keep(jobs.map((job) => job.id))
     if (jobs.length === 1 && !refused.length) showJob(jobs[0].id, { job: jobs[0], mine: true })
     else showSeveral({ jobs, refused, mine: true })
+  },
+  onCorpus(id, refused) {
+    keep([id])
+    showSeveral({ refused, mine: true })
   },
   onError(error, again) {
     if (error) showEnded({ title: error.status === 429 ? 'Too many requests' : 'Couldn’t send that', detail: said(error) }, { retry: again })
     else route()
   },
 })
+
+/** What was just sent is what the address says. */
+function keep(jobs) {
+  const address = addressOf(writeState({ ...emptyState(), jobs }))
+  if (location.href !== address) history.pushState(null, '', address)
+  cameFrom = null
+  state = readState(location.search)
+}
 
 // Where the reader was stands in the history's entry: a browser restores it before there is a view to scroll.
 history.scrollRestoration = 'manual'
@@ -79,7 +88,7 @@ function route(options) {
   if (hash) history.replaceState(null, '', jobAddress(hash[1]))
   state = readState(location.search)
   if (!state.jobs.length) return showHome(options)
-  return state.jobs.length > 1 ? showSeveral(options) : showJob(state.jobs[0], options)
+  return state.jobs.length > 1 || isCorpus(state.jobs[0]) ? showSeveral(options) : showJob(state.jobs[0], options)
 }
 
 /** To another view, and the keyboard with it: what was followed or pressed is often no longer there. */
@@ -127,18 +136,18 @@ async function showJob(id, { job = null, mine = false, focus = mine } = {}) {
   }
 }
 
-async function showDone(jobs, signal, { focus = false, target = place } = {}) {
+async function showDone(jobs, signal, { focus = false, target = place, corpus = '' } = {}) {
   const [job] = jobs
   document.title = `${jobs.length > 1 ? plural(jobs.length, 'page') : titleOf(job)} – Wordcounts`
   const { showResult, wireCompare } = await loadResult()
   const other = state.vs && jobs.length === 1 ? await otherJob(state.vs, signal) : null
   if (signal.aborted) return
-  const shown = showResult(target, jobs, { view, signal, go, form, other })
+  const shown = showResult(target, jobs, { view, signal, go, form, other, corpus })
   result = shown
   /** @type {Record<string, any>} */
   const parts = {}
   for (const part of target.querySelectorAll('[data-is]')) parts[part.dataset.is] = part
-  parts['compare-menu'].hidden = jobs.length > 1
+  parts['compare-menu'].hidden = jobs.length > 1 || Boolean(corpus)
   wireCompare(parts, { job, view, go, send: (address, to) => sendOther(parts, address, to) })
   announce(`Done: ${plural(jobs.reduce((sum, one) => sum + (one.totals?.words ?? 0), 0), 'word')}`)
   if (focus) moveTo(target.querySelector('h1'))
@@ -175,57 +184,66 @@ async function sendOther(parts, address, to) {
   }
 }
 
-/** Several jobs: a row each with its state, and their words together when they have ended. */
+const isCorpus = (id) => id.startsWith('corpus:')
+
+/** Several jobs or the documents of a corpus: a row each with its state, and their words together when they have ended. */
 async function showSeveral({ jobs = [], refused = [], mine = false, focus = mine } = {}) {
   const signal = enter('job')
   const { element, parts } = fromTemplate('several-view')
-  document.title = `${plural(state.jobs.length, 'page')} – Wordcounts`
+  const [first] = state.jobs
+  const corpus = isCorpus(first) ? first : ''
+  document.title = 'Several pages – Wordcounts'
   place.replaceChildren(element)
+  if (!mine) form.fill(null)
   if (focus) moveTo(parts.title)
-  const known = new Map(jobs.map((job) => [job.id, job]))
-  const rows = new Map(state.jobs.map((id) => [id, make('li', {})]))
-  parts.rows.append(...rows.values(), ...refused.map(({ what, error }) => row(make('li', {}), { url: what, state: 'failed' }, error)))
-  const errors = new Map()
-  const draw = () => {
-    for (const [id, line] of rows) row(line, known.get(id) ?? { id, state: errors.has(id) ? 'failed' : 'queued' }, errors.get(id))
-    const done = state.jobs.filter((id) => errors.has(id) || ENDED.has(known.get(id)?.state)).length
-    parts.progress.textContent = done < state.jobs.length ? `${number(done)} of ${plural(state.jobs.length, 'page')} done` : ''
-    return done === state.jobs.length
-  }
-  let pause = 400
-  while (!draw()) {
-    for (const id of state.jobs) {
-      if (errors.has(id) || ENDED.has(known.get(id)?.state)) continue
-      try {
-        known.set(id, (await getJob(id, { signal })).job)
-      } catch (error) {
-        if (signal.aborted) return
-        if (error instanceof Problem && error.status < 429) errors.set(id, missing(error).title)
-        else parts.progress.textContent = said(error)
-      }
+  const known = new Map(corpus ? [] : state.jobs.map((id) => [id, { id, state: 'queued' }]))
+  for (const job of jobs) known.set(job.id, job)
+  const { corpusJob, readDocuments, readJobs } = await loadResult()
+  if (signal.aborted) return
+  /** @type {Map<any, any>} */
+  const rows = new Map(refused.map(({ what, error }) => [row(parts.rows, { url: what, state: 'failed', said: error }), null]))
+  for (let pause = 400; ; pause = Math.min(5000, pause * 1.3)) {
+    /** @type {any} */
+    let [found, note] = [null, '']
+    try {
+      found = corpus ? await readDocuments(corpus, known, signal) : await readJobs(known, signal)
+    } catch (error) {
+      if (signal.aborted) return
+      if (error instanceof Problem && error.status < 429) return showMissing(error, focus)
+      note = said(error)
     }
-    if (draw()) break
+    for (const job of known.values()) {
+      if (rows.get(job.id)?.dataset.state !== job.state) rows.set(job.id, row(parts.rows, job, rows.get(job.id)))
+    }
+    parts.progress.textContent = found ? (found.ended ? '' : `${number(found.done)} of ${plural(found.all, 'page')} done`) : note
+    if (found?.ended) break
     await new Promise((done) => setTimeout(done, pause))
     if (signal.aborted) return
-    pause = Math.min(5000, pause * 1.3)
   }
   form.forget()
-  const ended = state.jobs.map((id) => known.get(id)).filter((job) => job?.state === 'succeeded')
-  parts.details.open = refused.length > 0 || ended.length < state.jobs.length || ended.length < 2
-  parts.count.textContent = `${plural(ended.length, 'page')} counted${ended.length < rows.size + refused.length ? `, ${number(rows.size + refused.length - ended.length)} not` : ''}`
+  const ended = [...known.values()].filter((job) => job.state === 'succeeded')
+  parts.details.open = ended.length < Math.max(2, rows.size)
+  parts.count.textContent = `${plural(ended.length, 'page')} counted${ended.length < rows.size ? `, ${number(rows.size - ended.length)} not` : ''}`
   announce(parts.count.textContent)
   if (!ended.length) return
   const focused = document.activeElement === parts.title
-  const done = showDone(ended, signal, { focus: focused, target: parts.merged })
   parts.title.hidden = true
-  await done
+  try {
+    const shown = !corpus ? ended : ended.length > MOST_JOBS ? [await corpusJob(corpus, ended.length)]
+      : (await Promise.all(ended.map(({ id }) => getJob(id, { signal })))).map(({ job }) => job)
+    await showDone(shown, signal, { focus: focused, target: parts.merged, corpus })
+  } catch (error) {
+    if (!signal.aborted) showMissing(error, focus)
+  }
 }
 
-function row(line, job, error) {
+/** A line for the job at the end of the list, or anew in place of what stood there. */
+function row(list, job, line = list.appendChild(make('li'))) {
   const named = job.page || job.url ? titleOf(job) : 'Page'
   const link = job.id ? make('a', { href: jobAddress(job.id), 'data-route': '' }, make('bdi', {}, named)) : make('bdi', {}, visible(named, 200))
-  const said = error ?? (job.state === 'failed' ? failure(job).title : '')
+  const said = job.said ?? (job.state === 'failed' ? failure(job).title : '')
   const words = job.totals ? plural(job.totals.words, 'word') : ''
+  line.dataset.state = job.state
   line.replaceChildren(link, make('span', { class: 'state', 'data-state': job.state }, STATES[job.state]), make('span', { class: 'quiet' }, said || words))
   return line
 }

@@ -6,12 +6,14 @@ import { wireChips, wireMenus } from './chips.js'
 import { showCompared, showOnly } from './compare.js'
 import { addressNode, announce, calm, confirmed, fromTemplate, make, pause } from './dom.js'
 import { barsPicture, saveCsv, saveJson, savePicture } from './files.js'
-import { titleOf } from './history.js'
+import { firstWords, titleOf } from './history.js'
 import { makeInspector } from './inspector.js'
 import { makeList, PARTS } from './list.js'
 import { knownLanguage, languageName, listed, number, plural, readingTime, visible, when } from './say.js'
 import { writeState } from './state.js'
 import { choose, find, prepare, searchKey, together, wordsInHalf } from './words.js'
+
+export * from './several.js'
 
 const BARS = 20 // in a picture
 const PRINTED = 60 // rows on paper
@@ -25,10 +27,12 @@ loadD3.catch(() => {}) // said where charts are drawn
  * Shows succeeded jobs in the place, several as one list. view: {state(), change(patch)}: what the address says and how
  * to change it; go(address) moves to another view, form sends another page. Returns refresh(), for the state has changed.
  */
-export function showResult(place, jobs, { view, signal, go, form, other = /** @type {any} */ (null) }) {
+export function showResult(place, jobs, { view, signal, go, form, other = /** @type {any} */ (null), corpus = '' }) {
   const { element, parts } = fromTemplate('result-view')
   const several = jobs.length > 1
   const [job] = jobs
+  const whole = job.kind === 'corpus' // too many to be several
+  const source = corpus || job.id
   const languages = new Set(jobs.map((one) => one.page?.language))
   const language = languages.size === 1 ? knownLanguage(job.page?.language) : undefined
   const all = jobs.reduce((sum, one) => sum + (one.totals?.words ?? 0), 0)
@@ -39,7 +43,7 @@ export function showResult(place, jobs, { view, signal, go, form, other = /** @t
   showHead(parts, jobs, { language, all, form })
   place.replaceChildren(element)
   wireMenus(element, signal)
-  wireActions(parts, job, { several, go })
+  wireActions(parts, source, { several: several && !corpus, go })
   const showChips = wireChips(parts, { change: view.change })
   const fetchStrips = calm(80, async (items) => {
     const asked = items.filter((item) => !item.word.includes(',') && !item.phrase).slice(0, 60).map((item) => item.word)
@@ -50,12 +54,12 @@ export function showResult(place, jobs, { view, signal, go, form, other = /** @t
   const listView = makeList({ ...parts, empty: () => emptyText(view.state()) }, {
     language,
     open: (item, how) => openWord(item, how),
-    wanted: (items) => !several && fetchStrips(items),
+    wanted: (items) => !several && !whole && fetchStrips(items),
   })
   const inspector = makeInspector(parts, {
     language, signal,
-    shown: () => ({ id: job.id, fold: view.state().fold, all }),
-    pages: (item) => (several ? jobs.map((one, at) => ({ id: one.id, title: titleOf(one), count: item.counts?.[at] ?? 0 })) : []),
+    shown: () => ({ id: source, fold: view.state().fold, all, corpus }),
+    pages: (item) => (several && !corpus ? jobs.map((one, at) => ({ id: one.id, title: titleOf(one), count: item.counts?.[at] ?? 0 })) : []),
     hide: (item) => {
       const { add, remove } = view.state()
       if (!item.stop) view.change({ add: [...add, item.word], remove: remove.filter((word) => word !== item.word) })
@@ -69,8 +73,8 @@ export function showResult(place, jobs, { view, signal, go, form, other = /** @t
   })
   signal.addEventListener('abort', () => inspector.close())
   if (several) element.classList.add('several')
-  parts.where.textContent = several ? 'by page' : 'where on the page'
-  parts['by-pages'].hidden = !several
+  parts.where.textContent = whole ? 'on pages' : several ? 'by page' : 'where on the page'
+  parts['by-pages'].hidden = !several && !whole
 
   function openWord(item, { keyboard = false, quiet = false } = {}) {
     if (!item) return
@@ -98,7 +102,7 @@ export function showResult(place, jobs, { view, signal, go, form, other = /** @t
     const held = state.find ? `${number(found.length)} of ` : ''
     const kind = state.n > 1 ? 'different phrase' : 'different word'
     parts.shown.textContent = `${held}${plural(shown.indexes.length, kind)} · ${plural(shown.sum, 'occurrence')}`
-    showChips({ state, items: words.items, named, several })
+    showChips({ state, items: words.items, named, several: several && !corpus })
     for (const head of element.querySelectorAll('[data-sort]')) {
       if (head.dataset.sort === state.sort) head.setAttribute('aria-sort', state.sort === 'word' ? 'ascending' : 'descending')
       else head.removeAttribute('aria-sort')
@@ -177,7 +181,7 @@ export function showResult(place, jobs, { view, signal, go, form, other = /** @t
     if (asked === phrasesAs) return
     phrasesAs = asked
     try {
-      const given = await phrasesOf(job.id, { signal, n, measure: 'count', min_count: Math.max(2, min), stop_words: common ? 'include' : 'edges', limit: PHRASES })
+      const given = await phrasesOf(source, { signal, n, measure: 'count', min_count: Math.max(2, min), stop_words: common ? 'include' : 'edges', limit: PHRASES })
       const glue = UNSPACED.test(language ?? '') ? '' : ' '
       list = prepare(given.phrases.map(({ phrase, count }) => ({ word: phrase.join(glue), phrase: phrase.join(' '), count, stop: false })), language)
     } catch (error) {
@@ -217,13 +221,17 @@ export function showResult(place, jobs, { view, signal, go, form, other = /** @t
     showOnly(parts['only-theirs'], 'Only on the other', theirs.items, words.items, { language: knownLanguage(other.page?.language) })
   }
 
-  wireFind(parts, listView, signal)
+  wireFind(parts, listView, () => {
+    const text = parts.find.value.trim()
+    if (!found.length && text) openWord({ word: text, phrase: text, count: 0, stop: false }, { keyboard: true })
+    return !found.length
+  }, signal)
   for (const head of element.querySelectorAll('[data-sort] button')) {
     head.addEventListener('click', () => view.change({ sort: head.parentElement.dataset.sort }))
   }
   const asRow = (index) => {
-    const { word, count, stop, counts } = list.items[index]
-    return { word, count, share: all ? count / all : 0, stop_word: stop, ...(counts ? { counts } : {}) }
+    const { word, count, stop, counts, documents } = list.items[index]
+    return { word, count, share: all ? count / all : 0, stop_word: stop, counts, documents }
   }
   const about = () => ({
     title: several ? `${number(jobs.length)} pages` : titleOf(job),
@@ -261,7 +269,7 @@ export function showResult(place, jobs, { view, signal, go, form, other = /** @t
   }
 }
 
-const emptyText = (state) => (state.find ? `No ${state.n > 1 ? 'phrases' : 'words'} match “${visible(state.find, 40)}”.` : `No ${state.n > 1 ? 'phrases' : 'words'} match these filters.`)
+const emptyText = (state) => (state.find ? `No ${state.n > 1 ? 'phrases' : 'words'} match “${visible(state.find, 40)}”. Enter looks for it in the text.` : `No ${state.n > 1 ? 'phrases' : 'words'} match these filters.`)
 
 function onWidth(place, draw, signal) {
   let width = place.clientWidth
@@ -275,7 +283,7 @@ function onWidth(place, draw, signal) {
 }
 
 // The slash searches, as in other programs; not while somebody types.
-function wireFind(parts, listView, signal) {
+function wireFind(parts, listView, openText, signal) {
   document.addEventListener('keydown', (event) => {
     if (event.key !== '/' || event.ctrlKey || event.metaKey || event.altKey) return
     if (event.target instanceof Element && event.target.closest('input, textarea, select') || parts.inspector.matches(':modal')) return
@@ -286,6 +294,7 @@ function wireFind(parts, listView, signal) {
   parts.find.addEventListener('keydown', (event) => {
     if (event.key !== 'ArrowDown' && event.key !== 'Enter') return
     event.preventDefault()
+    if (event.key === 'Enter' && openText()) return
     listView.focus()
     if (event.key === 'Enter') listView.openActive()
   })
@@ -346,7 +355,7 @@ function sentence(parts, { all, words, top, language, several, open = (_) => {} 
   parts.sentence.replaceChildren(make('strong', {}, plural(all, 'word')), `${different}, ${readingTime(all)} to read.`, ...says, rest)
 }
 
-function wireActions(parts, job, { several, go }) {
+function wireActions(parts, id, { several, go }) {
   parts.share.addEventListener('click', async () => {
     try {
       await navigator.clipboard.writeText(location.href)
@@ -358,7 +367,7 @@ function wireActions(parts, job, { several, go }) {
   parts.erase.hidden = several
   confirmed(parts.erase, 'Delete this result?', async () => {
     try {
-      await eraseJob(job.id)
+      await eraseJob(id)
       announce('Deleted')
       go(homeAddress())
     } catch (error) {
@@ -377,7 +386,7 @@ export function wireCompare(parts, { job, view, go, send }) {
     const { jobs } = await listJobs().catch(() => ({ jobs: [] }))
     const others = jobs.filter((one) => one.state === 'succeeded' && one.id !== job.id).slice(0, 8)
     parts.recent.replaceChildren(...others.map((one) => {
-      const button = make('button', { type: 'button', class: 'plain small' }, make('bdi', {}, titleOf(one)))
+      const button = make('button', { type: 'button', class: 'plain small' }, make('bdi', {}, [titleOf(one), ...firstWords(one)].join(' · ')))
       button.addEventListener('click', () => to(one.id))
       return make('li', {}, button)
     }))
@@ -427,5 +436,5 @@ const fileName = (jobs) => {
   const [job] = jobs
   if (jobs.length > 1) return `words-${jobs.length}-pages`
   const host = URL.canParse?.(job.url ?? '') ? new URL(job.url).hostname : job.kind
-  return `words-${host}-${job.id.slice(0, 8)}`
+  return `words-${host}-${job.id.slice(-8)}`
 }

@@ -2,7 +2,7 @@
 
 /**
  * @typedef {object} State
- * @property {string[]} jobs  ids; more than one are shown as one list
+ * @property {string[]} jobs  ids; more than one are shown as one list; a corpus is corpus:ID
  * @property {string} vs  the id of the job to compare with
  * @property {boolean} common  whether common words are shown
  * @property {boolean} fold  whether upper and lower case are merged
@@ -16,6 +16,7 @@
  */
 
 export const MOST_JOBS = 50 // at once in one list
+export const FEW_JOBS = 5 // sent at once as jobs of their own; more are a corpus
 const MOST_LISTED = 500 // own common words: the API takes no more
 const JOB = /^[0-9a-f]{32}$/
 
@@ -31,10 +32,11 @@ export function readState(search) {
   const min = Math.floor(Number(text('min')))
   const jobs = text('job').split(',').filter((id) => JOB.test(id))
   const whole = text('job') && !jobs.length ? [text('job')] : [...new Set(jobs)] // an unknown one is answered as such
+  const corpus = text('corpus')
   const sort = text('sort')
   const n = Number(text('n'))
   return {
-    jobs: whole.slice(0, MOST_JOBS),
+    jobs: corpus ? [`corpus:${corpus}`] : whole.slice(0, MOST_JOBS),
     vs: JOB.test(text('vs')) ? text('vs') : '',
     common: text('common') === '1',
     fold: text('case') !== 'keep',
@@ -50,8 +52,9 @@ export function readState(search) {
 
 /** The query of that state, with its question mark; nothing where all is as usual. @param {State} state */
 export function writeState(state) {
+  const jobs = state.jobs.join(',')
   const given = {
-    job: state.jobs.join(','),
+    [jobs.startsWith('corpus:') ? 'corpus' : 'job']: jobs.replace('corpus:', ''),
     vs: state.vs,
     common: state.common ? '1' : '',
     case: state.fold ? '' : 'keep',

@@ -1,7 +1,7 @@
 // The words of a page, pure: choose, find, sort, count how often counts occur, add up several pages. Made for 50,000
 // different words at a key stroke, so what can be known before is computed once for each list.
 
-/** @typedef {{word: string, count: number, stop: boolean, phrase?: string, counts?: number[]}} Item */
+/** @typedef {{word: string, count: number, stop: boolean, phrase?: string, counts?: number[], documents?: number}} Item */
 
 const PIECE = 2048 // words sorted at once
 const MARKS = /[\u0300-\u036f\u0591-\u05c7\u064b-\u0652]/g // accents and vowel points, which who searches leaves out
@@ -105,7 +105,7 @@ export function find(chosen, text, sort) {
   const held = wanted ? indexes.filter((index) => list.key(index).includes(wanted)) : indexes
   if (sort === 'word') return inAlphabet(list, held)
   if (sort !== 'pages') return held
-  const spread = (index) => list.items[index].counts.filter(Boolean).length
+  const spread = (index) => list.items[index].documents ?? list.items[index].counts?.filter(Boolean).length ?? 0
   return held.slice().sort((a, b) => spread(b) - spread(a) || a - b)
 }
 

@@ -16,6 +16,8 @@ test('a state comes back from its address', () => {
     add: ['naïve', 'x'], remove: ['the'], word: 'Straße, 1',
   }
   assert.deepEqual(readState(writeState(state)), state)
+  assert.equal(writeState({ ...emptyState(), jobs: [`corpus:${ID}`] }), `?corpus=${ID}`)
+  assert.deepEqual(readState(`?corpus=${ID}&word=x`), { ...emptyState(), jobs: [`corpus:${ID}`], word: 'x' })
   assert.equal(writeState(emptyState()), '')
   assert.deepEqual(readState(''), emptyState())
 })
