@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from itertools import accumulate, chain, compress, repeat
 from itertools import count as numbers_from
 from operator import add
@@ -153,9 +153,10 @@ def forget() -> None:
     languages.forget()
 
 
-def stop_words(language: str | None) -> frozenset[str]:
-    """The language's stop words under full case folding; empty where there is no list."""
-    return lists.stop_words(languages.code(language))
+@lru_cache(maxsize=32)
+def stop_words(*tags: str | None) -> frozenset[str]:
+    """The stop words of the languages under full case folding; empty where there is no list."""
+    return frozenset[str]().union(*map(lists.stop_words, map(languages.code, tags)))
 
 
 def rules(words: str = "unicode") -> str:

@@ -185,8 +185,7 @@ def _finished(job: Job, source: "_Source", outcome: Outcome) -> dict[str, Any]:
     with _clocked(outcome, "count"):
         counted = _counted(page.text, page.language, options)
         made = _artifacts(counted)
-        read = words.folded(counted.table, counted.language or "")  # as it is read by default
-        totals = words.totals(read)
+        totals = words.totals(counted.read)
     return {
         "artifacts": made,
         "page": {
@@ -205,7 +204,7 @@ def _finished(job: Job, source: "_Source", outcome: Outcome) -> dict[str, Any]:
             "stop_words": totals.stop_words,
             "stop_list": counted.stop_list,
         },
-        "top": [{"word": row.word[:WORD_MAX_CHARS], "count": row.count} for row in words.top(read, TOP)],
+        "top": [{"word": row.word[:WORD_MAX_CHARS], "count": row.count} for row in words.top(counted.read, TOP)],
         "rules": counted.rules,
     }
 
@@ -227,6 +226,7 @@ class _Counted:
     """A page's words; ``language`` is None where nobody knows it, and then nothing is a stop word."""
 
     table: words.Table
+    read: words.Table  # as it is read by default: in any case
     segments: counting.Segments | None  # where the text is kept
     language: str | None
     stop_list: bool
@@ -251,10 +251,10 @@ def _counted(text: str, declared: str | None, options: dict[str, Any]) -> _Count
             )
     except TimeoutError:
         raise AttemptFailed(ErrorKind.TIMEOUT, NLTK_TOO_SLOW, transient=False) from None
-    stop_words = frozenset[str]().union(*map(counting.stop_words, vote.shares))
+    stop_words = counting.stop_words(*vote.shares)
     language = vote.language or ""
-    table = words.table(counts, stop_words, language)
-    return _Counted(table, segments, vote.language, bool(stop_words), counting.rules(rules))
+    table, read = words.tables(counts, stop_words, language)
+    return _Counted(table, read, segments, vote.language, bool(stop_words), counting.rules(rules))
 
 
 def _artifacts(counted: _Counted) -> dict[str, records.Packed]:

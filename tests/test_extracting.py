@@ -307,7 +307,7 @@ def test_a_page_within_a_page_of_time() -> None:
     assert time.process_time() - start < 3
 
 
-@pytest.mark.parametrize("tag", ["p", "xmp", "plaintext", "title"])
+@pytest.mark.parametrize("tag", ["p", "xmp", "plaintext", "title", "p><style style=display:block"])
 def test_a_long_text_comes_through_whole(tag: str) -> None:
     text = "a text with > in it & more of it " * 16_000
     page = extract(f"<{tag}>{text}".encode())

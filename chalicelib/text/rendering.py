@@ -31,7 +31,7 @@ _BY_ATTRIBUTE = "[hidden],[popover],[lang],img[align],object[align],embed[align]
 _NOTHING: styles.Attributes = ()
 # The parser takes 50 bytes for each of many signs in a row that are no words, and for each character of a long text. A
 # comment, written so that it is one wherever it comes to stand but in text that is no markup, parts a text.
-_CUT, _RAW = "</\x01>", {"plaintext", "title", "xmp"}
+_CUT, _RAW = "</\x01>", {"noembed", "noframes", "plaintext", "script", "style", "title", "xmp"}
 _RUN, _LARGE, _LONG = 256, 500_000, 50_000
 _RUNS = re.compile(f"<{{{_RUN},}}|\0{{{_RUN},}}")
 _LONG_TEXT = re.compile(f"(?<![^<])[^<]{{{_LONG},}}+")

@@ -219,3 +219,9 @@ def test_the_table_needs_no_nltk() -> None:
     heavy = ("nltk", "lxml", "bs4", "icu4py")
     code = f"import sys, chalicelib.analysis.words; sys.exit(any(m in sys.modules for m in {heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("language", ["", "tr"])
+def test_both_tables_of_a_count_are_what_they_are_one_after_the_other(language: str) -> None:
+    table = words.table(COUNTS, ("the", "Python"), language)
+    assert words.tables(COUNTS, ("the", "Python"), language) == (table, words.folded(table, language))
