@@ -174,6 +174,7 @@ def preload(*, nltk: bool = False) -> None:
         count("I'm. Mr. x", words="nltk")
     gc.collect()
     gc.freeze()  # nor does the collector visit it again, and write to shared pages
+    gc.set_threshold(20_000, 20, 20)  # a page makes tuples and no cycles: the usual 700 take a twentieth of the time
 
 
 # --- sentences and blocks ---

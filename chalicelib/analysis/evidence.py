@@ -5,7 +5,7 @@ A further artifact is one function and one row of ``ARTIFACTS``.
 
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -66,10 +66,9 @@ def gathered(
 ) -> Evidence:
     """What a counter found, with its tokens as rows of the table; ``rows`` are places in ``spelled``."""
     places = dict(zip(table.words, range(len(table)), strict=True))
-    row_of = [
-        places[words.storable(word)] if row is None else row
-        for word, row in zip(spelled, map(places.get, spelled), strict=True)
-    ]
+    row_of: list[Any] = list(map(places.get, spelled))
+    if None in row_of:  # a word that the table writes otherwise
+        row_of = list(map(places.__getitem__, map(words.storable, spelled)))
     found = Tokens(array("I", map(row_of.__getitem__, rows)), starts, sentence_ends, block_ends)
     return Evidence(tokens.encodable(text), found, table, language)
 
