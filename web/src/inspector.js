@@ -50,6 +50,11 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
     parts.hide.hidden = Boolean(item.phrase)
     parts.hide.textContent = item.stop ? 'Don’t treat as common' : 'Hide as common'
     for (const name of ['forms', 'near', 'problem']) parts[name].replaceChildren()
+    if (corpus) {
+      parts.lines.replaceChildren()
+      parts.more.hidden = true
+      parts.problem.textContent = 'Looking…' // through the documents, which may take a while
+    }
     parts.lines.setAttribute('aria-busy', 'true')
     unfold({ keyboard, quiet })
     try {
@@ -93,6 +98,7 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
     const { fold } = shown()
     const found = await contextsOf(id, item, { signal, limit: LINES, offset, window: 12, case: fold ? 'fold' : 'keep' })
     if (!offset) parts.lines.replaceChildren()
+    parts.problem.textContent = ''
     if (!item.count) parts.about.textContent = plural(found.total, 'time')
     for (const context of found.contexts) {
       if (context.document) heading(context.document)

@@ -72,7 +72,7 @@ export function showResult(place, jobs, { view, signal, go, form, other = /** @t
     },
   })
   signal.addEventListener('abort', () => inspector.close())
-  if (several) element.classList.add('several')
+  if (several || whole) element.classList.add('several')
   parts.where.textContent = whole ? 'on pages' : several ? 'by page' : 'where on the page'
   parts['by-pages'].hidden = !several && !whole
 
