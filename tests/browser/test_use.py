@@ -392,7 +392,7 @@ def test_two_pages_are_compared_by_their_counts(counted, visit, site):
     expect(rows.filter(has_text="delta")).to_contain_text("0 : 200")
     expect(rows.filter(has_text="alpha")).to_contain_text("40 : 20")
     expect(page.get_by_role("heading", name="Compared with “More”")).to_be_visible()
-    expect(page.locator("[data-is=only-mine]")).to_contain_text("Beta 30")
+    expect(page.locator("[data-is=only-mine]")).to_contain_text("Beta 30, gamma 15")
     expect(page.locator("[data-is=only-theirs]")).to_contain_text("delta 200")
     assert "vs=" in page.url
     assert job_of(first) in page.url or "job=" in page.url
@@ -475,6 +475,17 @@ def test_only_the_keyboard(visit, site):
     press("Enter")
     tab_to(page, page.get_by_role("button", name="CSV (spreadsheet)"))
     assert b"alpha,40" in kept(page, lambda: press("Enter"))
+
+
+def test_several_words_in_a_row_are_looked_for_in_the_text(visit):
+    page = visit()
+    count(page, SPOKEN)
+    page.get_by_label("Find a word").fill("another name")
+    expect(page.locator("#words")).to_contain_text("Enter looks for it in the text.")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-is=inspector-title]")).to_be_focused()
+    expect(page.locator("[data-is=about]")).to_have_text("1 time")
+    expect(page.locator("button.context mark")).to_have_text("another name")
 
 
 def test_the_pointer_gives_values_too(counted):

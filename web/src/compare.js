@@ -60,11 +60,11 @@ export function showOnly(place, title, items, others, { language, open }) {
   const words = make('span')
   const more = make('button', { type: 'button', class: 'link' })
   const show = (from, to) => {
-    words.append(...only.slice(from, to).flatMap((item) => {
+    words.append(...only.slice(from, to).flatMap((item, at) => {
       const text = make('bdi', { lang: language }, visible(item.word, 40))
       const entry = open ? make('button', { type: 'button', class: 'entry' }, text) : text
       entry.onclick = () => open?.(item.word)
-      return [words.firstChild ? ', ' : '', entry, ` ${number(item.count)}`]
+      return [from + at ? ', ' : '', entry, ` ${number(item.count)}`]
     }))
     more.hidden = to >= only.length
     more.textContent = `${number(Math.min(MOST, only.length - to))} more`
