@@ -192,9 +192,11 @@ deploy: package ## package, push the worker's image, show the change set, apply 
 destroy: ## delete STAGE's stack; its data is kept unless DATA=delete
 	scripts/deploy.sh destroy $(STAGE)
 
+# Beside them each policy is compared with what its code calls: a stage in use calls most of it, not all.
 deploy-test: .venv/.dev install .venv-emulator/.made ## deploy and use a whole stage on an emulator of AWS: minutes
 	$(MAKE) package STAGE=staging
-	$(BIN)/python -m pytest -rs tests/deploy $(ARGS)
+	@$(BIN)/python -m pytest -rs tests/integration/test_policies.py >build/policies.log 2>&1 & policies=$$!; \
+	$(BIN)/python -m pytest -rs tests/deploy $(ARGS); failed=$$?; wait $$policies || failed=1; cat build/policies.log; exit $$failed
 
 # --- tidy ---
 

@@ -161,9 +161,10 @@ def write(found: dict[str, list[float]], rounds: int) -> int:
     ratio = middle["init"] / middle["hello init"]
     more = middle["first"] - middle["hello first"]
     fine = ratio <= INIT_LIMIT and more < FIRST_LIMIT
+    runs = subprocess.run([PYTHON, "--version"], capture_output=True, text=True, check=True).stdout.strip()
     row = lambda name, hello: [f"{middle[name] * 1e3:.0f}", f"{middle[hello] * 1e3:.0f}"]
     lines = [
-        f"{report.machine()}; medians of {rounds} alternating rounds, CPU time.",
+        f"{report.machine()}; the functions on {runs}. Medians of {rounds} alternating rounds, CPU time.",
         "",
         *report.table(
             ["", "ours, ms", "hello-world, ms", "goal", "found"],

@@ -30,7 +30,7 @@ FUNCTIONS = ("AWS::Serverless::Function", "AWS::Lambda::Function")
 
 def faults(template: Mapping[str, Any]) -> list[str]:
     """Every fault of the template; an empty list when it is clean."""
-    return [*_policies(template), *_functions(template), *_merged(template)]
+    return [*_policies(template), *_functions(template), *_buckets(template), *_merged(template)]
 
 
 def statements(template: Mapping[str, Any], role: str) -> list[dict[str, Any]]:
@@ -103,6 +103,20 @@ def _functions(template: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: writes to a log group of Lambda's own naming, which its role does not allow"
         if properties.get("Architectures") != ["arm64"]:
             yield f"{name}: is not arm64, but the package is"
+
+
+def _buckets(template: Mapping[str, Any]) -> Iterator[str]:
+    by_tls = {
+        policy["Bucket"]["Ref"]
+        for _, policy in _of(template, "AWS::S3::BucketPolicy")
+        for each in policy["PolicyDocument"]["Statement"]
+        if each["Effect"] == "Deny" and each.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
+    }
+    for name, properties in _of(template, "AWS::S3::Bucket"):
+        if name not in by_tls:
+            yield f"{name}: answers without TLS"
+        if set(properties.get("PublicAccessBlockConfiguration", {}).values()) != {True}:
+            yield f"{name}: may be made public"
 
 
 def _merged(template: Mapping[str, Any]) -> Iterator[str]:

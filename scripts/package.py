@@ -22,7 +22,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from infra import build, checks  # noqa: E402 - the repository's folders are no installed packages
+from infra import build, checks, rights  # noqa: E402 - the repository's folders are no installed packages
 
 MAX_ZIP = 5_000_000  # bytes
 # Never imported by the Lambda: modules and packages of chalicelib.
@@ -37,6 +37,11 @@ UNUSED = re.compile(  # parts of powertools beside its Logger and Metrics: a thi
 )
 # Imported at each start, and used by no function: together a third of the first request's imports.
 EMPTIED = {
+    "aws_lambda_powertools/__init__.py": (
+        "from aws_lambda_powertools.logging import Logger\n"
+        "from aws_lambda_powertools.package_logger import set_package_logger_handler\n"
+        "set_package_logger_handler()\n"
+    ),
     "aws_lambda_powertools/tracing/__init__.py": "Tracer = None\n",
     "aws_lambda_powertools/utilities/jmespath_utils/__init__.py": "",
     "redis/asyncio/__init__.py": "",
@@ -63,7 +68,8 @@ def main(arguments: list[str]) -> int:
         list_parts(name, out / f"{name}.cdx.json")
     translated = translate(sam)
     write_json(out / "translated.json", translated)
-    found = checks.faults(sam) + checks.faults(translated) + runtime_faults(sam) + size_faults(archive)
+    found = checks.faults(sam) + checks.faults(translated) + rights.faults(sam)
+    found += runtime_faults(sam) + size_faults(archive)
     found += lint([out / "package" / "sam.json", out / "translated.json", ROOT / "infra" / "bootstrap.yaml"])
     report = describe(archive, sam, page=page)
     write_json(out / "report.json", report)

@@ -24,11 +24,12 @@ ask() { # token, path, curl's options
 id_of() { sed -n 's/.*"id":"\([0-9a-f]\{32\}\)".*/\1/p' | head -n 1; }
 
 finished() { # way, token, id: waits for the job, shows its first word, erases it
-  for _ in $(seq 30); do
+  for _ in $(seq 15); do # three minutes
     job=$(ask "$2" "jobs/$3" -H 'Prefer: wait=10')
     case "$job" in *'"state":"succeeded"'*) break ;; *'"state":"failed"'* | *'"state":"canceled"'*) echo "$1: $job" >&2; exit 1 ;; esac
     sleep 2
   done
+  case "$job" in *'"state":"succeeded"'*) ;; *) echo "$1: job $3 has not ended: does a worker run? $job" >&2; exit 1 ;; esac
   case "$(ask "$2" "jobs/$3/words?limit=1")" in *'"word":"whales"'*) ;; *) echo "$1: job $3 has not the words that were sent" >&2; exit 1 ;; esac
   ask "$2" "jobs/$3" -X DELETE
   echo "$1: counted and erased"

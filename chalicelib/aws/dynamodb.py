@@ -9,20 +9,22 @@ import base64
 import functools
 import hashlib
 import hmac
+import os
 import random
 import socket
-import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from chalicelib.net import http1
 from chalicelib.net.http1 import Deadline
+
+if TYPE_CHECKING:
+    import ssl
 
 CONNECT_SECONDS, READ_SECONDS = 1.0, 3.0
 TRIES = 3  # of one call; a job's reader waits for them
@@ -291,9 +293,11 @@ def _key(secret: str, day: str, region: str, service: str) -> bytes:
 
 
 @functools.cache  # reading everybody's certificates takes longer than a call
-def _tls(ca_bundle: str | None) -> ssl.SSLContext:
+def _tls(ca_bundle: str | None) -> "ssl.SSLContext":
+    import ssl  # slow to import, and not needed before the first call
+
     paths = ssl.get_default_verify_paths()
-    if not (ca_bundle or paths.cafile or (paths.capath and any(Path(paths.capath).iterdir()))):
+    if not (ca_bundle or paths.cafile or (paths.capath and os.listdir(paths.capath))):
         from botocore.httpsession import get_cert_path  # a machine without certificates of its own
 
         ca_bundle = get_cert_path(True)

@@ -15,10 +15,9 @@ from typing import IO, Any
 import msgspec
 from aws_lambda_powertools import Logger
 
-from chalicelib import corpora, jobs, submissions
+from chalicelib import jobs, submissions
 from chalicelib.aws import objects
 from chalicelib.aws.objects import ObjectError, Place
-from chalicelib.corpora import Given
 from chalicelib.errors import (
     CorpusFull,
     Fault,
@@ -69,7 +68,9 @@ def submit(entries: Sequence[Entry], owner: str, request_id: str | None) -> Sequ
     if corpus is None:
         asked = [jobs.Request(entry.submission, owner, entry.key, jobs.BULK, request_id) for entry in entries]
         return jobs.submit_many(asked)
-    given = [Given(entry.submission, entry.name, version=entry.key if entry.name else "") for entry in entries]
+    from chalicelib import corpora  # slow to import, for documents of corpora alone
+
+    given = [corpora.Given(entry.submission, entry.name, version=entry.key if entry.name else "") for entry in entries]
     try:
         return corpora.add(corpus, owner, given, request_id=request_id)
     except (Gone, ServiceError, Unavailable) as error:

@@ -16,7 +16,6 @@ from aws_lambda_powertools import Logger
 from chalicelib.aws import objects
 from chalicelib.aws.objects import ObjectError, Place
 from chalicelib.errors import Unavailable
-from chalicelib.http.evidence import csv_line
 from chalicelib.http.responses import time_text
 from chalicelib.store import records
 from chalicelib.store.records import Job
@@ -129,6 +128,8 @@ def _have_ended(batch: Sequence[Mapping[str, Any]], find: Find) -> bool:
 def _write(bucket: str, note: Note, find: Find) -> str:
     """The rows between what was written and what has ended, as one file."""
     import tempfile  # slow to import, and only lists need it
+
+    from chalicelib.http.evidence import csv_line
 
     name = f"{REPORTS}{note.key}{'' if note.first == 1 else f'.{note.first}'}.results.csv"
     with tempfile.TemporaryFile() as file:

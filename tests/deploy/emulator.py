@@ -25,6 +25,7 @@ LACKING = (
     "AWS::EC2::SecurityGroupIngress",
     "AWS::Events::ApiDestination",
     "AWS::Events::Connection",
+    "AWS::WAFv2::WebACLAssociation",
 )
 
 

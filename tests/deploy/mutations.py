@@ -14,7 +14,9 @@ from tests.deploy.cloud import ROOT
 
 TEMPLATE = ROOT / "build" / "staging" / "package" / "sam.json"
 # One deploy, then what was deployed.
-TESTS = "is_deployed or becomes or api_takes or ended_left or sweeps"
+TESTS = (
+    "is_deployed or told or rule or canceled or fails_where or becomes or api_takes or ended_left or corpus or sweeps"
+)
 Resources = dict[str, Any]
 
 
@@ -49,7 +51,7 @@ def permission(stage: Resources) -> None:
 
 
 def failed(mutation: Callable[[Resources], None]) -> str:
-    """The test that fails with this mutation; empty when all pass."""
+    """The test that fails with this mutation, and what it says; empty when all pass."""
     whole = TEMPLATE.read_text()
     template = json.loads(whole)
     mutation(template["Resources"])
@@ -60,7 +62,8 @@ def failed(mutation: Callable[[Resources], None]) -> str:
     finally:
         TEMPLATE.write_text(whole)
     found = re.search(r"^(?:FAILED|ERROR) \S+::(\S+)", run.stdout, re.MULTILINE)
-    return found[1] if found else ""
+    said = re.findall(r"^E +(.+)$", run.stdout, re.MULTILINE)
+    return "\n    ".join([found[1], *said[:6]]) if found else ""
 
 
 def main(names: list[str]) -> int:

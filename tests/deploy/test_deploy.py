@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,9 @@ import pytest
 import requests
 
 from tests.conftest import require
-from tests.deploy.cloud import EMULATOR, KEYS, PACKAGING, ROOT, Cloud, running, until
+from tests.deploy.cloud import EMULATOR, KEYS, PACKAGING, REGION, ROOT, Cloud, running, until
+
+FUNCTIONS = ("api_handler", "sqs", "s3", "requested", "sweep", "ended")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +73,7 @@ def test_a_first_deploy_that_fails_says_why_and_cleans_up_after_itself(cloud: Cl
 
 
 def test_a_stage_is_deployed(cloud: Cloud) -> None:
-    run = cloud.script("deploy", "AlarmEmail=ops@example.com")
+    run = cloud.script("deploy", "AlarmEmail=ops@example.com", "ResultDays=7")
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
     assert cloud.status() == "CREATE_COMPLETE"
     assert "EndpointURL" in run.stdout
@@ -111,6 +114,78 @@ def test_an_update_that_fails_goes_back_and_says_why(cloud: Cloud) -> None:
 # --- what was deployed ---
 
 
+def test_functions_and_tasks_are_told_where_everything_is(cloud: Cloud) -> None:
+    outputs = cloud.outputs()
+    every = {
+        "TABLE_NAME": outputs["TableName"],
+        "REDIS_URL": f"rediss://127.0.0.1:{cloud.redis_port}/0",
+        "REDIS_IAM": f"wordcounts-staging@{outputs['RedisGroupId']}",
+        "RESULT_DAYS": "7",
+        "OBJECT_STORE": f"s3://{outputs['TextsBucket']}",
+        "LOG_LEVEL": "INFO",
+        "POWERTOOLS_SERVICE_NAME": "wordcounts-staging",
+        "POWERTOOLS_METRICS_NAMESPACE": "Wordcounts",
+    }
+    functions = every | {"AUTH": "token", "WORDS": "unicode", "KEEP_TEXT": "true"}
+    functions |= {"RATE_PER_MINUTE": "600", "LONG_POLLS": "5"}
+    url = f"https://{outputs['RestAPIId']}.execute-api.{REGION}.amazonaws.com/staging"
+    of_one = {
+        "sweep": {"DOCUMENTS_BUCKET": outputs["DocumentsBucket"]},
+        "ended": {"EVENT_BUS": outputs["BusName"], "API_URL": url},
+    }
+    found = {}
+    for function in cloud.client("lambda").list_functions()["Functions"]:
+        given = function["Environment"]["Variables"]
+        name = function["LoggingConfig"]["LogGroup"].rpartition("/")[2]
+        found[name] = {each: value for each, value in given.items() if value}
+    assert found == {name: functions | of_one.get(name, {}) for name in FUNCTIONS}
+    tasks = every | {"AWS_DEFAULT_REGION": REGION, "FETCH_CONTACT": "https://github.com/wordcounts/wordcounts"}
+    for pool, processes in (("interactive", "interactive:20,bulk:0"), ("bulk", "interactive:0,bulk:20")):
+        assert task_of(cloud, pool)[1] == tasks | {"WORKER_PROCESSES": processes}
+
+
+def task_of(cloud: Cloud, pool: str) -> tuple[str, dict[str, str]]:
+    """The role of a pool's task, and its environment."""
+    found = cloud.client("ecs").describe_task_definition(taskDefinition=f"wordcounts-staging-{pool}")["taskDefinition"]
+    environment = found["containerDefinitions"][0]["environment"]
+    return found["taskRoleArn"], {each["name"]: each["value"] for each in environment}
+
+
+def takers(cloud: Cloud, bus: str, source: str, kind: str, detail: Any) -> list[str]:
+    """The stack's rules that take an event of this kind on a bus, by what they are called in the template."""
+    about = {"id": "1", "account": "0" * 12, "time": "2026-01-01T00:00:00Z", "region": REGION, "resources": []}
+    event = json.dumps({**about, "source": source, "detail-type": kind, "detail": detail})
+    client = cloud.client("events")
+    taken = []
+    for rule in client.list_rules(EventBusName=bus)["Rules"]:
+        pattern = rule.get("EventPattern")
+        if pattern and client.test_event_pattern(EventPattern=pattern, Event=event)["Result"]:
+            taken.append(rule["Name"].removeprefix("wordcounts-staging-").partition("-")[0])
+    return taken
+
+
+def test_each_rule_takes_its_own_events_and_no_others(cloud: Cloud) -> None:
+    outputs = cloud.outputs()
+
+    def of_object(key: str, bucket: str = outputs["DocumentsBucket"], kind: str = "Object Created") -> list[str]:
+        return takers(cloud, "default", "aws.s3", kind, {"bucket": {"name": bucket}, "object": {"key": key}})
+
+    assert of_object("inbox/a.html") == of_object("progress/a.urls.1.json") == ["S3S3Event"]
+    assert of_object("reports/a.urls.report.jsonl") == []
+    assert of_object("inbox/a.html", bucket="another") == of_object("inbox/a.html", kind="Object Deleted") == []
+    assert takers(cloud, outputs["BusName"], "anyone", "Word Count Requested", {}) == ["RequestedRequestedEvent"]
+    assert takers(cloud, outputs["BusName"], "anyone", "Something Else", {}) == []
+
+    def of_scan(repository: str, severity: str) -> list[str]:
+        detail = {"repository-name": repository, "finding-severity-counts": {severity: 1}}
+        return takers(cloud, "default", "aws.ecr", "ECR Image Scan", detail)
+
+    assert of_scan("wordcounts", "CRITICAL") == ["ImageFindings"]
+    assert of_scan("wordcounts", "LOW") == of_scan("another", "CRITICAL") == []
+    rules = cloud.client("events").list_rules()["Rules"]
+    assert [rule["ScheduleExpression"] for rule in rules if "ScheduleExpression" in rule] == ["rate(1 minute)"]
+
+
 @pytest.fixture(scope="module")
 def api(cloud: Cloud) -> API:
     return API(cloud)
@@ -134,12 +209,8 @@ def events(cloud: Cloud) -> str:
 def worker(cloud: Cloud, api: API, events: str) -> Iterator[subprocess.Popen[bytes]]:
     """A pool of both queues with the environment of the deployed task and the rights of its role."""
     del api, events
-    [task] = [
-        cloud.client("ecs").describe_task_definition(taskDefinition=f"wordcounts-staging-{pool}")["taskDefinition"]
-        for pool in ("interactive",)
-    ]
-    role = cloud.client("sts").assume_role(RoleArn=task["taskRoleArn"], RoleSessionName="worker")["Credentials"]
-    given = {each["name"]: each["value"] for each in task["containerDefinitions"][0]["environment"]}
+    arn, given = task_of(cloud, "interactive")
+    role = cloud.client("sts").assume_role(RoleArn=arn, RoleSessionName="worker")["Credentials"]
     environment = {name: value for name, value in cloud.environment.items() if name not in KEYS} | given
     environment |= {"WORKER_PROCESSES": "interactive:1,bulk:1", "TMPDIR": str(cloud.folder)}
     environment |= {
@@ -157,6 +228,23 @@ def worker(cloud: Cloud, api: API, events: str) -> Iterator[subprocess.Popen[byt
     child.wait(10)
 
 
+def arriving(cloud: Cloud, queue: str, kinds: str, seconds: float = 60) -> Iterator[dict[str, Any]]:
+    """Events of ours as they come; AssertionError when none does. Those of other kinds stay in the queue."""
+    client = cloud.client("sqs")
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        for message in client.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=1).get(
+            "Messages", ()
+        ):
+            event = json.loads(message["Body"])
+            assert event["detail-type"] == event["detail"]["type"]
+            if event["detail-type"].startswith(kinds):
+                client.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+                yield event["detail"]
+        time.sleep(0.25)
+    raise AssertionError(f"no event of {kinds} within {seconds} s")
+
+
 def ended(api: API, seconds: float = 60) -> list[dict[str, Any]]:
     """All of the owner's jobs, once there are some and all have ended."""
 
@@ -165,6 +253,26 @@ def ended(api: API, seconds: float = 60) -> list[dict[str, Any]]:
         return jobs if jobs and all(job["state"] in ("succeeded", "failed", "canceled") for job in jobs) else None
 
     return list(until(found, seconds))
+
+
+@pytest.fixture(scope="module")
+def other(cloud: Cloud) -> API:
+    """The API for an owner whose jobs end in other ways."""
+    return API(cloud, owner="bob")
+
+
+@pytest.mark.usefixtures("events")
+def test_a_job_is_canceled_before_a_worker_takes_it(other: API) -> None:
+    made = other.ask("POST", "/jobs", {"text": "never counted"})
+    assert made.status_code == 202, made.text
+    assert other.ask("POST", f"/jobs/{made.json()['id']}/cancel").json()["state"] == "canceled"
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_job_fails_where_its_address_may_not_be_fetched(other: API) -> None:
+    made = other.ask("POST", "/jobs", {"url": "http://localhost/"}, Prefer="wait=20")
+    assert made.status_code in (200, 202), made.text
+    assert sorted(job["state"] for job in ended(other)) == ["canceled", "failed"]
 
 
 @pytest.mark.usefixtures("worker")
@@ -217,32 +325,35 @@ def test_an_event_becomes_a_job_and_another_does_not(cloud: Cloud, outside: API)
 
 @pytest.mark.usefixtures("worker")
 def test_each_job_that_ended_left_as_one_event_and_nothing_else_did(
-    cloud: Cloud, api: API, outside: API, events: str
+    cloud: Cloud, api: API, other: API, outside: API, events: str
 ) -> None:
-    wanted = {job["id"] for owner in (api, outside) for job in ended(owner)}
-    seen: list[str] = []
-
-    def arrived() -> bool:
-        client = cloud.client("sqs")
-        answer = client.receive_message(QueueUrl=events, MaxNumberOfMessages=10, WaitTimeSeconds=1)
-        for message in answer.get("Messages", ()):
-            event = json.loads(message["Body"])
-            assert event["detail-type"] == "wordcounts.job.succeeded"
-            assert event["detail"]["data"]["link"].endswith(f"/staging/jobs/{event['detail']['subject']}")
-            seen.append(event["detail"]["subject"])
-            client.delete_message(QueueUrl=events, ReceiptHandle=message["ReceiptHandle"])
-        return wanted <= set(seen)
-
-    until(arrived)
-    assert sorted(seen) == sorted(wanted)
-    [stream] = [each for each in sources(cloud) if "stream" in each["EventSourceArn"]]
-    wished = [json.loads(each["Pattern"])["dynamodb"]["NewImage"] for each in stream["FilterCriteria"]["Filters"]]
-    assert {"S": ["job"]} in [image["sk"] for image in wished]
+    wanted = {job["id"]: job["state"] for owner in (api, other, outside) for job in ended(owner)}
+    assert set(wanted.values()) == {"succeeded", "failed", "canceled"}
+    seen: list[tuple[str, str]] = []
+    for event in arriving(cloud, events, "wordcounts.job."):
+        assert event["data"]["link"].endswith(f"/staging/jobs/{event['subject']}")
+        seen.append((event["subject"], event["type"].removeprefix("wordcounts.job.")))
+        if set(seen) >= set(wanted.items()):
+            break
+    assert sorted(seen) == sorted(wanted.items())
 
 
-def sources(cloud: Cloud) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = cloud.client("lambda").list_event_source_mappings()["EventSourceMappings"]
-    return found
+@pytest.mark.usefixtures("worker")
+def test_a_corpus_is_counted_asked_and_erased(cloud: Cloud, other: API, events: str) -> None:
+    corpus = other.ask("POST", "/corpora", {}).json()["id"]
+    texts = [{"key": str(number), "text": f"whales, and {number} whales"} for number in range(2)]
+    added = other.ask("POST", f"/corpora/{corpus}/documents", {"documents": texts})
+    assert added.status_code in (200, 202), added.text
+    told = next(event for event in arriving(cloud, events, "wordcounts.corpus.ready"))
+    assert told["subject"] == corpus
+    assert told["data"]["link"].endswith(f"/staging/corpora/{corpus}")
+    words = other.ask("GET", f"/corpora/{corpus}/words?limit=1").json()["words"]
+    assert (words[0]["word"], words[0]["count"]) == ("whales", 4)
+    contexts = other.ask("GET", f"/corpora/{corpus}/contexts?word=whales")
+    assert contexts.status_code == 200, contexts.text
+    assert other.ask("DELETE", f"/corpora/{corpus}").status_code in (202, 204)
+    store, bucket = cloud.client("s3"), cloud.outputs()["TextsBucket"]
+    until(lambda: store.list_objects_v2(Bucket=bucket, Prefix="corpora/")["KeyCount"] == 0)
 
 
 @pytest.mark.usefixtures("worker")
@@ -290,7 +401,7 @@ def test_nothing_was_given_up_and_no_function_raised(cloud: Cloud) -> None:
     for name in ("SubmissionsDeadUrl", "EventsDeadUrl", "StreamDeadUrl"):
         answer = client.get_queue_attributes(QueueUrl=outputs[name], AttributeNames=["ApproximateNumberOfMessages"])
         assert answer["Attributes"]["ApproximateNumberOfMessages"] == "0", name
-    for function in ("api_handler", "sqs", "s3", "requested", "sweep", "ended"):
+    for function in FUNCTIONS:
         assert "Traceback" not in cloud.log(function), cloud.log(function)
 
 
@@ -315,8 +426,13 @@ def test_destroying_keeps_the_data_and_names_it(cloud: Cloud) -> None:
 
 
 def test_a_stage_is_destroyed_with_its_data(cloud: Cloud) -> None:
-    assert cloud.script("deploy", "NatGateways=0", "InteractiveMin=0").returncode == 0
+    """With everything that a parameter can add to it or take from it."""
+    optional = ("NatGateways=0", "InteractiveMin=0", "AccessLogs=yes", "FirewallRate=1000", "RedisNodes=2")
+    run = cloud.script("deploy", *optional, "WebhookUrl=https://example.com/hook")
+    assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-2000:]
     outputs = cloud.outputs()
+    for kind in ("wordcounts.job.succeeded", "wordcounts.corpus.ready"):
+        assert takers(cloud, outputs["BusName"], "wordcounts", kind, {}) == ["WebhookRule"]
     for number in range(3):
         cloud.client("s3").put_object(Bucket=outputs["DocumentsBucket"], Key="reports/x", Body=str(number).encode())
     run = cloud.script("destroy", DATA="delete")

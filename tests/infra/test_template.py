@@ -81,7 +81,9 @@ def test_the_checks_see_what_is_wrong() -> None:
         "Type": "AWS::Serverless::Function",
         "Properties": {"Role": {"Fn::GetAtt": ["Role", "Arn"]}, "VpcConfig": {}, "Events": {"Typo": {}}},
     }
-    found = checks.faults({"Resources": {"Role": role, "One": function, "Two": function, "Nowhere": {}}})
+    bucket = {"Type": "AWS::S3::Bucket", "Properties": {}}
+    resources = {"Role": role, "One": function, "Two": function, "Bucket": bucket, "Nowhere": {}}
+    found = checks.faults({"Resources": resources})
     for part in (
         "managed",
         "wildcard",
@@ -95,6 +97,8 @@ def test_the_checks_see_what_is_wrong() -> None:
         "arm64",
         "Typo",
         "Nowhere",
+        "without TLS",
+        "made public",
     ):
         assert any(part in fault for fault in found), (part, found)
 
@@ -103,7 +107,7 @@ def test_the_table_comes_from_the_records() -> None:
     properties = template()["Resources"]["Table"]["Properties"]
     assert {key: properties[key] for key in records.TABLE} == records.TABLE
     assert properties["TimeToLiveSpecification"] == {"AttributeName": records.TTL_ATTRIBUTE, "Enabled": True}
-    for name in ("Table", "Documents"):
+    for name in ("Table", "Documents", "Texts"):
         kept = template()["Resources"][name]
         # Not what a failed first deploy has made: it holds nothing, and the next one could not be told from it.
         assert (kept["DeletionPolicy"], kept["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
@@ -117,6 +121,10 @@ def test_no_more_readers_of_the_queue_than_functions_that_may_run(stage: str) ->
     queue = resources["Submissions"]["Properties"]
     assert queue["RedrivePolicy"]["maxReceiveCount"] >= 5
     assert queue["VisibilityTimeout"] >= 6 * CONFIG["lambda_functions"]["sqs"]["lambda_timeout"]
+
+
+def test_the_bucket_of_packages_is_closed_too() -> None:
+    assert checks.faults(build.load("bootstrap.yaml")) == []
 
 
 def test_no_image_and_no_package_expires_under_a_stage_that_runs_it() -> None:

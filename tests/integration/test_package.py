@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import coldstart
-from infra import checks
+from infra import checks, rights
 from tests.conftest import Table
 from tests.factories import records_by_boto3
 from tests.integration.packaging import PYTHON, ROOT, packaged
@@ -31,6 +31,25 @@ def test_a_stage_packages_clean_and_small(stage: str) -> None:
         template = json.loads((folder / name).read_text())
         assert checks.faults(template) == []
         assert template["Parameters"]["Stage"]["AllowedValues"] == [stage]
+
+
+def test_each_right_that_aws_uses_itself_would_be_missed() -> None:
+    """One right after the other taken away: what test_policies.py sees nothing call, infra/rights.py asks for."""
+    sam = json.loads((packaged("production") / "package" / "sam.json").read_text())
+    assert rights.faults(sam) == []
+    ours = ("dynamodb:", "s3:", "events:PutEvents")
+    for name, resource in sam["Resources"].items():
+        if resource["Type"] not in ("AWS::IAM::Role", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
+            continue
+        given = resource["Properties"].get("Policies", [resource["Properties"]])
+        for statement in (each for policy in given for each in policy["PolicyDocument"]["Statement"]):
+            whole = checks.as_list(statement["Action"])
+            for action in whole:
+                of_streams = "Stream" in json.dumps(statement.get("Sid", ""))
+                if statement["Effect"] == "Allow" and (of_streams or not action.startswith(ours)):
+                    statement["Action"] = [each for each in whole if each != action]
+                    assert [*rights.faults(sam), *checks.faults(sam)], f"{name}: {action}"
+            statement["Action"] = whole
 
 
 def test_the_zip_has_checked_bytecode_of_everything_and_nothing_of_the_worker() -> None:
