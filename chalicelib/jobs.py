@@ -9,20 +9,22 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from chalicelib import queue, settings
-from chalicelib.analysis import evidence, words
+from chalicelib.analysis import words
 from chalicelib.analysis.cache import Cache
-from chalicelib.analysis.evidence import Evidence
 from chalicelib.analysis.words import Table
 from chalicelib.dispatch import metering
 from chalicelib.errors import Gone, HasEnded, KeyReused, NotFound, NotKept, RulesDiffer, StillRuns, Unavailable
 from chalicelib.store import access_tokens, records
 from chalicelib.store.records import Job, Records
 from chalicelib.submissions import Submission
+
+if TYPE_CHECKING:
+    from chalicelib.analysis.evidence import Evidence
 
 __all__ = ["Gone", "HasEnded", "Job", "KeyReused", "NotFound", "NotKept", "RulesDiffer", "StillRuns", "Unavailable"]
 
@@ -235,8 +237,10 @@ def _unpacked(pieces: Sequence[bytes], language: str, *, fold: bool) -> Table:
     return words.folded(spelled, language) if fold else spelled
 
 
-def evidence_of(job: Job) -> Evidence:
+def evidence_of(job: Job) -> "Evidence":
     """A succeeded job's text with its words in order; ``NotKept`` where the text was not kept."""
+    from chalicelib.analysis import evidence  # slow to import, and most starts do not meet it
+
     store = table()
     kept = {name: store.artifact(job, name) for name in reversed(evidence.ARTIFACTS)}
     return evidence.read(kept, language_of(job))

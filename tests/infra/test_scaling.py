@@ -20,7 +20,6 @@ POOL = {
     name: build.load("pool.yaml", {"_Pool_": name, "_pool_": name.lower(), **build.POOLS[name]})["Resources"]
     for name in build.POOLS
 }
-LATE = 2  # minutes until a metric of the log can be seen
 START = 2  # minutes until a task that was asked for notes itself
 
 
@@ -54,6 +53,7 @@ class Scaling:
     name: str
     capsys: pytest.CaptureFixture[str]
     most: int = 40
+    late: int = 2  # minutes until a metric of the log can be seen
     desired: int = 0
     seen: list[Metrics] = field(default_factory=list)
     asked: list[int] = field(default_factory=list)  # desired, by minute
@@ -70,7 +70,7 @@ class Scaling:
         self.seen.append(written(self.capsys, waiting, tasks if told else None))
         self.waits = {name: left - 1 for name, left in self.waits.items() if left > 1}
         self.asked.append(self.desired)
-        known = self.seen[:-LATE]
+        known = self.seen[: -self.late]
         self.desired = max(self.desired, self._wake(known), self._out(known))
         if self.desired == self.asked[-1]:
             self.desired = self._in(known)
@@ -100,7 +100,8 @@ class Scaling:
     def _points(self, known: list[Metrics], periods: int) -> tuple[dict[str, Any], list[float]]:
         track = self.properties("Backlog")["TargetTrackingScalingPolicyConfiguration"]
         name = track["CustomizedMetricSpecification"]["MetricName"]
-        return track, [each[name] for each in known[-periods:] if name in each]
+        # Where points are missing, an alarm looks at a few more, and takes the newest that are there.
+        return track, [each[name] for each in known[-periods - 2 :] if name in each][-periods:]
 
 
 @pytest.mark.parametrize(
@@ -115,12 +116,14 @@ class Scaling:
         ("Interactive", 10_000, 40),
     ],
 )
+@pytest.mark.parametrize("late", [1, 2, 3])
+@pytest.mark.parametrize("absent", [0, 2, 5], ids=lambda every: f"each {every}th absent" if every else "all there")
 def test_a_backlog_that_stays_asks_for_its_number_of_tasks_and_no_more(
-    capsys: pytest.CaptureFixture[str], name: str, waiting: int, wanted: int
+    capsys: pytest.CaptureFixture[str], name: str, waiting: int, wanted: int, late: int, absent: int
 ) -> None:
-    scaling = Scaling(name, capsys)
-    for _ in range(60):
-        scaling.minute(waiting)
+    scaling = Scaling(name, capsys, late=late)
+    for minute in range(90):
+        scaling.minute(waiting, told=not absent or minute % absent > 0)
     assert scaling.desired == wanted
     assert max(scaling.asked) == wanted, "and none too many on the way"
 
