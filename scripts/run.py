@@ -19,6 +19,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from chalicelib import queue, settings
@@ -119,8 +120,10 @@ def _start_workers(stack: Stack) -> None:
 def _start_front(stack: Stack, name: str, module: str, *arguments: str) -> None:
     command = [sys.executable, "-m", module, *arguments]
 
+    short = sys.stdout.isatty()
+
     def show(line: str) -> None:
-        if (words := in_words(line)) is not None:
+        if (words := in_words(line, short=short)) is not None:
             tell(f"{name:10} | {words}")
 
     stack.fronts.append(processes.start(name, command, environment=stack.environment, log=stack.log(name), show=show))
@@ -246,8 +249,11 @@ def stop(stack: Stack) -> None:
         child.ended(10)
 
 
-def in_words(text: str) -> str | None:
-    """A JSON log line as level, message and what else it says; None for metrics, good health and empty lines."""
+def in_words(text: str, *, short: bool = False) -> str | None:
+    """A JSON log line as level, message and what else it says; None for metrics, good health and empty lines.
+
+    ``short`` is for a person at a terminal: of a request and a job what happened and how long it took.
+    """
     if text.startswith('{"_aws"'):  # two threads may write theirs into one line
         return None
     try:
@@ -258,9 +264,26 @@ def in_words(text: str) -> str | None:
         return text or None
     if entry.get("route") == "/health" and entry.get("status") == 200:
         return None
+    with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):  # a line of somebody else's, as it is
+        if short and entry["level"] == "INFO":
+            return _in_short[entry["message"]](entry)
     level, message = entry.pop("level", "INFO"), entry.pop("message", "")
     words = [f"{key}={value}" for key, value in entry.items() if key not in QUIET_KEYS]
     return " ".join(map(str, [*([] if level == "INFO" else [level]), message, *words]))
+
+
+def _request_in_short(entry: dict[str, Any]) -> str:
+    path = str(entry["route"]).replace("{job_id}", str(entry.get("job_id", "{job_id}")))
+    return f"{entry['method']} {path}  {entry['status']}, {entry['ms']:.0f} ms"
+
+
+def _job_in_short(entry: dict[str, Any]) -> str:
+    took = sum(entry["seconds"].values()) - entry["seconds"].get("waited", 0)
+    why = f" ({entry['error']})" if "error" in entry else ""
+    return f"{entry['kind']} {entry['job_id']}  {entry['state']}{why}, {took * 1000:.0f} ms"
+
+
+_in_short: dict[str, Callable[[dict[str, Any]], str]] = {"request": _request_in_short, "job": _job_in_short}
 
 
 # --- the command ---
@@ -307,6 +330,8 @@ def _run(stack: Stack, parent: int | None) -> int:
 
 def _greet(stack: Stack) -> None:
     say(f"ready: {stack.url}   (data and logs in {stack.data}; Ctrl-C stops)")
+    if opened := stack.environment.get("FETCH_ALLOW_NETWORKS"):
+        say(f"pages of {opened} are fetched too, until it stops: FETCH_ALLOW_NETWORKS is not remembered")
     say("try it in another terminal:")
     body = json.dumps({"url": "https://example.com/"})
     for line in (
