@@ -3,6 +3,7 @@
 import zlib
 from typing import Any, NamedTuple
 
+import duckdb
 import msgspec
 
 from chalicelib.aws import objects
@@ -31,7 +32,7 @@ def run(store: Records, job: Job) -> dict[str, Packed] | Later:
             raise Gone
         return _answer(corpus, job) if job.kind == QUERY else _compact(store, corpus, job)
     except Gone:
-        raise AttemptFailed(ErrorKind.CORPUS_GONE, "The corpus was erased or has expired.") from None
+        raise _gone() from None
     except Unavailable:
         return Later(PAUSES[1])  # that is no failure of the job
     except objects.ObjectError as error:
@@ -41,6 +42,10 @@ def run(store: Records, job: Job) -> dict[str, Packed] | Later:
             raise _changed() from None
         detail = f"The corpus' files cannot be read or written: {error}"
         raise AttemptFailed(error.kind, detail, transient=error.transient) from None
+    except (duckdb.Error, OSError):
+        if not _is_erased(store, job):
+            raise
+        raise _gone() from None  # its files went while they were read
 
 
 def _compact(store: Records, corpus: Corpus, job: Job) -> dict[str, Packed] | Later:
@@ -65,6 +70,19 @@ def _newer(store: Records, corpus: Corpus) -> bool:
     job_id = records.key_id(corpus.owner, compaction_key(corpus.id, corpus.changes))
     job = store.get_many([job_id]).get(job_id)
     return job is not None and job.state not in (records.FAILED, records.CANCELED)
+
+
+def _is_erased(store: Records, job: Job) -> bool:
+    """Whether the corpus is gone, or another job is erasing it."""
+    try:
+        corpus = store.corpus(job.options["corpus"])
+    except Gone:
+        return True
+    return corpus is None or (corpus.erasing and job.options.get("changes") != corpus.changes)
+
+
+def _gone() -> AttemptFailed:
+    return AttemptFailed(ErrorKind.CORPUS_GONE, "The corpus was erased or has expired.")
 
 
 def _changed() -> AttemptFailed:

@@ -12,12 +12,30 @@ from chalicelib import jobs, pipeline, queue
 
 @contextlib.contextmanager
 def counting_at_once() -> Iterator[None]:
-    """While this lasts, a submitted job is counted on a thread of its own as soon as it is on the queue."""
+    """While this lasts, a submitted job is counted on a thread of its own as soon as it is on the queue.
+
+    A job that is given back is tried again, whether it was deferred or has failed: no sweep would do that here, and a
+    corpus would wait for it. A fault of our own is raised at the end.
+    """
     threads: list[threading.Thread] = []
+    faults: list[BaseException] = []
+
+    def count(job_id: str) -> None:
+        due_at: int | None = 0
+        try:
+            while due_at is not None:
+                time.sleep(max(0.0, due_at / 1000 - time.time()))
+                outcome = pipeline.count_page(job_id)
+                due_at = outcome.due_at
+                faults.extend(filter(None, [outcome.fault]))
+        except Exception as fault:  # noqa: BLE001 - raised below
+            faults.append(fault)
+        with contextlib.suppress(queue.QueueError):
+            queue.tell_ended(job_id)
 
     def enqueued(new: list[jobs.Job], *, now: int) -> bool:
         for job in new:
-            threads.append(threading.Thread(target=_count, args=(job.id,)))
+            threads.append(threading.Thread(target=count, args=(job.id,)))
             threads[-1].start()
         return True
 
@@ -26,10 +44,5 @@ def counting_at_once() -> Iterator[None]:
         yield
         for thread in threads:
             thread.join()
-
-
-def _count(job_id: str) -> None:
-    while (outcome := pipeline.count_page(job_id)).state == "deferred":
-        time.sleep(max(0.05, (outcome.due_at or 0) / 1000 - time.time()))
-    with contextlib.suppress(queue.QueueError):
-        queue.tell_ended(job_id)
+    if faults:
+        raise BaseExceptionGroup("faults of jobs", faults)

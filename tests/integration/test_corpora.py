@@ -2,8 +2,10 @@
 
 import itertools
 import math
+import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -175,6 +177,26 @@ def test_what_is_erased_leaves_nothing(run: Run, tmp_path: Path) -> None:
     with pytest.raises(errors.Gone):
         corpora.get(corpus, "ann")
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and corpus in str(path)]
+
+
+def test_a_compaction_whose_corpus_is_erased_meanwhile_ends_without_a_fault(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = new()
+    corpora.add(corpus, "ann", [text("an old tree", "1"), text("a tree", "2")])
+    run()
+    summarised = compaction._summarised
+
+    def erased(*given: Any) -> Any:
+        corpora.erase(corpus, "ann")
+        shutil.rmtree(tmp_path / "corpora" / corpus)
+        return summarised(*given)
+
+    monkeypatch.setattr(compaction, "_summarised", erased)
+    corpora.remove(corpus, "ann", "1")
+    run()  # which lets no fault pass
+    with pytest.raises(errors.Gone):
+        corpora.get(corpus, "ann")
 
 
 def test_a_corpus_is_its_owners_alone(run: Run) -> None:
