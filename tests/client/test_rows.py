@@ -9,8 +9,7 @@ import pytest
 
 import wordcounts
 from wordcounts import corpora, errors, many, models
-from wordcounts.rows import Rows
-from wordcounts.tabular import csv_lines, flat
+from wordcounts.rows import Rows, csv_lines, flat
 
 WORDS = [{"word": f"w{at}", "count": 9 - at, "share": 0.1, "stop_word": False, "new": 1} for at in range(7)]
 
@@ -62,8 +61,32 @@ def test_rows_become_tables() -> None:
     assert found.to_arrow().column_names == ["word", "count", "share", "stop_word"]
     html = rows(Answers(), limit=1)._repr_html_()
     assert "<td>w0</td>" in html
-    lines = list(csv_lines(models.columns(models.Word), map(flat, [models.Word("=1", 1, 0.1 + 0.2, True)])))
-    assert lines == ["word,count,share,stop_word\r\n", "'=1,1,0.3,true\r\n"]
+    values = flat(models.Word("=1", 1, 0.1 + 0.2, True)).values()
+    assert list(csv_lines(models.columns(models.Word), [values])) == [
+        "word,count,share,stop_word\r\n",
+        "'=1,1,0.3,true\r\n",
+    ]
+    written = io.StringIO()
+    rows(Answers(), limit=1).to_csv(written)
+    assert written.getvalue() == "word,count,share,stop_word\r\nw0,9,0.1,false\r\n"
+    with pytest.raises(TypeError, match="limit"):
+        found.to_csv(written, limit=1)
+
+
+def test_what_a_row_has_inside_has_columns_of_its_own() -> None:
+    given = {
+        "before": "a",
+        "match": "b",
+        "after": "c",
+        "start": 1,
+        "end": 2,
+        "place": 0.5,
+        "document": {"id": "1", "key": "k"},
+    }
+    found = models.CorpusContext.from_dict({**given, "newer": 1})
+    assert list(flat(found).items())[-4:] == [
+        ("document_id", "1"), ("document_key", "k"), ("document_url", None), ("document_title", None)
+    ]  # fmt: skip
 
 
 def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +105,7 @@ def job(at: int, language: str, words: int) -> models.Job:
     totals = {"words": words, "distinct": 1, "stop_words": 0, "stop_list": True}
     times = {"submitted_at": "", "expires_at": "", "rules": "unicode-1"}
     read = {**given, **times, "totals": totals, "page": {"language": language}, "options": None}
-    return models.Job.read(read, wordcounts.Client("http://127.0.0.1:1"))
+    return models.Job.from_dict(read, _client=wordcounts.Client("http://127.0.0.1:1"))
 
 
 def test_tables_are_added_and_spelled_as_most_texts_have_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ import pytest
 from tests import conftest, websites
 from tests.integration.counter import counting_at_once
 from tests.integration.http_clients import LocalClient, local_client
-from wordcounts import cli
+from wordcounts import cli, many
 from wordcounts.cli.options import Session
 
 
@@ -169,13 +169,13 @@ def test_a_corpus_from_its_making_to_its_end(command: Command, tmp_path: Path, m
     with counting_at_once():
         assert command("corpus", "list").code == 1
         made = command("corpus", "create", "trees", "--language", "en")
-        added = command("corpus", "add", "trees", "a.txt", "b.txt", "nope.txt", "paper.pdf")
+        added = command("corpus", "add", "trees", "a.txt", "b.txt", "nope.txt", "paper.pdf", "--timeout", "90")
         words = command("corpus", "words", "trees", "--csv")
         contexts = command("corpus", "contexts", "trees", "tree", "--top", "2")
         documents = command("corpus", "contexts", made.out.strip(), "old tree", "--json")
         phrases = command("corpus", "phrases", "trees")
         command("corpus", "create", "seas")
-        other = command("corpus", "add", "seas", "c.txt")
+        other = command("corpus", "add", "seas", "c.txt", "--timeout", "90")
         keywords = command("corpus", "keywords", "trees", "--against", "seas", "--json", "--top", "1")
         again = command("corpus", "create", "trees")
         listed = command("corpus", "list")
@@ -253,6 +253,12 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("count {site}/paper.pdf", 1, "application/pdf; only HTML"),
     ("count {site}/app", 1, "has no words.\n  If a browser shows text there, JavaScript makes it"),
     ("count {site}/few", 0, "has 2 words in 8,0"),
+    ("count dangling.txt", 1, "dangling.txt is a link to what is not there.\n  Look at it: ls -l dangling.txt"),
+    ("count *.nothing", 1, "There is no file *.nothing.\n  Check the name"),
+    ("count -dash.txt", 2, "No such option '-d'. The file is ./-dash.txt."),
+    ("count page.html --select #nothere", 1, "page.html has no words.\n  Does the selector match anything there?"),
+    ("count list.csv", 0, "list.csv has no column named url, so it was counted as a text."),
+    ("help count", 2, "Write: wordcounts count --help"),
     ("contexts absent a.txt", 1, "“absent” does not occur."),
     ("contexts a.txt", 2, "Name what to count: an address"),
     ("phrases a.txt", 1, "no phrase occurs twice.\n  Try --stop-words"),
@@ -264,6 +270,7 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("contexts a {id}", 4, "Check the id; `wordcounts jobs`"),
     ("corpus words nope", 4, "There is no corpus 'nope'.\n  `wordcounts corpus list` shows yours"),
     ("corpus add nope", 2, "Name what to add"),
+    ("corpus create {empty}", 2, "NAME is empty."),
     ("--server http://127.0.0.1:{closed} count a.txt", 3, "Start one with `make run`, or name another in"),
     ("--server {site} status", 3, "is not Wordcounts: it answers 404.\n"),
     ("--server 127.0.0.1:8000 status", 2, "Write it like http://127.0.0.1:8000"),
@@ -274,6 +281,7 @@ MISTAKES: list[tuple[str, int, str]] = [
 def files(folder: Path) -> None:
     (folder / "pictures").mkdir()
     (folder / "pictures2").mkdir()
+    (folder / "dangling.txt").symlink_to("nowhere")
     for name in ("1.txt", "2.txt"):
         (folder / "pictures2" / name).write_text("x")
     for name, content in {
@@ -289,6 +297,8 @@ def files(folder: Path) -> None:
         "a.txt": b"a rose",
         "only.txt": b"the and of the",
         "page.html": b"<p>a rose",
+        "-dash.txt": b"a rose",
+        "list.csv": b"address\nhttps://example.com/\n",
     }.items():
         (folder / name).write_bytes(content)
 
@@ -301,7 +311,7 @@ def test_every_mistake_ends_with_a_sentence_that_helps_and_the_right_code(
     wrong: list[object] = []
     with counting_at_once(), websites.serving(Site) as site, socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        known = {"site": site, "closed": str(closed.getsockname()[1]), "id": "0" * 32}
+        known = {"site": site, "closed": str(closed.getsockname()[1]), "id": "0" * 32, "empty": ""}
         for typed, code, sentence in MISTAKES:
             allowed = "127.0.0.0/8" if "{site}" in typed else ""
             monkeypatch.setenv("FETCH_ALLOW_NETWORKS", allowed)
@@ -326,6 +336,27 @@ def test_a_token_that_is_missing_or_wrong_is_said_to_be(command: Command, monkey
             assert "Set WORDCOUNTS_TOKEN to a token of this service" in said.err
         said = command("status", "--json")
         assert (said.code, json.loads(said.out)["access"]) == (4, "refused")
+
+
+def test_a_token_that_was_copied_badly_is_said_to_be_and_a_line_end_does_no_harm(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for token in ("wc_a\nwc_b", "wc_ä", "wc a"):
+        monkeypatch.setenv("WORDCOUNTS_TOKEN", token)
+        said = command("jobs")
+        assert (said.code, "Copy it again into WORDCOUNTS_TOKEN" in said.err) == (2, True)
+    monkeypatch.setenv("WORDCOUNTS_TOKEN", "wc_a\n")
+    assert command("status").code == 0
+
+
+def test_too_many_texts_are_refused_before_any_is_counted(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(many, "MOST", 2)
+    for at in range(3):
+        (tmp_path / f"{at}.txt").write_text("rose")
+    said = command("count", ".")
+    assert (said.code, "more than 2 texts.\n  Name fewer, or put them into a corpus" in said.err) == (1, True)
 
 
 def test_what_can_be_counted_is_though_others_cannot(command: Command, tmp_path: Path) -> None:
@@ -378,6 +409,7 @@ def test_a_process_prints_bytes_stops_with_its_reader_and_completes(api: LocalCl
     completed = completions("wordcounts cor", 1)
     assert completed == ["corpus"]
     assert {"--csv", "--stop-words"} <= set(completions("wordcounts count --", 2))
+    assert completions("wordcounts keywords a.txt --against b", 4) == ["b"]  # the shell looks for files
 
 
 def completions(line: str, place: int) -> list[str]:

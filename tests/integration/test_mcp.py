@@ -19,7 +19,7 @@ from mcp import Client, StdioServerParameters
 from scripts import run, servers
 from tests import conftest, websites
 from wordcounts import client
-from wordcounts.mcp import server
+from wordcounts import mcp as server
 
 pytestmark = [pytest.mark.slow, pytest.mark.beside]
 

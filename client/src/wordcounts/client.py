@@ -41,7 +41,7 @@ class Client:
 
     def __init__(self, url: str | None = None, token: str | None = None, *, retries: int = 4, at_once: int = 8) -> None:
         address = url or os.environ.get("WORDCOUNTS_URL") or DEFAULT_URL
-        secret = token or os.environ.get("WORDCOUNTS_TOKEN") or None
+        secret = (token or os.environ.get("WORDCOUNTS_TOKEN") or "").strip()
         self.at_once = at_once
         self.transport = Transport(address, secret, retries=retries, connections=max(at_once, 1))
 
@@ -143,12 +143,7 @@ class Client:
 
     def jobs(self, state: State | None = None) -> Iterator[Job]:
         """Your jobs, newest first."""
-        query: dict[str, Any] | None = {"limit": 100, **({"state": state} if state else {})}
-        target: str | None = "jobs"
-        while target:
-            answer = self.transport.json("GET", target, params=query)
-            yield from (Job.read(one, self) for one in answer["jobs"])
-            target, query = answer["next"], None
+        return (Job.from_dict(one, _client=self) for one in self.transport.listed("jobs", limit=100, state=state))
 
     def cancel(self, job: Job | str) -> Job:
         """Cancel a job; ``Refused`` of type job-ended when it is too late."""
@@ -233,12 +228,7 @@ class Client:
 
     def corpora(self) -> Iterator[Corpus]:
         """Your corpora, newest first."""
-        query: dict[str, Any] | None = {"limit": 100}
-        target: str | None = "corpora"
-        while target:
-            answer = self.transport.json("GET", target, params=query)
-            yield from (Corpus(self, one) for one in answer["corpora"])
-            target, query = answer["next"], None
+        return (Corpus(self, one) for one in self.transport.listed("corpora", limit=100))
 
     def corpus(self, corpus: str) -> Corpus:
         """The corpus of an id, or the one of a name."""
@@ -265,7 +255,7 @@ class Client:
         return self.transport.health()
 
     def _job(self, method: str, target: str, **arguments: Any) -> Job:
-        return Job.read(self.transport.json(method, target, **arguments), self)
+        return Job.from_dict(self.transport.json(method, target, **arguments), _client=self)
 
 
 def is_id(text: str) -> bool:

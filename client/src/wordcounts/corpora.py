@@ -151,12 +151,8 @@ class Corpus:
 
     def read_documents(self, state: str | None = None) -> Iterator[Document]:
         """Its documents with their jobs' states and errors."""
-        query: dict[str, Any] | None = {"limit": 1000, **({"state": state} if state else {})}
-        target: str | None = self._path("documents")
-        while target:
-            answer = self._client.transport.json("GET", target, params=query)
-            yield from map(Document.from_dict, answer["documents"])
-            target, query = answer["next"], None
+        found = self._client.transport.listed(self._path("documents"), limit=1000, state=state)
+        return map(Document.from_dict, found)
 
     def remove(self, key: str) -> None:
         """Take a document out and erase it."""

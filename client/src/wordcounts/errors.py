@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 # By the type of a problem or of a job's error (docs/problems.md of the service has them all).
 ADVICE = {
     "address-refused": "Save the page and count the file, or let the service fetch from the network of that address "
-    "(127.0.0.0/8 is this machine): FETCH_ALLOW_NETWORKS=NETWORK make run.",
+    "(127.0.0.0/8 is this machine): FETCH_ALLOW_NETWORKS=NETWORK make run, at each start.",
     "bad-encoding": "Save the page as UTF-8 and count the file.",
     "bad-selector": "Try the selector in a browser: document.querySelectorAll(…).",
     "body-too-large": "Cut a text into files, or let count_many do it; HTML goes through the inbox or bucket.",

@@ -8,19 +8,19 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, overload
+from itertools import islice
+from typing import TYPE_CHECKING, Any, overload
 
 from .errors import CannotRead, Refused, Unreachable, WordcountsError
-from .models import Case, Job, Model, StopWords, columns
+from .models import Case, Job, Model, StopWords
+from .rows import Tabular
 from .sources import AS_IT_IS, Input, Reading, Source, expand
 
 if TYPE_CHECKING:
-    import pandas
-    import pyarrow
-
     from .client import Client, Options
 
 Progress = Callable[[int, int, "Counted"], None]
+MOST = 10_000  # texts of one table, which is added up here; more are for a corpus
 PIECE = 1_000_000  # bytes of a piece of a text that the service does not take whole
 DOTTED_I = ("tr", "az")
 
@@ -58,8 +58,10 @@ class MergedWord(Model):
     stop_word: bool
 
 
-class Counts(Sequence[Counted]):
-    """What ``count_many`` found, in the order of the sources."""
+class Counts(Tabular[MergedWord], Sequence[Counted]):
+    """What ``count_many`` found, in the order of the sources; as a table, the words of all of them."""
+
+    kind = MergedWord
 
     def __init__(self, client: Client, results: Sequence[Counted]) -> None:
         self._client = client
@@ -103,6 +105,9 @@ class Counts(Sequence[Counted]):
         found.sort(key=lambda row: (-row.count, row.word))
         return found[:limit]
 
+    def _chosen(self, **query: Any) -> list[MergedWord]:
+        return self.words(**query)
+
     def _tables(self) -> list[tuple[str, str, int, int, bool]]:
         """Fold, spelling, count, number of the text and stop mark of every row of every table."""
         if self._spelled is not None:
@@ -125,42 +130,12 @@ class Counts(Sequence[Counted]):
             self._spelled = [row for rows in pool.map(lambda one: table(*one), jobs) for row in rows]
         return self._spelled
 
-    def to_dicts(self, **query: Any) -> list[dict[str, Any]]:
-        """The table as dictionaries; ``query`` as of ``words``."""
-        return [row.to_dict() for row in self.words(**query)]
-
-    def to_csv(self, target: str | os.PathLike[str] | IO[str], **query: Any) -> None:
-        """Write the table as CSV; ``query`` as of ``words``."""
-        from .tabular import csv_lines, flat
-
-        if isinstance(target, str | os.PathLike):
-            with open(target, "w", encoding="utf-8", newline="") as file:
-                self.to_csv(file, **query)
-            return
-        target.writelines(csv_lines(columns(MergedWord), map(flat, self.words(**query))))
-
-    def to_pandas(self, **query: Any) -> pandas.DataFrame:
-        """The table as a data frame; needs pandas."""
-        from .tabular import to_pandas
-
-        return to_pandas(MergedWord, self.to_dicts(**query))
-
-    def to_arrow(self, **query: Any) -> pyarrow.Table:
-        """The table as an Arrow table; needs pyarrow."""
-        from .tabular import to_arrow
-
-        return to_arrow(MergedWord, self.to_dicts(**query))
-
     def __repr__(self) -> str:
         return f"<Counts: {len(self)} texts, {len(self.failed)} failed, {self.total:,} words>"
 
     def _repr_html_(self) -> str:
-        from .html import SHOWN, table_html
-
-        rows = self.words()
         failed = f", {len(self.failed)} could not be counted" if self.failed else ""
-        table = table_html(list(rows[:SHOWN]), len(rows)) if rows else ""
-        return f"<p>{len(self):,} texts{failed}: {self.total:,} words</p>{table}"
+        return f"<p>{len(self):,} texts{failed}: {self.total:,} words</p>{super()._repr_html_()}"
 
 
 def _fold(word: str, language: str) -> str:
@@ -192,7 +167,13 @@ def count_many(
     reading: Reading = AS_IT_IS,
 ) -> Counts:
     """Count them, so many at a time; see ``Client.count_many``."""
-    inputs = list(expand([sources] if isinstance(sources, str | os.PathLike) else sources, reading))
+    inputs = list(islice(expand([sources] if isinstance(sources, str | os.PathLike) else sources, reading), MOST + 1))
+    if len(inputs) > MOST:
+        raise CannotRead(
+            f"These are more than {MOST:,} texts.",
+            type="too-many",
+            advice="Name fewer, or put them into a corpus: wordcounts corpus create NAME.",
+        )
     results: list[Counted | None] = [None] * len(inputs)
     work = _Work(client, timeout, options or {})
     pool = ThreadPoolExecutor(max(client.at_once, 1))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 if TYPE_CHECKING:
     from .client import Client
@@ -26,11 +26,17 @@ class Model:
     """What all of them can do. Fields that a newer service adds are passed over."""
 
     __slots__ = ()
+    _parts: ClassVar[Mapping[str, Callable[[Any], Any]]] = {}  # what makes a field's value of what the API has
 
     @classmethod
-    def from_dict(cls, given: Mapping[str, Any]) -> Self:
+    def from_dict(cls, given: Mapping[str, Any], **more: Any) -> Self:
         """One of them from what the API answered."""
-        return cls(**{name: given[name] for name in columns(cls) if name in given})
+        made = {name: given[name] for name in columns(cls) if name in given}
+        for name in cls._parts.keys() & made:
+            value = made.pop(name)
+            if value is not None:  # else the field's default
+                made[name] = cls._parts[name](value)
+        return cls(**made, **more)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain values, for JSON."""
@@ -82,11 +88,7 @@ class Phrase(Model):
     logdice: float
     npmi: float
     g2: float | None
-
-    @classmethod
-    def from_dict(cls, given: Mapping[str, Any]) -> Self:
-        """A phrase from what the API answered."""
-        return super(Phrase, cls).from_dict({**given, "phrase": tuple(given["phrase"])})
+    _parts: ClassVar = {"phrase": tuple}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,16 +161,12 @@ class Job(Model):
     rules: str | None = None
     error: JobError | None = None
     _client: Client | None = field(default=None, repr=False, compare=False)
-
-    @classmethod
-    def read(cls, given: Mapping[str, Any], client: Client) -> Job:
-        """A job of a client from what the API answered."""
-        made: dict[str, Any] = {name: given[name] for name in columns(cls) if name in given}
-        made["top"] = tuple(map(TopWord.from_dict, given.get("top") or ()))
-        for name, kind in (("page", Page), ("totals", Totals), ("error", JobError)):
-            if made.get(name) is not None:
-                made[name] = kind.from_dict(made[name])
-        return cls(**made, _client=client)
+    _parts: ClassVar = {
+        "page": Page.from_dict,
+        "totals": Totals.from_dict,
+        "top": lambda rows: tuple(map(TopWord.from_dict, rows)),
+        "error": JobError.from_dict,
+    }
 
     @property
     def ended(self) -> bool:
@@ -203,7 +201,7 @@ class Job(Model):
         return self.client.text(self)
 
     def _repr_html_(self) -> str:
-        from .html import job_html
+        from .rows import job_html
 
         return job_html(self)
 
@@ -236,12 +234,7 @@ class Document(Model):
     state: State | None = None
     error: JobError | None = None
     words: int | None = None
-
-    @classmethod
-    def from_dict(cls, given: Mapping[str, Any]) -> Self:
-        """A document from what the API answered."""
-        error = given.get("error")
-        return super(Document, cls).from_dict({**given, "error": error and JobError.from_dict(error)})
+    _parts: ClassVar = {"error": JobError.from_dict}
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,13 +253,7 @@ class Sitemap(Model):
     over_limit: int
     errors: tuple[dict[str, str], ...] = ()
     error: JobError | None = None
-
-    @classmethod
-    def from_dict(cls, given: Mapping[str, Any]) -> Self:
-        """A sitemap from what the API answered."""
-        error = given.get("error")
-        made = {**given, "error": error and JobError.from_dict(error), "errors": tuple(given.get("errors", ()))}
-        return super(Sitemap, cls).from_dict(made)
+    _parts: ClassVar = {"errors": tuple, "error": JobError.from_dict}
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,11 +271,7 @@ class CorpusContext(Context):
     """An occurrence in a corpus, with its document."""
 
     document: Source
-
-    @classmethod
-    def from_dict(cls, given: Mapping[str, Any]) -> Self:
-        """An occurrence from what the API answered."""
-        return super(CorpusContext, cls).from_dict({**given, "document": Source.from_dict(given["document"])})
+    _parts: ClassVar = {"document": Source.from_dict}
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,10 +155,13 @@ def _check(path: Path) -> None:
 def _missing(path: Path, error: OSError | ValueError) -> CannotRead:
     if not isinstance(error, FileNotFoundError | NotADirectoryError):
         why = getattr(error, "strerror", None) or error
-        return CannotRead(f"{str(path)[:100]} cannot be read: {why}.", type="missing", advice="")
+        shown = str(path)[:100]
+        return CannotRead(f"{shown} cannot be read: {why}.", type="missing", advice=f"Look at it: ls -l {shown}")
+    if path.is_symlink():
+        return CannotRead(f"{path} is a link to what is not there.", type="missing", advice=f"Look at it: ls -l {path}")
     host = path.parts[0] if path.parts else ""
     is_name = len(path.parts) == 1 and _suffix(path.name) in (*HTML, *TEXT, *LISTS, *OTHER)
-    address = "." in host.strip(".") and not is_name
+    address = "." in host.strip(".") and not is_name and not set("*?") & set(host)
     scheme = "https"
     if found := _LOCAL.fullmatch(host):  # where https is rare
         scheme, address = "http", address or bool(found["port"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -21,8 +21,14 @@ LOCAL = ("127.0.0.1", "localhost", "::1")
 class Transport:
     """A session with the service at ``address``. Every request may be repeated: submissions carry a key."""
 
-    def __init__(self, address: str, token: str | None, *, retries: int, connections: int) -> None:
+    def __init__(self, address: str, token: str, *, retries: int, connections: int) -> None:
         self.address = _address(address)
+        if not (token.isascii() and token.isprintable()) or " " in token:
+            raise WordcountsError(
+                "The token has characters that no token has.",
+                type="bad-token",
+                advice="Copy it again into WORDCOUNTS_TOKEN: letters, figures and _, on one line.",
+            )
         self.retries = retries
         self.session = _session(self.address, token, retries, connections)
 
@@ -44,6 +50,14 @@ class Transport:
                 )
             time.sleep(0.2)
         return found
+
+    def listed(self, target: str, **query: str | int | None) -> Iterator[dict[str, Any]]:
+        """What a list has, page after page."""
+        name, asked, following = target.rpartition("/")[2], query, target
+        while following:
+            answer = self.json("GET", following, params=asked)
+            yield from answer[name]
+            following, asked = answer["next"], {}
 
     def health(self) -> dict[str, Any]:
         """What the service says of itself, asked once, whether it is well or not."""
@@ -121,7 +135,7 @@ def _address(given: str) -> str:
     return given.rstrip("/") + "/"
 
 
-def _session(address: str, token: str | None, retries: int, connections: int) -> requests.Session:
+def _session(address: str, token: str, retries: int, connections: int) -> requests.Session:
     import requests
     from requests.adapters import HTTPAdapter
     from urllib3.util import Retry

@@ -23,7 +23,7 @@ COMMANDS = {
     "corpus": "corpus",
     "jobs": "service",
     "status": "service",
-    "mcp": "mcp",
+    "mcp": "service",
     "completion": "service",
 }
 CODES = """\b
@@ -66,6 +66,8 @@ class Lazy(Near):
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
             given = args[0] if args else ""
+            if given == "help":
+                raise click.UsageError(f"Write: {' '.join(['wordcounts', *args[1:], '--help'])}", ctx) from None
             if "://" in given or os.path.exists(given):
                 raise click.UsageError(f"{error.message} To count it: wordcounts count {given}", ctx) from None
             raise
@@ -119,7 +121,7 @@ def code_of(error: WordcountsError) -> int:
         return AWAY
     if isinstance(error, Refused) or error.type in ("not-found", "ambiguous", "exists"):
         return REFUSED
-    return USAGE if error.type == "bad-address" else NOTHING
+    return USAGE if error.type in ("bad-address", "bad-token") else NOTHING
 
 
 def near_options(error: click.NoSuchOption) -> list[str]:
@@ -140,7 +142,13 @@ def run(arguments: list[str], session: Session) -> int:
         session.screen.nothing("Nothing was done.")
     except click.ClickException as error:
         if isinstance(error, click.NoSuchOption):
-            error = click.NoSuchOption(error.option_name, possibilities=near_options(error), ctx=error.ctx)
+            file = next((one for one in arguments if one.startswith("-") and os.path.exists(one)), None)
+            error = click.NoSuchOption(
+                error.option_name,
+                message=f"No such option {error.option_name!r}. The file is ./{file}." if file else None,
+                possibilities=None if file else near_options(error),
+                ctx=error.ctx,
+            )
         error.show()
         return error.exit_code
     except WordcountsError as error:

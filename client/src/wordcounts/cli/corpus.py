@@ -50,6 +50,8 @@ def create(session: Session, /, name: str, metadata: tuple[str, ...], **given: A
     \b
     wordcounts corpus create news --language en
     """
+    if not name.strip():
+        raise click.UsageError("NAME is empty.")
     with session.client() as client:
         if any(one.name == name for one in client.corpora()):
             raise WordcountsError(

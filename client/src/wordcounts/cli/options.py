@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from wordcounts.client import Client, Options, is_id
 from wordcounts.errors import CannotRead
@@ -72,7 +73,14 @@ _WORDS = (
     click.option("--stop-words", is_flag=True, help="With stop words, such as “the”."),
     click.option("--keep-case", is_flag=True, help="“The” and “the” are two words."),
 )
-INPUTS = click.argument("inputs", metavar="[INPUT]...", nargs=-1)
+
+
+def files(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Have the shell complete the name of a file."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+INPUTS = click.argument("inputs", metavar="[INPUT]...", nargs=-1, shell_complete=files)
 
 
 def _several(options: Sequence[Callable[[Any], Any]]) -> Callable[[Command], Command]:

@@ -1,4 +1,4 @@
-"""The commands about the service: jobs, status and the shell's completion."""
+"""The commands about the service: jobs, status, tools for language models, the shell's completion."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import click
 
-from wordcounts.errors import Refused
+from wordcounts.errors import Refused, WordcountsError
 from wordcounts.models import Job, State
 
 from . import options, tables
@@ -82,6 +82,28 @@ def status(session: Session, as_json: bool, as_csv: bool) -> None:
         session.screen.csv(list(found), [list(found.values())])
     else:
         session.screen.print(tables.plain(("", ""), list(found.items())))
+
+
+@click.command()
+@click.pass_obj
+def mcp(session: Session) -> None:
+    """Serve tools for language models (MCP) on standard input and output.
+
+    A program such as Claude Desktop starts this command and asks it; it ends with its input. Needs the extra mcp:
+    pip install './client[mcp]'. docs/mcp.md says how to set it up.
+    """
+    try:
+        from wordcounts import mcp as server
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("wordcounts"):
+            raise
+        raise WordcountsError(
+            f"The package {error.name} is missing, which the tools for language models need.",
+            type="extra-missing",
+            advice="Install the extra: pip install './client[mcp]', or uvx --from './client[mcp]' wordcounts mcp.",
+        ) from error
+    with session.client() as client:
+        server.run(client)
 
 
 @click.command(short_help="Print what makes the shell complete.")

@@ -8,14 +8,14 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from wordcounts.errors import WordcountsError
-from wordcounts.tabular import csv_lines
+from wordcounts.rows import csv_lines
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -82,7 +82,7 @@ class Screen:
         for row in rows:
             self.write(f"{json.dumps(row, ensure_ascii=False)}\n".encode(errors="replace"))
 
-    def csv(self, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    def csv(self, names: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
         """A header and lines."""
         for line in csv_lines(names, rows):
             self.write(line.encode(errors="replace"))

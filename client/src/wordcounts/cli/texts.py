@@ -11,7 +11,7 @@ import click
 from wordcounts.client import Client
 from wordcounts.many import Counted, Counts, MergedWord
 from wordcounts.models import Context, Word, columns
-from wordcounts.tabular import flat, flat_names
+from wordcounts.rows import flat
 
 from . import options, tables
 from .options import INPUTS, Session
@@ -47,7 +47,7 @@ def count(session: Session, /, inputs: tuple[str, ...], each: bool, at_once: int
         counts = options.counted(session, client, inputs, given)
         words = sum(one.words for one in counts)
         for one in counts:
-            _look(session, one, alone=not words)
+            _look(session, one, alone=not words, selected=bool(given["select"] or given["ignore"]))
         if each:
             _each(session, client, counts, limit, given)
         elif len(counts) == 1 and len(counts[0].jobs) == 1:
@@ -56,15 +56,19 @@ def count(session: Session, /, inputs: tuple[str, ...], each: bool, at_once: int
             _merged(session, counts, limit, given)
 
 
-def _look(session: Session, one: Counted, *, alone: bool) -> None:
+def _look(session: Session, one: Counted, *, alone: bool, selected: bool) -> None:
     """Say what is strange about a text: it has no words, was cut, or is a page that JavaScript makes. That it has no
     words is a failure where no other text has some."""
     page = one.jobs[0].page if one.jobs else None
     is_page = bool(one.jobs) and one.jobs[0].kind == "url"
     hint = "If a browser shows text there, JavaScript makes it, which is not run: save the page and count the file."
+    if selected:
+        hint = "Does the selector match anything there? Try it in a browser: document.querySelectorAll(…)."
+    if one.jobs and not is_page and one.name.endswith((".csv", ".tsv")):
+        session.screen.say(f"{one.name} has no column named url, so it was counted as a text.")
     if one.jobs and not one.words:
         tell = session.screen.nothing if alone else session.screen.say
-        tell(f"{one.name} has no words.", hint if is_page else "Is it the right file, option or encoding?")
+        tell(f"{one.name} has no words.", hint if is_page or selected else "Is it the right file, option or encoding?")
     elif is_page and page and one.words < FEW and (page.bytes or 0) > LARGE:
         session.screen.say(f"{one.name} has {several(one.words, 'word')} in {page.bytes:,} bytes.", hint)
     if len(one.jobs) > 1:
@@ -77,7 +81,7 @@ def _one(session: Session, client: Client, one: Counted, limit: int | None, give
     job = one.job
     rows = client.words(job, limit=limit, **options.query(given))
     if given["as_csv"]:
-        session.screen.csv(columns(Word), map(flat, rows))
+        session.screen.csv(columns(Word), (flat(row).values() for row in rows))
     elif given["as_json"]:
         session.screen.json(row.to_dict() for row in rows)
     elif rows:
@@ -92,7 +96,7 @@ def _one(session: Session, client: Client, one: Counted, limit: int | None, give
 def _merged(session: Session, counts: Counts, limit: int | None, given: dict[str, Any]) -> None:
     rows = counts.words(limit=limit, **options.query(given))
     if given["as_csv"]:
-        session.screen.csv(columns(MergedWord), map(flat, rows))
+        session.screen.csv(columns(MergedWord), (flat(row).values() for row in rows))
     elif given["as_json"]:
         session.screen.json(row.to_dict() for row in rows)
     else:
@@ -175,7 +179,7 @@ def contexts(session: Session, /, word: str, inputs: tuple[str, ...], **given: A
 def _context_rows(session: Session, found: list[tuple[str, list[Any]]], as_csv: bool) -> None:
     rows = ((name, row) for name, pieces in found for one in pieces for row in one)
     if as_csv:
-        session.screen.csv(("source", *columns(Context)), ([name, *flat(row)] for name, row in rows))
+        session.screen.csv(("source", *columns(Context)), ([name, *flat(row).values()] for name, row in rows))
     else:
         session.screen.json({"source": name, **row.to_dict()} for name, row in rows)
 
@@ -241,9 +245,9 @@ def show_rows(
     elif given["as_csv"]:
         first = next(iter(rows), None)
         if first is not None:
-            names = ["source", *flat_names(first)] if source else flat_names(first)
-            lines = ([source, *flat(row)] if source else flat(row) for row in rows)
-            session.screen.csv(names if header else (), lines)
+            lines = ({**({"source": source} if source else {}), **flat(row)} for row in rows)
+            names = ["source", *flat(first)] if source else flat(first)
+            session.screen.csv(names if header else (), (line.values() for line in lines))
     elif rows:
         if source:
             session.screen.print(tables.title(source))
@@ -252,8 +256,8 @@ def show_rows(
 
 
 @click.command(short_help="Compare two texts by their words.")
-@click.argument("text", metavar="A")
-@click.option("--against", metavar="B", required=True, help="What A is compared with.")
+@click.argument("text", metavar="A", shell_complete=options.files)
+@click.option("--against", metavar="B", required=True, shell_complete=options.files, help="What A is compared with.")
 @options.top("words of each side")
 @click.option("--stop-words", is_flag=True, help="With stop words, such as “the”.")
 @options.form
