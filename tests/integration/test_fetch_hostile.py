@@ -235,10 +235,12 @@ def test_who_floods_a_host_holds_no_more_than_the_next_slots(server: Hostile) ->
 
 @pytest.mark.usefixtures("one_a_second")
 def test_an_address_is_asked_ten_times_as_often_as_a_name_and_no_more(server: Hostile) -> None:
-    taken = [queue.host_slot(f"{n}.test", "192.0.2.9", f"owner{n}", bulk=False)[0] for n in range(60)]
-    assert 28 <= sum(taken) <= 33, "ten at once and ten for each of the two seconds ahead"
-    same = [queue.host_slot(f"{n}.test", f"2001:db8::{n:x}", f"owner{n}", bulk=False)[0] for n in range(60, 120)]
-    assert 28 <= sum(same) <= 33, "addresses of one network of IPv6"
+    for what, address in (("one address", "192.0.2.9"), ("addresses of one network of IPv6", "2001:db8::{:x}")):
+        began = time.monotonic()
+        slots = (queue.host_slot(f"{what[:3]}{n}.test", address.format(n), f"owner{n}", bulk=False) for n in range(60))
+        taken = [slot[0] for slot in slots]
+        most = 31 + 10 * (time.monotonic() - began)
+        assert 28 <= sum(taken) <= most, f"{what}: ten at once and ten for each of the two seconds ahead"
 
 
 @pytest.mark.usefixtures("one_a_second")

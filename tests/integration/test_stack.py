@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import functools
 import json
 import os
 import signal
@@ -293,7 +294,10 @@ def test_a_reader_that_goes_away_and_a_hangup_under_nohup_end_nothing(tmp_path: 
 def test_a_count_that_is_stopped_takes_its_own_stack_along(tmp_path: Path, signum: int) -> None:
     environment = {**os.environ, "PORT": str(servers.free_port()), "TMPDIR": str(tmp_path), "PYTHONPATH": "client/src"}
     command = [sys.executable, "-m", "scripts.with_service", "count", "README.md"]
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as count:
+    heeded = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs ignore Ctrl-C
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=heeded
+    ) as count:
         assert count.stderr is not None
         assert "starting one for this call" in count.stderr.readline()
         until = time.monotonic() + 30
