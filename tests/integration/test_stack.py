@@ -1,8 +1,8 @@
 """The complete stack as `make run` starts it: real pages in, words out; killed, started again, stopped."""
 
 import contextlib
-import http.client
 import functools
+import http.client
 import json
 import os
 import signal
