@@ -31,6 +31,7 @@ def _asked(connection: http.client.HTTPConnection, method: str, path: str, body:
     return answer.status
 
 
+@pytest.mark.long
 def test_six_clients_that_send_a_megabyte_of_names_do_not_stop_another() -> None:
     def median(port: int) -> float:
         connection, took = http.client.HTTPConnection("127.0.0.1", port, timeout=60), []

@@ -351,6 +351,7 @@ def test_what_takes_too_long_says_how_to_go_on(url: str, site: str, monkeypatch:
     in_memory(f"http://127.0.0.1:{servers.free_port()}", away)
 
 
+@pytest.mark.long
 def test_the_page_says_what_is_there_and_its_examples_work(url: str, site: str, tmp_path: Path) -> None:
     text = DOCS.read_text()
     examples = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]

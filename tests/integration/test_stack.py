@@ -239,6 +239,7 @@ def ended_in(told: Path, count: int) -> list[str]:
     return sorted(json.loads(line)["data"]["top"][0]["word"] for line in lines)
 
 
+@pytest.mark.long
 def test_the_stack_stops_when_make_is_killed(stack: Stack) -> None:
     stack.make.kill()
     _, alive = psutil.wait_procs([process for process in stack.family if process.pid != stack.make.pid], 30)
@@ -385,6 +386,7 @@ def test_servers_that_already_run_are_used_and_the_table_is_made_there(
         assert not (tmp_path / "data" / "dynamodb").exists()
 
 
+@pytest.mark.long
 def test_two_stacks_cannot_share_their_data(stack: Stack) -> None:
     second = launch(PORT=str(servers.free_port()), DATA_DIR=str(stack.data))
     assert second.returncode == 1
