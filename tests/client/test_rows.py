@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import wordcounts
-from wordcounts import corpora, errors, many, models
+from wordcounts import errors, many, models, sources
 from wordcounts.rows import Rows, csv_lines, flat
 
 WORDS = [{"word": f"w{at}", "count": 9 - at, "share": 0.1, "stop_word": False, "new": 1} for at in range(7)]
@@ -164,6 +164,6 @@ def test_every_kind_of_error_has_advice() -> None:
 def test_documents_are_sent_together_as_far_as_a_request_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     given = [(str(at), {"text": "x" * 100}) for at in range(7)]
     for most, size, wanted in ((3, 10_000, [3, 3, 1]), (1000, 260, [2, 2, 2, 1]), (1000, 50, [1] * 7)):
-        monkeypatch.setattr(corpora, "DOCUMENTS", most)
-        monkeypatch.setattr(corpora, "BYTES", size)
-        assert [len(batch) for batch in corpora._batches(iter(given))] == wanted
+        monkeypatch.setattr(sources, "DOCUMENTS", most)
+        monkeypatch.setattr(sources, "BYTES", size)
+        assert [len(batch) for batch in sources.batches(iter(given))] == wanted

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from wordcounts import CannotRead
-from wordcounts.reading import decode
-from wordcounts.sources import Reading, expand, single
+from wordcounts.sources import Reading, decode, expand, single
 
 
 def loaded(*sources: Any, **reading: Any) -> list[dict[str, Any]]:

@@ -8,8 +8,7 @@ for row in job.words(limit=10):
     print(row.count, row.word)
 """
 
-from .client import Client, Options
-from .corpora import Corpus
+from .client import Client, Corpus, Options
 from .errors import CannotRead, JobFailed, Refused, StillRunning, Unreachable, WordcountsError
 from .many import Counted, Counts, MergedWord
 from .models import (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
 import difflib
@@ -18,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from .errors import CannotRead
-from .reading import decode
 
 Source = str | os.PathLike[str]
 
@@ -28,6 +28,8 @@ OTHER = (".json", ".xml", ".log", ".pdf", ".docx")  # of names that are no hosts
 LISTS = (".urls", ".csv", ".tsv", ".jsonl", ".ndjson")
 FILE_BYTES = 100_000_000  # more is for a corpus
 _LOCAL = re.compile(r"(localhost|\d+\.\d+\.\d+\.\d+)(?P<port>:\d+)?", re.I)
+# Of one request: what the service takes. Sent together, since a corpus takes 10,000 requests.
+DOCUMENTS, BYTES = 1_000, 4_000_000
 OPTIONS = ("select", "ignore", "language", "content", "words", "numbers", "keep_text")
 
 
@@ -105,6 +107,10 @@ def _expanded(source: Source, reading: Reading) -> Iterator[Input]:
     if path.is_dir():
         yield from _folder(path, reading)
     elif _suffix(path.name) in LISTS and (rows := _list(path, reading)) is not None:
+        first = next(rows, None)
+        if first is None:
+            raise CannotRead(f"The list {path} is empty.", type="missing", advice="Write one address on each line.")
+        yield first
         yield from rows
     else:
         _check(path)
@@ -208,6 +214,41 @@ def _document(name: str, data: bytes, file_name: str, reading: Reading) -> dict[
     return {"html" if html else "text": decode(name, data, reading.encoding, html=html)}
 
 
+# --- documents of a corpus ---
+
+
+def documents(
+    given: Iterable[Mapping[str, Any] | Source], refused: list[dict[str, Any]], reading: Reading
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Name and fields of each; what cannot be read is refused here."""
+    for one in given:
+        if isinstance(one, Mapping):
+            yield str(one.get("key") or one.get("url") or ""), one
+            continue
+        for source in expand([one], reading):
+            try:
+                fields = dict(source.load())
+            except CannotRead as error:
+                refused.append({"key": source.name, "errors": [{"detail": str(error)}]})
+                continue
+            yield source.name, fields if "url" in fields else {"key": source.name[-300:], **fields}
+
+
+def batches(given: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator[list[tuple[str, bytes]]]:
+    """The documents as lines, as many together as one request takes."""
+    batch: list[tuple[str, bytes]] = []
+    size = 0
+    for name, document in given:
+        line = json.dumps(document).encode()
+        if batch and (len(batch) == DOCUMENTS or size + len(line) > BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append((name, line))
+        size += len(line) + 1
+    if batch:
+        yield batch
+
+
 # --- lists ---
 
 
@@ -224,14 +265,10 @@ def _list(path: Path, reading: Reading) -> Iterator[Input] | None:
 
 def _urls(path: Path, reading: Reading) -> Iterator[Input]:
     """One address a line; # begins a comment."""
-    found = False
     for number, line in enumerate(decode(str(path), _content(path), reading.encoding).splitlines(), 1):
         url = line.strip()
         if url and not url.startswith("#"):
-            found = True
             yield Input(url if "://" in url else f"{path}:{number}", url=url)
-    if not found:
-        raise _empty(path)
 
 
 def _table(path: Path, text: str) -> Iterator[Input] | None:
@@ -244,28 +281,23 @@ def _table(path: Path, text: str) -> Iterator[Input] | None:
 
 
 def _rows(path: Path, text: str, columns: list[str], delimiter: str) -> Iterator[Input]:
-    found = False
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         next(reader)
         for cells in reader:
             row = {name: cell.strip() for name, cell in zip(columns, cells, strict=False)}
             if url := row.get("url"):
-                found = True
                 yield Input(url, url=url, fields={name: row[name] for name in OPTIONS if row.get(name)})
     except csv.Error as error:
         name = f"{path}:{reader.line_num}"
         yield Input(name, error=CannotRead(f"{name} is no CSV: {error}.", type="bad-list", advice="Mend the line."))
-    if not found:
-        raise _empty(path)
 
 
 def _lines(path: Path, reading: Reading) -> Iterator[Input]:
-    found = False
     for number, line in enumerate(decode(str(path), _content(path), reading.encoding).split("\n"), 1):
         if not line.strip():
             continue
-        found, fields = True, None
+        fields = None
         with contextlib.suppress(ValueError, RecursionError):
             fields = json.loads(line)
         name = f"{path}:{number}"
@@ -274,9 +306,127 @@ def _lines(path: Path, reading: Reading) -> Iterator[Input]:
         else:
             advice = 'Each line must be an object such as {"url": "https://…"} or {"text": "…"}.'
             yield Input(name, error=CannotRead(f"{name} is no submission.", type="bad-list", advice=advice))
+
+
+# --- bytes to text, as the service reads pages: the byte order mark, what a document declares, else UTF-8 ---
+
+# Labels that the WHATWG reads as another encoding than Python, or that Python does not know.
+LABELS = {
+    "ascii": "cp1252", "us-ascii": "cp1252", "iso-8859-1": "cp1252", "iso8859-1": "cp1252", "latin1": "cp1252",
+    "iso-8859-9": "cp1254", "latin5": "cp1254", "iso-8859-11": "cp874", "tis-620": "cp874",
+    "gb2312": "gb18030", "gbk": "gb18030", "x-gbk": "gb18030", "gb_2312-80": "gb18030",
+    "big5": "big5hkscs", "big5-hkscs": "big5hkscs", "shift_jis": "cp932", "shift-jis": "cp932", "sjis": "cp932",
+    "x-sjis": "cp932", "windows-31j": "cp932", "euc-kr": "cp949", "ks_c_5601-1987": "cp949", "korean": "cp949",
+    "utf-16": "utf-8", "utf-16le": "utf-8", "utf-16be": "utf-8", "x-mac-cyrillic": "mac-cyrillic",
+    "macintosh": "mac-roman",    "x-user-defined": "cp1252", "unicode": "utf-8",
+}  # fmt: skip
+_META = re.compile(rb"""<meta\b[^>]*?\bcharset\s*=\s*["']?\s*([\w.:-]+)""", re.I)
+_XML = re.compile(rb"""\s*<\?xml[^>]*?\sencoding\s*=\s*["']([\w.:-]+)""")
+_BROWSERS = re.compile(
+    r"utf-8|cp125\d|cp866|cp874|cp932|cp949|iso8859-\d+|koi8-[ru]|mac-(?:roman|cyrillic)|gb18030|big5hkscs|euc_jp|iso2022_jp"
+)  # no UTF-7: in it, what looks harmless is markup
+_META_BYTES = 65_536  # a browser meets a later meta while parsing, and starts again
+_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_KNOWN = (
+    (b"%PDF-", "a PDF", "Convert it first: pdftotext {name}"),
+    (b"PK\x03\x04", "an archive or an office document", "Save it as text or HTML first."),
+    (b"\xd0\xcf\x11\xe0", "an office document", "Save it as text or HTML first."),
+    (b"{\\rtf", "an RTF document", "Save it as text or HTML first."),
+)
+
+
+def decode(name: str, data: bytes, encoding: str | None = None, *, html: bool = False) -> str:
+    """The text of a file without NULs; ``CannotRead`` where it is none, or where nothing says its encoding."""
+    for sign, kind, advice in _KNOWN:
+        if data.startswith(sign):
+            raise CannotRead(f"{name} is {kind}, not a text.", type="not-text", advice=advice.format(name=name))
+    text = _decoded_as(name, data, encoding) if encoding else _decoded(name, data, html)
+    if text.count("\0") * 100 > len(text):  # a page may have a stray one
+        raise _binary(name)
+    return text.replace("\0", "")
+
+
+def _decoded(name: str, data: bytes, html: bool) -> str:
+    for mark, codec in _MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(codec, "replace")
+    if html and (codec := _declared(data)):
+        return _as_whatwg(data, codec)
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        pass
+    if b"\0" in data[:4096]:
+        raise _binary(name)
+    foreign = bytes({byte for byte in data if byte >= 0x80})
+    if not any(map(str.isalpha, _as_whatwg(foreign, "cp1252"))):
+        return _as_whatwg(data, "cp1252")  # quotes, dashes, currencies: no word hangs on them
+    raise CannotRead(
+        f"{name} is not UTF-8, and does not say what it is.",
+        type="unknown-encoding",
+        advice="Name its encoding, such as --encoding windows-1252 (Western Europe) or windows-1251 (Cyrillic).",
+    )
+
+
+def _declared(data: bytes) -> str:
+    """The codec that a page's XML declaration or meta names; empty where there is none that is known."""
+    found = _XML.match(data[:1024]) or _META.search(data[:_META_BYTES])
     if not found:
-        raise _empty(path)
+        return ""
+    label = found[1].decode("ascii").lower()
+    codec = known(LABELS.get(label, label))
+    return codec if _BROWSERS.fullmatch(codec) else ""
 
 
-def _empty(path: Path) -> CannotRead:
-    return CannotRead(f"The list {path} is empty.", type="missing", advice="Write one address on each line.")
+def known(name: str) -> str:
+    """Python's name of an encoding; empty where it knows none, or one that is no encoding of texts."""
+    try:
+        found = codecs.lookup(name)
+    except (LookupError, UnicodeError):
+        return ""
+    return found.name if found._is_text_encoding else ""
+
+
+def _as_whatwg(data: bytes, codec: str) -> str:
+    """As browsers decode: what is no character becomes one that says so, in windows-1252 a control character."""
+    if codec == "cp1252":
+        return "".join(_control_or_character(data))
+    return data.decode(codec, "replace")
+
+
+def _control_or_character(data: bytes) -> list[str]:
+    pieces: list[str] = []
+    rest = data
+    while rest:
+        try:
+            return [*pieces, rest.decode("cp1252")]
+        except UnicodeDecodeError as error:
+            pieces += [rest[: error.start].decode("cp1252"), chr(rest[error.start])]
+            rest = rest[error.start + 1 :]
+    return pieces
+
+
+def _decoded_as(name: str, data: bytes, encoding: str) -> str:
+    if not (codec := known(encoding)):
+        raise CannotRead(
+            f"Python knows no encoding {encoding!r}.",
+            type="unknown-encoding",
+            advice="Try utf-8, utf-16, windows-1252 or gb18030.",
+        )
+    try:
+        text = data.decode(codec)
+    except UnicodeError:
+        raise CannotRead(
+            f"{name} is not a text in {encoding}.",
+            type="unknown-encoding",
+            advice="Leave --encoding out, or name another.",
+        ) from None
+    return text.removeprefix("\ufeff")
+
+
+def _binary(name: str) -> CannotRead:
+    return CannotRead(
+        f"{name} is a binary file, not a text.",
+        type="not-text",
+        advice="Only text and HTML are counted: convert it first.",
+    )

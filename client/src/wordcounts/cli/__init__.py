@@ -5,27 +5,20 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from typing import Any
+from itertools import islice
+from typing import Any, get_args
 
 import click
 
 from wordcounts import __version__
 from wordcounts.errors import Refused, Unreachable, WordcountsError
+from wordcounts.models import Job, State
 
+from . import options, terminal, texts
+from .corpus import corpus
 from .options import Near, Session
 from .terminal import AWAY, INTERRUPTED, NOTHING, REFUSED, USAGE
 
-COMMANDS = {
-    "count": "texts",
-    "contexts": "texts",
-    "phrases": "texts",
-    "keywords": "texts",
-    "corpus": "corpus",
-    "jobs": "service",
-    "status": "service",
-    "mcp": "service",
-    "completion": "service",
-}
 CODES = """\b
 Exit codes:
   0    done
@@ -43,22 +36,12 @@ Environment:
 """
 
 
-class Lazy(Near):
-    """A group whose commands are imported when they are used."""
+class Main(Near):
+    """All commands."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         """Their names, in the order of the help."""
-        return list(COMMANDS)
-
-    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """A command by its name."""
-        if cmd_name not in COMMANDS:
-            return None
-        import importlib
-
-        module = importlib.import_module(f"wordcounts.cli.{COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name)
-        return command
+        return list(self.commands)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """A command, or what was probably meant."""
@@ -80,7 +63,9 @@ class Lazy(Near):
 
 
 @click.group(
-    cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}, no_args_is_help=True
+    cls=Main,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    no_args_is_help=True,
 )
 @click.version_option(__version__, "-V", "--version", message="wordcounts %(version)s")
 @click.option("--server", metavar="URL", help="The service's address; else WORDCOUNTS_URL, else this machine's.")
@@ -98,6 +83,128 @@ def group(context: click.Context, server: str | None, no_color: bool) -> None:
     session: Session = context.obj
     session.screen.color = session.screen.color and not no_color
     session.server = server
+
+
+for command in (texts.count, texts.contexts, texts.phrases, texts.keywords, corpus):
+    group.add_command(command)
+
+
+# --- the commands about the service ---
+
+
+@group.command()
+@click.option("--state", type=click.Choice(get_args(State)), help="Only these.")
+@click.option("--top", "-n", metavar="N", type=click.IntRange(1), default=20, show_default=True, help="So many.")
+@options.form
+@click.pass_obj
+def jobs(session: Session, state: State | None, top: int, as_json: bool, as_csv: bool) -> None:
+    """List your jobs, the newest first.
+
+    \b
+    wordcounts jobs
+    wordcounts jobs --state failed --json
+    """
+    with session.client() as client:
+        found = list(islice(client.jobs(state), top))
+    names = ("id", "state", "words", "submitted", "what")
+    rows: list[tuple[Any, ...]] = [
+        (job.id, job.state, job.totals.words if job.totals else None, job.submitted_at[:19] + "Z", _what(job))
+        for job in found
+    ]
+    why = [(job.id, job.error.detail or job.error.title) for job in found if job.error]
+    if not found:
+        session.screen.nothing("There are no such jobs.", "Count something: wordcounts count https://example.com/")
+    elif as_json:
+        session.screen.json(job.to_dict() for job in found)
+    elif as_csv:
+        session.screen.csv(names, rows)
+    else:
+        session.screen.print(terminal.plain(("id", "state", "words>", "submitted", "what"), rows))
+        if why:
+            session.screen.print()
+            session.screen.print(terminal.plain(("failed", "why"), why))
+
+
+def _what(job: Job) -> str:
+    """A job's address; else the title or, since a text has no name, its most frequent words."""
+    title = job.page.title if job.page else None
+    top = ", ".join(one.word for one in job.top[:3])
+    return job.url or title or (f"{job.kind}: {top}" if top else job.kind)
+
+
+@group.command(short_help="Say which service answers and how it is.")
+@options.form
+@click.pass_obj
+def status(session: Session, as_json: bool, as_csv: bool) -> None:
+    """Say which service answers, how it is, and whether your token is taken.
+
+    \b
+    wordcounts status
+    wordcounts --server https://example.com/production status --json
+    """
+    with session.client() as client:
+        health = client.health()
+        access = "accepted"
+        try:
+            next(iter(client.jobs()), None)
+        except Refused as refused:
+            access = "refused" if refused.type == "unauthorized" else refused.message
+            session.screen.failed(refused, code=REFUSED)
+        found = {"service": client.url, "status": health["status"], **health["checks"], "access": access}
+    if health["status"] == "unavailable":
+        session.screen.code = max(session.screen.code, AWAY)
+    if as_json:
+        session.screen.json([found])
+    elif as_csv:
+        session.screen.csv(list(found), [list(found.values())])
+    else:
+        session.screen.print(terminal.plain(("", ""), list(found.items())))
+
+
+@group.command()
+@click.pass_obj
+def mcp(session: Session) -> None:
+    """Serve tools for language models (MCP) on standard input and output.
+
+    A program such as Claude Desktop starts this command and asks it; it ends with its input. Needs the extra mcp:
+    pip install './client[mcp]'. docs/mcp.md says how to set it up.
+    """
+    try:
+        from wordcounts import mcp as server
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("wordcounts"):
+            raise
+        raise WordcountsError(
+            f"The package {error.name} is missing, which the tools for language models need.",
+            type="extra-missing",
+            advice="Install the extra: pip install './client[mcp]', or uvx --from './client[mcp]' wordcounts mcp.",
+        ) from error
+    with session.client() as client:
+        server.run(client)
+
+
+@group.command(short_help="Print what makes the shell complete.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print what makes the shell complete this command.
+
+    \b
+    wordcounts completion bash > ~/.local/share/bash-completion/completions/wordcounts
+    wordcounts completion zsh > ~/.zfunc/_wordcounts
+    wordcounts completion fish > ~/.config/fish/completions/wordcounts.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    if found is None:
+        raise click.UsageError(f"There is no completion for {shell}.")
+    complete = found(context.find_root().command, {}, "wordcounts", "_WORDCOUNTS_COMPLETE")
+    session: Session = context.obj
+    session.screen.write(complete.source().encode())
+
+
+# --- what runs them ---
 
 
 def main() -> None:

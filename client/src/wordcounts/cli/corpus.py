@@ -11,7 +11,7 @@ from wordcounts.client import is_id
 from wordcounts.errors import WordcountsError
 from wordcounts.sources import Reading
 
-from . import options, tables
+from . import options, terminal
 from .options import INPUTS, Session
 from .terminal import several
 from .texts import show_keywords, show_rows
@@ -39,9 +39,7 @@ def corpus() -> None:
 @corpus.command()
 @click.argument("name")
 @click.option("--language", metavar="TAG", help="The documents' language, such as en or pt-BR.")
-@click.option("--main", is_flag=True, help="Of pages, only the article without its surroundings.")
-@click.option("--select", metavar="CSS", help="Of pages, only what this selector matches.")
-@click.option("--ignore", metavar="CSS", help="Of pages, without what this selector matches.")
+@options.pages
 @click.option("--metadata", metavar="FIELD", multiple=True, help="A field that documents may have; again for more.")
 @click.pass_obj
 def create(session: Session, /, name: str, metadata: tuple[str, ...], **given: Any) -> None:
@@ -136,7 +134,7 @@ def list_(session: Session, as_json: bool, as_csv: bool) -> None:
     elif as_csv:
         session.screen.csv(names, rows)
     else:
-        session.screen.print(tables.plain(("id", "name", "state", "documents>", "words>", "created"), rows))
+        session.screen.print(terminal.plain(("id", "name", "state", "documents>", "words>", "created"), rows))
 
 
 @corpus.command()
@@ -164,10 +162,10 @@ def words(session: Session, /, name: str, sort: str, **given: Any) -> None:
             counted = several(total, "document")
             counted = counted if done == total else f"{done:,} of {counted} counted"
             about = f"{counted}, {several(chosen.totals['words'], 'word')}"
-            session.screen.print(tables.title(chosen.name or chosen.id, about))
+            session.screen.print(terminal.title(chosen.name or chosen.id, about))
             session.screen.print()
         rows = chosen.words(limit=limit, sort=sort, **options.query(given))
-        show_rows(session, rows, given, "", tables.corpus_words)
+        show_rows(session, rows, given, "", terminal.corpus_words)
         _empty(session, rows, chosen, name)
 
 
@@ -181,8 +179,8 @@ def _empty(session: Session, rows: Any, chosen: Any, name: str) -> None:
 @NAME
 @click.argument("word")
 @options.top("occurrences")
-@click.option("--window", "-w", metavar="N", type=click.IntRange(1, 1000), default=8, show_default=True, help="Words.")
-@click.option("--sort", type=click.Choice(["place", "left", "right"]), default="place", help="By the words beside it.")
+@options.window
+@options.beside
 @options.form
 @click.pass_obj
 def contexts(session: Session, /, name: str, word: str, window: int, sort: str, **given: Any) -> None:
@@ -202,7 +200,7 @@ def contexts(session: Session, /, name: str, word: str, window: int, sort: str, 
         elif given["as_json"] or given["as_csv"]:
             show_rows(session, rows, given, "", None)
         else:
-            session.screen.print(tables.contexts(list(rows), session.screen.width))
+            session.screen.print(terminal.contexts(list(rows), session.screen.width))
             if rows.total > len(rows):
                 session.screen.say(f"{len(rows):,} of {rows.total:,} are shown: see more with --top {rows.total}.")
 
@@ -210,8 +208,8 @@ def contexts(session: Session, /, name: str, word: str, window: int, sort: str, 
 @corpus.command()
 @NAME
 @options.top("phrases")
-@click.option("--size", metavar="N", type=click.IntRange(2, 5), default=2, show_default=True, help="Words of a phrase.")
-@click.option("--stop-words", is_flag=True, help="With those that begin or end with a stop word.")
+@options.size
+@options.edges
 @options.form
 @click.pass_obj
 def phrases(session: Session, /, name: str, size: int, stop_words: bool, **given: Any) -> None:
@@ -224,7 +222,7 @@ def phrases(session: Session, /, name: str, size: int, stop_words: bool, **given
     with session.client() as client:
         chosen = client.corpus(name)
         rows = chosen.phrases(n=size, limit=limit, stop_words="include" if stop_words else "edges")
-        show_rows(session, rows, given, "", tables.phrases)
+        show_rows(session, rows, given, "", terminal.phrases)
         _empty(session, rows, chosen, name)
 
 
@@ -232,7 +230,7 @@ def phrases(session: Session, /, name: str, size: int, stop_words: bool, **given
 @NAME
 @click.option("--against", metavar="OTHER", required=True, help="Another corpus, or job:ID.")
 @options.top("words of each side")
-@click.option("--stop-words", is_flag=True, help="With stop words, such as “the”.")
+@options.stop_words
 @options.form
 @click.pass_obj
 def keywords(session: Session, /, name: str, against: str, stop_words: bool, **given: Any) -> None:

@@ -14,8 +14,7 @@ from click.shell_completion import CompletionItem
 from wordcounts.client import Client, Options, is_id
 from wordcounts.errors import CannotRead
 from wordcounts.many import Counted, Counts, count_many
-from wordcounts.reading import known
-from wordcounts.sources import Reading
+from wordcounts.sources import Reading, known
 
 from .terminal import Screen, usage
 
@@ -54,10 +53,13 @@ def _encoding(_context: click.Context, _parameter: click.Parameter, given: str |
     return given
 
 
-_READING = (
+_PAGES = (
     click.option("--main", is_flag=True, help="Of pages, only the article without its surroundings."),
     click.option("--select", metavar="CSS", help="Of pages, only what this selector matches."),
     click.option("--ignore", metavar="CSS", help="Of pages, without what this selector matches."),
+)
+_READING = (
+    *_PAGES,
     click.option("--language", metavar="TAG", help="The texts' language, such as en or pt-BR."),
     click.option("--html", is_flag=True, help="Files and standard input are HTML, whatever their names."),
     click.option("--encoding", metavar="NAME", callback=_encoding, help="Of files that do not say theirs."),
@@ -69,8 +71,19 @@ _FORM = (
     click.option("--json", "as_json", is_flag=True, help="One JSON object a line."),
     click.option("--csv", "as_csv", is_flag=True, help="CSV with a header."),
 )
+stop_words = click.option("--stop-words", is_flag=True, help="With stop words, such as “the”.")
+edges = click.option("--stop-words", is_flag=True, help="With those that begin or end with a stop word.")
+window = click.option(
+    "--window", "-w", metavar="N", type=click.IntRange(1, 1000), default=8, show_default=True, help="Words."
+)
+beside = click.option(
+    "--sort", type=click.Choice(["place", "left", "right"]), default="place", help="By the words beside it."
+)
+size = click.option(
+    "--size", metavar="N", type=click.IntRange(2, 5), default=2, show_default=True, help="Words of a phrase."
+)
 _WORDS = (
-    click.option("--stop-words", is_flag=True, help="With stop words, such as “the”."),
+    stop_words,
     click.option("--keep-case", is_flag=True, help="“The” and “the” are two words."),
 )
 
@@ -92,7 +105,7 @@ def _several(options: Sequence[Callable[[Any], Any]]) -> Callable[[Command], Com
     return decorate
 
 
-reading, form, words = _several(_READING), _several(_FORM), _several(_WORDS)
+pages, reading, form, words = map(_several, (_PAGES, _READING, _FORM, _WORDS))
 
 
 def top(what: str) -> Callable[[Command], Command]:

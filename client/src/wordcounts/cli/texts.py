@@ -13,7 +13,7 @@ from wordcounts.many import Counted, Counts, MergedWord
 from wordcounts.models import Context, Word, columns
 from wordcounts.rows import flat
 
-from . import options, tables
+from . import options, terminal
 from .options import INPUTS, Session
 from .terminal import several
 
@@ -86,9 +86,9 @@ def _one(session: Session, client: Client, one: Counted, limit: int | None, give
         session.screen.json(row.to_dict() for row in rows)
     elif rows:
         name = (job.page and job.page.title) or one.name
-        session.screen.print(tables.title(name, tables.about([job])))
+        session.screen.print(terminal.title(name, terminal.about([job])))
         session.screen.print()
-        session.screen.print(tables.words(list(rows)))
+        session.screen.print(terminal.words(list(rows)))
     if one.words and not rows:
         session.screen.nothing("All its words are stop words.", "Add --stop-words to see them.")
 
@@ -103,9 +103,9 @@ def _merged(session: Session, counts: Counts, limit: int | None, given: dict[str
         good = [one for one in counts if one.jobs]
         jobs = [job for one in good for job in one.jobs]
         texts = f"{len(counts):,} texts" if len(good) == len(counts) else f"{len(good):,} of {len(counts):,} texts"
-        session.screen.print(tables.title(texts, tables.about(jobs)))
+        session.screen.print(terminal.title(texts, terminal.about(jobs)))
         session.screen.print()
-        session.screen.print(tables.words(rows, documents=True))
+        session.screen.print(terminal.words(rows, documents=True))
 
 
 def _each(session: Session, client: Client, counts: Counts, limit: int | None, given: dict[str, Any]) -> None:
@@ -129,8 +129,8 @@ def _each(session: Session, client: Client, counts: Counts, limit: int | None, g
     else:
         for one in good:
             found = Counts(client, [one]).words(limit=limit, **asked)
-            session.screen.print(tables.title(one.name, tables.about(one.jobs)))
-            session.screen.print(tables.words(found))
+            session.screen.print(terminal.title(one.name, terminal.about(one.jobs)))
+            session.screen.print(terminal.words(found))
             session.screen.print()
 
 
@@ -138,9 +138,9 @@ def _each(session: Session, client: Client, counts: Counts, limit: int | None, g
 @click.argument("word")
 @INPUTS
 @options.top("occurrences of each input")
-@click.option("--window", "-w", metavar="N", type=click.IntRange(1, 1000), default=8, show_default=True, help="Words.")
+@options.window
 @click.option("--sentence", is_flag=True, help="The whole sentence instead of a window.")
-@click.option("--sort", type=click.Choice(["place", "left", "right"]), default="place", help="By the words beside it.")
+@options.beside
 @click.option("--keep-case", is_flag=True, help="WORD as it is written only.")
 @options.form
 @options.reading
@@ -190,9 +190,9 @@ def _context_lines(session: Session, found: list[tuple[str, list[Any]]]) -> None
         total = sum(one.total for one in pieces)
         more = f"{len(rows):,} of {total:,}" if total > len(rows) else f"{total:,}"
         if rows and len(found) > 1:
-            session.screen.print(tables.title(name, more))
+            session.screen.print(terminal.title(name, more))
         if rows:
-            session.screen.print(tables.contexts(rows, session.screen.width))
+            session.screen.print(terminal.contexts(rows, session.screen.width))
         if total > len(rows) and len(found) == 1:
             session.screen.say(f"{more} are shown: see all with --top {total}.")
 
@@ -200,7 +200,7 @@ def _context_lines(session: Session, found: list[tuple[str, list[Any]]]) -> None
 @click.command(short_help="List phrases: words that follow each other.")
 @INPUTS
 @options.top("phrases of each input")
-@click.option("--size", metavar="N", type=click.IntRange(2, 5), default=2, show_default=True, help="Words of a phrase.")
+@options.size
 @click.option(
     "--measure",
     type=click.Choice(["logdice", "npmi", "count", "g2"]),
@@ -208,7 +208,7 @@ def _context_lines(session: Session, found: list[tuple[str, list[Any]]]) -> None
     show_default=True,
     help="Sort.",
 )
-@click.option("--stop-words", is_flag=True, help="With those that begin or end with a stop word.")
+@options.edges
 @options.form
 @options.reading
 @click.pass_obj
@@ -231,7 +231,7 @@ def phrases(session: Session, /, inputs: tuple[str, ...], **given: Any) -> None:
         for at, one in enumerate(good):
             job = options.one_job(Counts(client, [one]), "phrases")
             rows = client.phrases(job, n=given["size"], limit=limit, **asked)
-            show_rows(session, rows, given, one.name if len(good) > 1 else "", tables.phrases, header=at == 0)
+            show_rows(session, rows, given, one.name if len(good) > 1 else "", terminal.phrases, header=at == 0)
             if not rows:
                 session.screen.nothing(f"{one.name}: no phrase occurs twice.", "Try --stop-words or another --size.")
 
@@ -250,7 +250,7 @@ def show_rows(
             session.screen.csv(names if header else (), (line.values() for line in lines))
     elif rows:
         if source:
-            session.screen.print(tables.title(source))
+            session.screen.print(terminal.title(source))
         session.screen.print(table(list(rows)))
         session.screen.print()
 
@@ -259,7 +259,7 @@ def show_rows(
 @click.argument("text", metavar="A", shell_complete=options.files)
 @click.option("--against", metavar="B", required=True, shell_complete=options.files, help="What A is compared with.")
 @options.top("words of each side")
-@click.option("--stop-words", is_flag=True, help="With stop words, such as “the”.")
+@options.stop_words
 @options.form
 @options.reading
 @click.pass_obj
@@ -300,8 +300,8 @@ def show_keywords(session: Session, given: dict[str, Any], limit: int | None, he
             few = f"{other} has only {several(size, 'word')}: too few to tell for rarer words of {name}"
             session.screen.say(f"{few}, which are left out.")
         if rows:
-            session.screen.print(tables.title(f"More often in {name}"))
-            session.screen.print(tables.keywords(rows, "A", "B"))
+            session.screen.print(terminal.title(f"More often in {name}"))
+            session.screen.print(terminal.keywords(rows, "A", "B"))
             session.screen.print()
         shown += sum(1 for row in rows if row.lrc)
     if not shown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,19 +10,18 @@ from itertools import islice
 from typing import Annotated, Any, Literal, TypeVar
 
 from mcp.types import ToolAnnotations
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from wordcounts.client import Client
-from wordcounts.corpora import Corpus
+from wordcounts.client import Client, Corpus, is_id
 from wordcounts.errors import StillRunning, WordcountsError
 from wordcounts.models import Context, CorpusContext, Job, Keyword
 from wordcounts.rows import Rows
 
 from . import results
-from .sources import Sources
 
-Row = TypeVar("Row")
+Shown = TypeVar("Shown", bound=BaseModel)
 SECONDS = 40.0  # that a tool waits for pages; clients of the protocol often wait for a minute in all
+KNOWN = 200  # addresses whose jobs are remembered
 EVIDENCE_WORDS = 10  # of a comparison: so many words get evidence
 
 Of = Annotated[
@@ -36,6 +36,64 @@ Limit = Annotated[int, Field(ge=1, le=50, description="How many to show.")]
 Offset = Annotated[int, Field(ge=0, le=1_000_000, description="How many to pass over: next_offset of an answer.")]
 Word = Annotated[str, Field(min_length=1, max_length=200, description="A word, or a phrase of several.")]
 StopWords = Annotated[Literal["exclude", "include"], Field(description="Whether words such as “the” are listed.")]
+
+
+class Sources:
+    """Finds the job, page or corpus that is named, waiting ``seconds`` at most. Files are never read: a page could ask
+    for them. Pages that were counted once are not fetched again."""
+
+    def __init__(self, client: Client, seconds: float) -> None:
+        self.client = client
+        self.seconds = seconds
+        self._known: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def find(self, of: str, until: float | None = None) -> Job | Corpus:
+        """The job that has succeeded, or the corpus."""
+        of = of.strip()
+        if of.startswith("corpus:"):
+            return self.client.corpus(of.removeprefix("corpus:").strip())
+        job_id = of.removeprefix("job:").strip()
+        until = time.monotonic() + self.seconds if until is None else until
+        if is_id(job_id):
+            return self.wait(job_id, until)
+        if not of.startswith(("http://", "https://")):
+            raise WordcountsError(
+                f"{of[:100]!r} is no source.",
+                type="no-source",
+                advice="Give an address that begins with https://, a job's id, or corpus: and a name or id. "
+                "For a text of your own call count with text, and give the id that it answers.",
+            )
+        with self._lock:
+            known = self._known.get(of)
+        try:
+            return self.wait(known or self.submit(url=of), until)
+        except WordcountsError as error:
+            if known is None or error.type not in ("gone", "not-found", "job-canceled"):
+                raise
+        return self.wait(self.submit(url=of), until)  # the job that was remembered is no more
+
+    def submit(self, **fields: str | None) -> str:
+        """Submit anew what the fields of a submission say; the job's id."""
+        job = self.client.submit_fields(fields, wait=0)
+        if url := fields.get("url"):
+            with self._lock:
+                self._known.pop(url, None)
+                self._known[url] = job.id
+                if len(self._known) > KNOWN:
+                    del self._known[next(iter(self._known))]  # the oldest
+        return job.id
+
+    def wait(self, job_id: str, until: float) -> Job:
+        """The job once it has succeeded. One that failed is not remembered, so that it can be tried again."""
+        try:
+            return self.client.wait(job_id, timeout=round(max(until - time.monotonic(), 0), 1))
+        except WordcountsError as error:
+            if error.type != "still-running":
+                with self._lock:
+                    for url in [url for url, known in self._known.items() if known == job_id]:
+                        del self._known[url]
+            raise
 
 
 class Tools:
@@ -92,7 +150,7 @@ class Tools:
         source = self.sources.find(of)
         query: dict[str, Any] = {"stop_words": stop_words, "offset": offset, **({"prefix": prefix} if prefix else {})}
         rows, page = _page(source.words(limit=limit + 1, **query), limit, offset)
-        return results.Words(**page, words=[results.WordRow(**_some(row, results.WordRow)) for row in rows])
+        return results.Words(**page, words=[_shown(results.WordRow, row) for row in rows])
 
     def contexts(
         self,
@@ -130,7 +188,7 @@ class Tools:
         source = self.sources.find(of)
         query: dict[str, Any] = {"n": n, "min_count": min_count, "measure": measure, "offset": offset}
         rows, page = _page(source.phrases(limit=limit + 1, **query), limit, offset)
-        found = [results.PhraseRow(phrase=" ".join(row.phrase), count=row.count, logdice=row.logdice) for row in rows]
+        found = [_shown(results.PhraseRow, row, phrase=" ".join(row.phrase)) for row in rows]
         return results.Phrases(**page, phrases=found)
 
     def compare(
@@ -189,7 +247,7 @@ class Tools:
                 raise WordcountsError("add needs a name.", type="arguments", advice="Name the corpus to add to.")
             newest = list(islice(self.client.corpora(), 11))
             more = "These are the newest ten; name another to see it." if len(newest) > 10 else "These are all."
-            return results.Corpora(corpora=[_corpus(one) for one in newest[:10]], more=more)
+            return results.Corpora(corpora=[_shown(results.CorpusRow, one) for one in newest[:10]], more=more)
         found = self._corpus(name, make=bool(add))
         refused = found.add([{"url": url} for url in add]) if add else []
         not_counted = [
@@ -208,7 +266,7 @@ class Tools:
             not_counted.append(results.Unread(document=document.url or document.key, problem=problem))
         if len(not_counted) > 10:
             more += " More documents than the ten shown were not counted."
-        return results.Corpora(corpora=[_corpus(found)], not_counted=not_counted[:10], more=more)
+        return results.Corpora(corpora=[_shown(results.CorpusRow, found)], not_counted=not_counted[:10], more=more)
 
     def status(
         self,
@@ -304,14 +362,14 @@ def _page(rows: Rows[Any], limit: int, offset: int) -> tuple[list[Any], dict[str
     return shown, {"total": total, "offset": offset, "next_offset": following, "more": more}
 
 
-def _some(row: Any, kind: type[Any]) -> dict[str, Any]:
-    """Of a row the fields that a result has."""
-    return {name: getattr(row, name) for name in kind.model_fields if hasattr(row, name)}
+def _shown(kind: type[Shown], row: Any, **more: Any) -> Shown:
+    """A result with the fields that a row has, and more."""
+    return kind(**{name: getattr(row, name) for name in kind.model_fields if hasattr(row, name)} | more)
 
 
 def _context(row: Context) -> results.ContextRow:
     document = row.document.url or row.document.key if isinstance(row, CorpusContext) else None
-    return results.ContextRow(before=row.before, match=row.match, after=row.after, place=row.place, document=document)
+    return _shown(results.ContextRow, row, document=document)
 
 
 def _keywords(
@@ -331,8 +389,9 @@ def _keyword(row: Keyword, swapped: bool) -> results.KeywordRow:
     sides = [(row.count, row.per_million), (row.count_other, row.per_million_other)]
     (count, rate), (count_against, rate_against) = sides[::-1] if swapped else sides
     turn = -1 if swapped else 1
-    return results.KeywordRow(
-        word=row.word,
+    return _shown(
+        results.KeywordRow,
+        row,
         count=count,
         count_against=count_against,
         per_million=rate,
@@ -340,23 +399,11 @@ def _keyword(row: Keyword, swapped: bool) -> results.KeywordRow:
         log_ratio=turn * row.log_ratio,
         lrc=turn * row.lrc + 0.0,
         significant=row.lrc != 0,
-        stop_word=row.stop_word,
     )
 
 
 def _name(source: Job | Corpus) -> str:
     return f"corpus:{source.id}" if isinstance(source, Corpus) else source.id
-
-
-def _corpus(found: Corpus) -> results.CorpusRow:
-    return results.CorpusRow(
-        id=found.id,
-        name=found.name,
-        state=found.state,
-        complete=found.complete,
-        documents=found.documents,
-        totals=found.totals,
-    )
 
 
 def table(tools: Tools) -> tuple[tuple[Callable[..., Any], str, ToolAnnotations], ...]:
