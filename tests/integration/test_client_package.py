@@ -24,9 +24,7 @@ def test_the_wheel_is_small_and_has_the_package_alone(tmp_path: Path) -> None:
     [wheel], [sdist] = tmp_path.glob("*.whl"), tmp_path.glob("*.tar.gz")
     with zipfile.ZipFile(wheel) as file:
         names = set(file.namelist())
-        extra = sum(one.compress_size for one in file.infolist() if one.filename.startswith("wordcounts/mcp/"))
-    assert wheel.stat().st_size - extra < 60_000  # without what serves the extra mcp alone
-    assert wheel.stat().st_size < 65_000
+    assert wheel.stat().st_size < 60_000
     sources = {str(path.relative_to(CLIENT / "src")) for path in (CLIENT / "src" / "wordcounts").rglob("*.py")}
     assert {name for name in names if ".dist-info/" not in name} == {*sources, "wordcounts/py.typed"}
     with tarfile.open(sdist) as archive:

@@ -25,7 +25,7 @@ from .models import (
     State,
     StopWords,
     Word,
-)  # fmt: skip
+)
 from .rows import Rows
 from .sources import Reading, Source
 from .transport import LONGEST_WAIT, Transport

@@ -40,11 +40,9 @@ class Main(Near):
     """All commands."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        """Their names, in the order of the help."""
-        return list(self.commands)
+        return list(self.commands)  # in this order
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """A command, or what was probably meant."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -106,23 +104,18 @@ def jobs(session: Session, state: State | None, top: int, as_json: bool, as_csv:
     """
     with session.client() as client:
         found = list(islice(client.jobs(state), top))
-    names = ("id", "state", "words", "submitted", "what")
     rows: list[tuple[Any, ...]] = [
         (job.id, job.state, job.totals.words if job.totals else None, job.submitted_at[:19] + "Z", _what(job))
         for job in found
     ]
-    why = [(job.id, job.error.detail or job.error.title) for job in found if job.error]
     if not found:
         session.screen.nothing("There are no such jobs.", "Count something: wordcounts count https://example.com/")
-    elif as_json:
-        session.screen.json(job.to_dict() for job in found)
-    elif as_csv:
-        session.screen.csv(names, rows)
-    else:
-        session.screen.print(terminal.plain(("id", "state", "words>", "submitted", "what"), rows))
-        if why:
-            session.screen.print()
-            session.screen.print(terminal.plain(("failed", "why"), why))
+        return
+    session.screen.rows(("id", "state", "words>", "submitted", "what"), rows, found, as_json=as_json, as_csv=as_csv)
+    why = [(job.id, job.error.detail or job.error.title) for job in found if job.error]
+    if why and not (as_json or as_csv):
+        session.screen.print()
+        session.screen.print(terminal.plain(("failed", "why"), why))
 
 
 def _what(job: Job) -> str:
@@ -185,8 +178,8 @@ def mcp(session: Session) -> None:
 
 @group.command(short_help="Print what makes the shell complete.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-@click.pass_context
-def completion(context: click.Context, shell: str) -> None:
+@click.pass_obj
+def completion(session: Session, shell: str) -> None:
     """Print what makes the shell complete this command.
 
     \b
@@ -199,8 +192,7 @@ def completion(context: click.Context, shell: str) -> None:
     found = get_completion_class(shell)
     if found is None:
         raise click.UsageError(f"There is no completion for {shell}.")
-    complete = found(context.find_root().command, {}, "wordcounts", "_WORDCOUNTS_COMPLETE")
-    session: Session = context.obj
+    complete = found(group, {}, "wordcounts", "_WORDCOUNTS_COMPLETE")
     session.screen.write(complete.source().encode())
 
 

@@ -122,19 +122,15 @@ def list_(session: Session, as_json: bool, as_csv: bool) -> None:
     """List your corpora, the newest first."""
     with session.client() as client:
         found = list(client.corpora())
-    names = ("id", "name", "state", "documents", "words", "created")
+    names = ("id", "name", "state", "documents>", "words>", "created")
     rows = [
         (one.id, one.name, one.state, one.documents["total"], one.totals["words"], one.raw["created_at"])
         for one in found
     ]
     if not found:
         session.screen.nothing("There is no corpus yet.", "Make one: wordcounts corpus create NAME")
-    elif as_json:
-        session.screen.json(one.to_dict() for one in found)
-    elif as_csv:
-        session.screen.csv(names, rows)
     else:
-        session.screen.print(terminal.plain(("id", "name", "state", "documents>", "words>", "created"), rows))
+        session.screen.rows(names, rows, found, as_json=as_json, as_csv=as_csv)
 
 
 @corpus.command()

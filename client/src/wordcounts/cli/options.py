@@ -6,7 +6,7 @@ import difflib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 from click.shell_completion import CompletionItem
@@ -37,7 +37,6 @@ class Near(click.Group):
     """A group that says which command was probably meant."""
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """A command, or the one that has nearly this name."""
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
@@ -132,16 +131,8 @@ def query(given: dict[str, Any]) -> dict[str, Any]:
 
 def submission(given: dict[str, Any]) -> Options:
     """How the texts are read, as the API has it."""
-    options: Options = {}
-    if given["main"]:
-        options["content"] = "main"
-    if given["select"]:
-        options["select"] = given["select"]
-    if given["ignore"]:
-        options["ignore"] = given["ignore"]
-    if given["language"]:
-        options["language"] = given["language"]
-    return options
+    chosen = {name: given[name] for name in ("select", "ignore", "language") if given[name]}
+    return cast("Options", {**chosen, **({"content": "main"} if given["main"] else {})})
 
 
 def counted(session: Session, client: Client, inputs: Sequence[str], given: dict[str, Any]) -> Counts:
@@ -154,14 +145,15 @@ def counted(session: Session, client: Client, inputs: Sequence[str], given: dict
     read = Reading(given["encoding"], given["html"])
     first = names[0] if len(names) == 1 else f"{len(names)} inputs"
     with session.screen.progress(f"Counting {first}") as show:
-
-        def told(done: int, total: int, _: Counted) -> None:
-            show(done, total)
-
         jobs = {name: Counted(name, (client.wait(name, timeout=given["timeout"]),)) for name in names if is_id(name)}
         others = [name for name in names if name not in jobs]
         found = count_many(
-            client, others, progress=told, timeout=given["timeout"], options=submission(given), reading=read
+            client,
+            others,
+            progress=lambda done, total, _: show(done, total),
+            timeout=given["timeout"],
+            options=submission(given),
+            reading=read,
         )
     all_of_them = Counts(client, [*jobs.values(), *found])
     for one in all_of_them.failed:

@@ -60,7 +60,7 @@ class Screen:
     def progress(self, text: str) -> Iterator[Callable[[int, int], None]]:
         """While something takes its time: a spinner, and a bar once it is known how much there is."""
         if not (sys.stderr.isatty() and os.environ.get("TERM") != "dumb"):
-            yield _nothing
+            yield lambda *_: None
             return
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -92,6 +92,17 @@ class Screen:
         for line in csv_lines(names, rows):
             self.write(line.encode(errors="replace"))
 
+    def rows(
+        self, headers: Sequence[str], rows: Sequence[Any], models: Iterable[Any], *, as_json: bool, as_csv: bool
+    ) -> None:
+        """A list as it is wanted."""
+        if as_json:
+            self.json(one.to_dict() for one in models)
+        elif as_csv:
+            self.csv((name.removesuffix(">") for name in headers), rows)
+        else:
+            self.print(plain(headers, rows))
+
     def print(self, shown: RenderableType = "") -> None:
         """A table or a line, with colours on a terminal."""
         text = io.StringIO()
@@ -112,10 +123,6 @@ class Screen:
             file=file, force_terminal=terminal, width=width, no_color=not self.color or None,
             highlight=False, markup=False, emoji=False, soft_wrap=False,
         )  # fmt: skip
-
-
-def _nothing(_done: int, _total: int) -> None:
-    """No progress."""
 
 
 def usage(text: str) -> NoReturn:

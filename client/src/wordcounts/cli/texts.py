@@ -240,14 +240,14 @@ def show_rows(
     session: Session, rows: Any, given: dict[str, Any], source: str, table: Any, *, header: bool = True
 ) -> None:
     """Rows as they are wanted: with their source where there are several."""
+    named = {"source": source} if source else {}
     if given["as_json"]:
-        session.screen.json({**({"source": source} if source else {}), **row.to_dict()} for row in rows)
+        session.screen.json({**named, **row.to_dict()} for row in rows)
     elif given["as_csv"]:
         first = next(iter(rows), None)
         if first is not None:
-            lines = ({**({"source": source} if source else {}), **flat(row)} for row in rows)
-            names = ["source", *flat(first)] if source else flat(first)
-            session.screen.csv(names if header else (), (line.values() for line in lines))
+            lines = ((*named.values(), *flat(row).values()) for row in rows)
+            session.screen.csv((*named, *flat(first)) if header else (), lines)
     elif rows:
         if source:
             session.screen.print(terminal.title(source))
