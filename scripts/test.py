@@ -16,7 +16,7 @@ from pathlib import Path
 
 APART = ("faults", "fuzz", "container", "deploy", "scale")  # with targets of their own
 ROOT = Path(__file__).resolve().parent.parent
-HALF = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/integration/test_[a-h]*.py"))
+HALF = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/integration/test_[a-f]*.py"))
 # Each about as long as the others: how much they yield, and what they are.
 BESIDE = (
     (10, ["-m", "beside and not long", "tests/browser"]),
