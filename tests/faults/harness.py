@@ -144,6 +144,7 @@ class Stack:
             "WORKER_PROCESSES": "interactive:4,bulk:0",
             **settings,
         }
+        self.before = {name: os.environ[name] for name in self.env if name in os.environ}
         self.pages = _Server(("127.0.0.1", 0), Pages)
         self.proxies: list[Proxy] = []
         Pages.seen.clear()
@@ -207,7 +208,10 @@ class Stack:
         for proxy in self.proxies:
             proxy.close()
         for name in self.env:
-            os.environ.pop(name, None)
+            if name in self.before:
+                os.environ[name] = self.before[name]
+            else:
+                os.environ.pop(name, None)
         forks.clear()
 
     # --- what a test does ---
