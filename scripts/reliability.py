@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENT = ROOT / "docs" / "reliability.md"
@@ -40,11 +41,11 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def table(figures: Iterable[dict[str, float | str]], times: int) -> str:
-    """A Markdown table: one row a scenario, the worst of all runs."""
-    rows: dict[str, list[dict[str, float]]] = {}
+def table(figures: Iterable[dict[str, Any]], times: int) -> str:
+    """A Markdown table: one row a scenario, the worst of all runs, a dash where a scenario has no such figure."""
+    rows: dict[str, list[dict[str, Any]]] = {}
     for figure in figures:
-        rows.setdefault(str(figure["scenario"]), []).append({k: float(v) for k, v in figure.items() if k != "scenario"})
+        rows.setdefault(figure["scenario"], []).append(figure)
     lines = [
         f"{times} run{'s' * (times > 1)} on {datetime.datetime.now(datetime.UTC):%Y-%m-%d}, Python "
         f"{platform.python_version()}, {os.cpu_count()} cores; times in seconds after the fault, the work itself "
@@ -54,10 +55,14 @@ def table(figures: Iterable[dict[str, float | str]], times: int) -> str:
         "|---|---:|---:|---:|---:|---:|---:|",
     ]
     for scenario, seen in rows.items():
-        worst = {name: max(run[name] for run in seen) for name in seen[0]}
+        worst = {
+            name: "-" if None in values else f"{max(values):.{1 if name == 'recovery' else 0}f}"
+            for name in ("jobs", "lost", "doubled", "claims", "recovery")
+            for values in [[run[name] for run in seen]]
+        }
         lines.append(
-            f"| {scenario} | {worst['jobs']:.0f} | {len(seen)} | {worst['lost']:.0f} | {worst['doubled']:.0f} "
-            f"| {worst['claims']:.0f} | {worst['recovery']:.1f} |"
+            f"| {scenario} | {worst['jobs']} | {len(seen)} | {worst['lost']} | {worst['doubled']} "
+            f"| {worst['claims']} | {worst['recovery']} |"
         )
     return "\n".join(lines)
 

@@ -322,12 +322,22 @@ def stack(folder: Path, **settings: str) -> Iterator[Stack]:
         made.close()
 
 
-def note(folder: Path, name: str, **figures: float) -> None:
+def note(
+    folder: Path,
+    scenario: str,
+    *,
+    jobs: float,
+    lost: float,
+    doubled: float,
+    claims: float | None = None,
+    recovery: float | None = None,
+) -> None:
     """Keep a scenario's figures for docs/reliability.md, where the caller asks for them by FAULTS_REPORT."""
     report = os.environ.get("FAULTS_REPORT")
     if report:
         with Path(report).open("a") as file:
-            file.write(json.dumps({"scenario": name, **figures}) + "\n")
+            figures = {"jobs": jobs, "lost": lost, "doubled": doubled, "claims": claims, "recovery": recovery}
+            file.write(json.dumps({"scenario": scenario, **figures}) + "\n")
 
 
 def until(ready: object, seconds: float, what: str) -> None:
