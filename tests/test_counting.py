@@ -5,10 +5,10 @@ import json
 import random
 import re
 from collections import Counter
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 
-import nltk
 import pytest
 from icu4py.breakers import WordBreaker
 
@@ -175,6 +175,8 @@ def test_where_no_tailoring_speaks_words_are_those_between_icus_boundaries(alpha
 @pytest.mark.slow
 @pytest.mark.parametrize("code", ["en", "de", "xx"])
 def test_nltks_words_are_what_nltk_says(code: str) -> None:
+    import nltk  # a second, by SciPy, which the unit tests need not wait for
+
     chance = random.Random(20)
     name = {"de": "german"}.get(code, "english")
     for _ in range(30):
@@ -188,7 +190,7 @@ def test_nltks_words_are_what_nltk_says(code: str) -> None:
 
 def test_the_rules_have_names_with_the_versions_of_their_parts() -> None:
     assert counting.rules("unicode").startswith("unicode-1/icu-")
-    assert nltk.__version__.startswith(counting.rules("nltk").removeprefix("nltk-"))
+    assert version("nltk").startswith(counting.rules("nltk").removeprefix("nltk-"))
 
 
 # --- the treebanks beside the repository ---

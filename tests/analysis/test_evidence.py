@@ -105,6 +105,7 @@ def test_a_context_is_a_piece_of_the_text():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fold_case", [True, False])
 def test_every_word_has_as_many_contexts_as_it_is_counted(fold_case):
     given = counted(zipfian(20_000) + TEXT)

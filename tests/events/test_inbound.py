@@ -232,6 +232,7 @@ def test_a_compressed_list_is_the_list_also_where_another_call_continues_it(inbo
     assert [entry.submission.url for entry in submit.entries] == [f"https://a{number}.de/" for number in range(700)]
 
 
+@pytest.mark.slow
 def test_a_list_that_is_a_bomb_or_damaged_ends_with_a_line_that_says_so(inbox: Path) -> None:
     bomb = gzip.compress(b"a.de\n" + bytes(30_000_000))
     for data, reason in ((bomb, "100 times"), (gzip.compress(b"a.de\n" * 9)[:-3], "cut off"), (b"a.de", "damaged")):

@@ -142,6 +142,7 @@ def test_jsonl_takes_what_http_takes_and_refuses_what_it_refuses() -> None:
     assert "duplicate key" in str(found[5][1])
 
 
+@pytest.mark.slow
 def test_a_document_in_a_line_may_be_as_long_as_by_http() -> None:
     data = b'{"text":"' + b"a " * 2_500_000 + b'"}\n{"text":"' + b"b" * 5_000_001 + b'"}\n'
     found = read("jsonl", data, size=100_000)

@@ -104,6 +104,7 @@ class Scaling:
         return track, [each[name] for each in known[-periods - 2 :] if name in each][-periods:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "waiting", "wanted"),
     [

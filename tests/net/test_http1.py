@@ -121,6 +121,7 @@ def test_a_body_in_an_unknown_coding_is_read_as_it_is(coding: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_codings_may_be_nested_a_few_deep_within_the_limit() -> None:
     assert read(whole(brotli.compress(gzip.compress(PAGE)), Content_Encoding="gzip, br")) == (200, PAGE)
     assert refusal(whole(gzip.compress(PAGE), Content_Encoding="br, gzip")).kind == "connection-failed"
