@@ -3,8 +3,8 @@
 An entry point translates and decides nothing: it hands what came to ``http/`` or ``events/`` as plain values.
 """
 
+import functools
 import time
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -105,17 +105,9 @@ for _path in gateway.routes:
 # --- events ---
 
 
-def _submitter(context: Any) -> Callable[[Sequence[inbound.Entry]], Sequence[jobs.Job | Exception]]:
-    """What comes by events belongs to one owner and goes by the bulk queue; a message chooses neither."""
-    owner = "anonymous" if AUTH == "none" else settings.load().event_owner
-    request_id = getattr(context, "aws_request_id", None)
-
-    def submit(entries: Sequence[inbound.Entry]) -> Sequence[jobs.Job | Exception]:
-        answers = inbound.submit(entries, owner, request_id)
-        metrics.emit_submitted(jobs.BULK, sum(not isinstance(answer, Exception) for answer in answers))
-        return answers
-
-    return submit
+def _submitter(context: Any) -> inbound.Submit:
+    owner = settings.load().owner_of_events
+    return functools.partial(inbound.submit, owner=owner, request_id=getattr(context, "aws_request_id", None))
 
 
 @app.on_sqs_message(queue="submissions", batch_size=1000, maximum_batching_window_in_seconds=1)

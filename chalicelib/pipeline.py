@@ -37,7 +37,7 @@ NLTK_TOO_SLOW = (
     "NLTK needs too long for this text. Count it with words=unicode, which takes time in proportion to the text."
 )
 TOP = 10
-TITLE_MAX_CHARS = 1000  # kept of a title
+TITLE_MAX_CHARS = 1000  # kept of a title: a record has 400 KB, an event 200 KB (publisher.EVENT_BYTES)
 WORD_MAX_CHARS = 500  # shown of a word in `top`; the word table has all of it
 
 

@@ -82,6 +82,11 @@ class Settings(msgspec.Struct, frozen=True):
     )
 
     @property
+    def owner_of_events(self) -> str:
+        """Whose jobs come by events: a message does not choose."""
+        return "anonymous" if self.auth == "none" else self.event_owner
+
+    @property
     def alive_file(self) -> str:
         """The file of the temporary folder that a pool's parent touches while it lives."""
         return f"{self.queue_name}-worker-alive"

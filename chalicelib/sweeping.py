@@ -122,14 +122,12 @@ def _requeue_or_fail(store: Records, job_ids: Sequence[str], swept: Swept) -> No
             # The index may lag behind the record, so the record itself says whether it is due.
             if job.state in records.TERMINAL or job.due_at is None or job.due_at > now + 500:
                 continue
-            if job.state == records.QUEUED and store.requeue(job):
+            if job.state == records.QUEUED and store.note_requeued(job):
                 again.append(job)
             elif job.state == records.RUNNING:
                 _release_lost_job(store, job, again, swept)
     finally:  # where the store fails in the middle too: those that it noted would wait for a later sweep
-        if again:
-            jobs.enqueue(again, now=now)
-            swept.requeued += [job.id for job in again]
+        _enqueue(again, now, swept)
 
 
 def _release_lost_job(store: Records, job: Job, again: list[Job], swept: Swept) -> None:
@@ -160,11 +158,9 @@ def recover(job_id: str, worker: str) -> Swept:
     again: list[Job] = []
     if job.state == records.RUNNING and job.worker == worker:
         _release_lost_job(store, job, again, swept)
-    elif job.state == records.QUEUED and job.not_before <= store.now() and store.requeue(job):
+    elif job.state == records.QUEUED and job.not_before <= store.now() and store.note_requeued(job):
         again.append(job)
-    if again:
-        jobs.enqueue(again, now=store.now())
-        swept.requeued += [job.id for job in again]
+    _enqueue(again, store.now(), swept)
     return swept
 
 
@@ -180,7 +176,11 @@ def recover_all() -> Swept:
         ids = [job_id for _, job_id in store.due(records.TIMED, shard, before=before, limit=SWEEP_LIMIT)]
         held = [job for job in store.get_many(ids).values() if job.state == records.RUNNING]
         again = [job for job in held if store.give_back(job)]
-        if again:
-            jobs.enqueue(again, now=store.now())
-            swept.requeued += [job.id for job in again]
+        _enqueue(again, store.now(), swept)
     return swept
+
+
+def _enqueue(again: Sequence[Job], now: int, swept: Swept) -> None:
+    """Put jobs on the queue, each of which has noted when to look for it again if Redis does not hear of it."""
+    if again and jobs.enqueue(again, now=now):
+        swept.requeued += [job.id for job in again]

@@ -16,7 +16,7 @@ import msgspec
 from aws_lambda_powertools import Logger
 
 from chalicelib import jobs, submissions
-from chalicelib.aws import objects
+from chalicelib.aws import metrics, objects
 from chalicelib.aws.objects import ObjectError, Place
 from chalicelib.errors import (
     CorpusFull,
@@ -64,6 +64,12 @@ Submit = Callable[[Sequence[Entry]], Sequence[Result]]
 
 def submit(entries: Sequence[Entry], owner: str, request_id: str | None) -> Sequence[Result]:
     """Submit entries, all of one corpus or of none, as bulk jobs of an owner; of each its job or why there is none."""
+    answers = _submit(entries, owner, request_id)
+    metrics.emit_submitted(jobs.BULK, sum(not isinstance(answer, Exception) for answer in answers))
+    return answers
+
+
+def _submit(entries: Sequence[Entry], owner: str, request_id: str | None) -> Sequence[Result]:
     corpus = entries[0].corpus if entries else None
     if corpus is None:
         asked = [jobs.Request(entry.submission, owner, entry.key, jobs.BULK, request_id) for entry in entries]

@@ -245,7 +245,7 @@ class Records(Pieces, AccessTokens, Corpora, Sources):
         )
         return given_back is not None
 
-    def requeue(self, job: Job) -> bool:
+    def note_requeued(self, job: Job) -> bool:
         """Note that a waiting job is being put on the queue again; False when it has changed since it was read."""
         return self._as_read(job, self._queued_now(job))
 

@@ -99,15 +99,15 @@ def test_a_sweep_that_is_cut_off_has_put_on_the_queue_what_it_noted(
     queue.connection().flushall()
     now = jobs.table().clock.now()
     monkeypatch.setattr(jobs.table().clock, "now", lambda: now + 11_000)
-    requeue, noted = records.Records.requeue, []
+    note_requeued, noted = records.Records.note_requeued, []
 
     def twice(self: records.Records, job: jobs.Job) -> bool:
         if len(noted) == 2:
             raise jobs.Unavailable
         noted.append(job.id)
-        return requeue(self, job)
+        return note_requeued(self, job)
 
-    monkeypatch.setattr(records.Records, "requeue", twice)
+    monkeypatch.setattr(records.Records, "note_requeued", twice)
     with pytest.raises(jobs.Unavailable):
         sweeping.requeue(made)
     assert queue.depth(queue.INTERACTIVE) == 2

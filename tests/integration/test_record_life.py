@@ -70,7 +70,7 @@ class Life(RuleBasedStateMachine):
         if job.state == "running" and job.lease_until <= now:
             self.store.release_lost_job(job, max_attempts=MAX, error=ERROR)
         elif job.state == "queued" and job.due_at <= now:
-            self.store.requeue(job)
+            self.store.note_requeued(job)
 
     @rule()
     def cancel(self) -> None:
