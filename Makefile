@@ -78,7 +78,7 @@ servers: install ## Redis and DynamoDB alone, for `chalice local` and a worker b
 
 # --- test ---
 
-test: .venv/.dev node_modules/.dev install $$(PACKAGING) ## all tests: make test [ARGS="-k name"]
+test: .venv/.dev node_modules/.dev install ## all tests: make test [ARGS="-k name"]
 	$(BIN)/python -m scripts.test $(ARGS)
 
 container: .venv/.dev $$(PACKAGING) ## build the worker's image with podman and try it: minutes the first time

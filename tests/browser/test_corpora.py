@@ -63,6 +63,7 @@ def test_several_addresses_become_a_corpus(visit, site):
     expect(page.get_by_role("heading", level=1)).to_have_text("Result not found")
 
 
+@pytest.mark.long
 def test_a_dropped_list_of_more_pages_than_lie_beside_each_other(visit, site):
     page = visit()
     drop(page, [("list.txt", "\n".join(some(site, 60)))])

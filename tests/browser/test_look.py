@@ -40,6 +40,7 @@ def test_axe_finds_nothing_on_the_words(counted):
     assert violations(page) == []
 
 
+@pytest.mark.long
 def test_the_reference_of_the_api_is_read_and_tried(visit):
     page = visit("docs")
     assert violations(page) == []

@@ -23,6 +23,7 @@ def run(dynalite_table: Table, redis_url: str, tmp_path: Path, monkeypatch: pyte
     return worked_off(tmp_path, monkeypatch)
 
 
+@pytest.mark.long
 def test_a_document_takes_under_two_more_writes_than_a_job(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     made, milliseconds, real, real_many = Counter[str](), dict[str, float](), Client.call, Client.put_many
 

@@ -80,6 +80,7 @@ def test_merging_changes_nothing_whatever_is_added_replaced_and_removed(run: Run
     judge(corpus, {"again": "one word"})
 
 
+@pytest.mark.long
 def test_many_small_batches_make_few_parts_and_each_row_is_written_seldom(run: Run) -> None:
     corpus, texts = new(), {f"k{at}": "a word or two" for at in range(27)}
     for key, one in texts.items():
@@ -91,7 +92,7 @@ def test_many_small_batches_make_few_parts_and_each_row_is_written_seldom(run: R
     assert len(parts) <= 7
 
 
-@pytest.mark.parametrize("kill_at", range(1, 6))
+@pytest.mark.parametrize("kill_at", [1, 2, *(pytest.param(at, marks=pytest.mark.long) for at in (3, 4, 5))])
 def test_a_merge_that_is_killed_leaves_nothing_that_counts(
     run: Run, kill_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

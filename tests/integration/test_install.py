@@ -86,7 +86,7 @@ def test_the_installation_repairs_data_that_others_may_write(loose: Path, tmp_pa
     assert " the " in python(READ, loose).stdout
 
 
-@pytest.mark.parametrize("code", [PRELOAD, COUNT])
+@pytest.mark.parametrize("code", [PRELOAD, pytest.param(COUNT, marks=pytest.mark.long)])
 def test_nltks_refusal_of_its_data_is_one_line(loose: Path, tmp_path: Path, code: str) -> None:
     for folder, expected in (
         (loose, f"NLTK does not read {loose}: others may write it"),

@@ -18,11 +18,11 @@ from tests.factories import records_by_boto3
 from tests.integration.packaging import PYTHON, ROOT, packaged
 from tests.lambda_runtime import Function, Gateway
 
-pytestmark = pytest.mark.beside
+pytestmark = [pytest.mark.beside, pytest.mark.long]  # a minute; `make faults` and `make deploy-test` package
 HANDLERS = ("app", "sqs", "s3", "requested", "sweep", "ended")
 
 
-@pytest.mark.parametrize("stage", ["production", pytest.param("staging", marks=pytest.mark.long)])
+@pytest.mark.parametrize("stage", ["production", "staging"])
 def test_a_stage_packages_clean_and_small(stage: str) -> None:
     folder = packaged(stage)
     report = json.loads((folder / "report.json").read_text())

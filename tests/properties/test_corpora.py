@@ -116,6 +116,7 @@ def test_order_threads_and_what_was_removed_do_not_matter(folder: Path, corpus: 
     assert rows_of(table, fold_case=False) == rows_of(again, fold_case=False)
 
 
+@pytest.mark.long
 @settings(max_examples=EXAMPLES)
 @given(corpora(), st.data())
 def test_merged_parts_say_the_same_before_and_after_more_is_removed(folder: Path, corpus: Corpus, data: Any) -> None:
