@@ -9,6 +9,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from chalicelib.errors import NoObjectStore
 from tests.browser.axe import violations
 
 pytestmark = pytest.mark.beside
@@ -176,6 +177,16 @@ def test_too_many_requests_say_when_to_come_back(play):
     page.fill("#input", "example.com")
     page.press("#input", "Enter")
     expect(page.locator("[data-is=detail]")).to_have_text("You have sent many requests. Try again in 17 seconds.")
+
+
+def test_more_pages_than_a_service_without_an_object_store_counts_are_said_beside_the_field(play):
+    page = play(lambda *_: (200, {"jobs": [], "next": None}, {}), path="")
+    away = {"title": "Unavailable", "status": 503, "detail": NoObjectStore.sentence}
+    page.route("**/corpora", lambda route: route.fulfill(status=503, json=away))
+    page.fill("#input", "\n".join(f"example.com/{n}" for n in range(6)))
+    page.press("#input", "Enter")
+    expect(page.locator("#input-error")).to_have_text("This service counts 5 pages at once at most.")
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
 
 
 def test_a_job_that_does_not_end_leaves_a_link_to_come_back(play):

@@ -153,6 +153,11 @@ def test_several_addresses_are_several_jobs_and_one_list(visit, site):
     expect(page.locator(".rows li").nth(2)).to_contain_text("Page not found (404)")
     expect(page.locator("[data-is=count]")).to_have_text("2 pages counted, 1 not")
     assert tops(page)[:2] == [("alpha", "42"), ("Beta", "30")]
+    expect(page.locator("[data-is=what]").last).to_contain_text("in the order of the pages: 1 A page of words, 2 Other")
+    bars = page.locator("#words tr[data-place]").first.locator(".strip path").last.get_attribute("d")
+    heights = [float(height) for height in re.findall(r"v-([\d.]+)", bars)]
+    assert heights[1] == 19  # two of its three words: the highest bar is of the page of which it is the most
+    assert heights[0] == pytest.approx(19 * (40 / 117) / (2 / 3), abs=0.1)
     page.get_by_role("button", name="most pages").click()
     assert "sort=pages" in page.url
     page.reload()
@@ -373,6 +378,8 @@ def test_phrases_are_listed_and_have_contexts(visit):
     count(page, "New York is big. New York is loud. I like New York pizza.")
     page.locator("[data-is=n]").select_option("phrases of 2")
     expect(page.locator("#words tbody tr[data-place]").first).to_contain_text("New York")
+    expect(page.locator("#words thead")).to_contain_text("phrase")
+    expect(page.locator("#words thead")).not_to_contain_text("where on the page")
     page.locator("#words tbody tr[data-place]").first.click()
     expect(page.locator("button.context")).to_have_count(3)
     page.reload()
@@ -596,3 +603,5 @@ def test_a_page_of_no_words_says_so(submit, site):
         "No words found. This page may need JavaScript, which we don’t run."
     )
     expect(page.locator(".result > [data-is=body]")).to_be_hidden()
+    for menu in ("Compare", "Download"):
+        expect(page.locator("summary", has_text=menu)).to_be_hidden()

@@ -82,6 +82,7 @@ const FIELD = [
   [/language tag/, 'Use a language code such as en or pt-BR.'],
   [/page|HTML|plain text/, 'Selectors work on web pages only, not on pasted text.', /select|ignore|content/],
   [/too large|too long|4.5 MB/, 'This text is too long: 4 MB at most.'],
+  [/OBJECT_STORE/, 'This service counts 5 pages at once at most.'],
   [/host/, 'That doesn’t look like a web address.'],
 ]
 

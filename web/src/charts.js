@@ -67,7 +67,7 @@ function labels(ranks, items, at, width) {
     if (made.length >= 12) break
     const name = visible(items[rank - 1].word, 14)
     const [x, y] = at(rank)
-    const box = { x: x + 7, y: y - 16, width: 7.5 * name.length + 4, height: 15 }
+    const box = { x: x + 7, y: y - 16, width: 7.5 * name.length + 9, height: 15 }
     if (box.x + box.width > width - MARGIN.right || box.y < 0) continue
     if (taken.some((other) => box.x < other.x + other.width && other.x < box.x + box.width && box.y < other.y + other.height && other.y < box.y + box.height)) continue
     taken.push(box)

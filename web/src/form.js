@@ -44,17 +44,15 @@ export function wireForm({ onSending, onJobs, onCorpus, onError }) {
         try {
           jobs.push(await submitJob(submission, keyOf(submission)))
         } catch (error) {
-          const blamed = error instanceof Problem && [400, 413, 422].includes(error.status)
-          if (!blamed || submissions.length === 1) throw error
+          if (!isFieldError(error) || submissions.length === 1) throw error
           refused.push({ what: whatOf(submission), error: fieldError('', error.errors[0]?.detail ?? error.message) })
         }
       }
       if (!jobs.length) showErrors([{ pointer: '', detail: refused[0].error }])
       onJobs(jobs, refused)
     } catch (error) {
-      const blamed = error instanceof Problem && [400, 413, 422].includes(error.status)
-      onError(blamed ? null : error, () => send(submissions))
-      if (blamed) showErrors(error.errors.length ? error.errors : [{ pointer: '', detail: error.message }])
+      onError(isFieldError(error) ? null : error, () => send(submissions))
+      if (isFieldError(error)) showErrors(error.errors.length ? error.errors : [{ pointer: '', detail: error.message }])
     } finally {
       sending = false
       button.removeAttribute('aria-disabled')
@@ -116,6 +114,8 @@ export function wireForm({ onSending, onJobs, onCorpus, onError }) {
   }
 }
 
+// What was given is at fault, or more of it than this service can hold: the same again would not help.
+const isFieldError = (error) => error instanceof Problem && ([400, 413, 422].includes(error.status) || /OBJECT_STORE/.test(error.message))
 const whatOf = ({ key, url, html }) => key ?? url ?? (html ? 'Your document' : 'Your text')
 
 function read() {

@@ -16,7 +16,7 @@ const PARTS = 40 // of the page, in the strip of a row
 export function makeList(parts, { language, open, wanted }) {
   const { scroller, table, 'body-rows': body } = parts
   /** @type {any} */
-  let [indexes, list, ranks, all, most, pages] = [[], null, null, 1, 1, 0]
+  let [indexes, list, ranks, all, most, pages] = [[], null, null, 1, 1, null]
   let [active, chosen, rowHeight] = [-1, '', 36]
   let rows = new Map()
   let printing = false // rows are set by hand, and the list is as high as they are
@@ -28,7 +28,7 @@ export function makeList(parts, { language, open, wanted }) {
 
   /** Shows other words: indexes of the list in their order. */
   function show(next) {
-    ;({ indexes, list, ranks, all, pages = 0 } = next)
+    ;({ indexes, list, ranks, all, pages } = next)
     most = indexes.reduce((sum, index) => Math.max(sum, list.items[index].count), 1)
     table.setAttribute('aria-rowcount', indexes.length + 1)
     rows = new Map()
@@ -101,7 +101,8 @@ export function makeList(parts, { language, open, wanted }) {
 
   /** Where on the page the word is, as a line of small bars; of several pages, a bar for each. */
   function strip(item) {
-    const values = item.counts ?? strips.get(item.word)
+    // Of pages by share: a long page would have the highest bar of every word.
+    const values = item.counts?.map((count, at) => count / (pages?.[at] || 1)) ?? strips.get(item.word)
     if (item.documents) return [number(item.documents)]
     if (!values) return []
     const name = item.counts ? make('span', { class: 'unseen' }, `on ${plural(values.filter(Boolean).length, 'page')}`) : ''
@@ -189,7 +190,7 @@ export function makeList(parts, { language, open, wanted }) {
 /** Values as bars side by side, the largest as high as there is room. */
 export function stripSvg(values, gap = 2, height = 20) {
   const wide = values.length > 12 ? 3 : 8
-  const highest = Math.max(1, ...values)
+  const highest = Math.max(...values) || 1
   const bars = values.map((value, at) =>
     value ? `M${at * (wide + (gap > 2 ? 2 : 0))},${height}v${-Math.max(3, (value / highest) * (height - 1))}h${wide - 1}V${height}z` : '')
   const width = values.length * (wide + (gap > 2 ? 2 : 0))

@@ -147,7 +147,6 @@ async function showDone(jobs, signal, { focus = false, target = place, corpus = 
   /** @type {Record<string, any>} */
   const parts = {}
   for (const part of target.querySelectorAll('[data-is]')) parts[part.dataset.is] = part
-  parts['compare-menu'].hidden = jobs.length > 1 || Boolean(corpus)
   wireCompare(parts, { job, view, go, send: (address, to) => sendOther(parts, address, to) })
   announce(`Done: ${plural(jobs.reduce((sum, one) => sum + (one.totals?.words ?? 0), 0), 'word')}`)
   if (focus) moveTo(target.querySelector('h1'))

@@ -17,7 +17,9 @@ export * from './several.js'
 
 const BARS = 20 // in a picture
 const PRINTED = 60 // rows on paper
+const NAMED = 8 // pages named beside the bars that stand for them
 const PHRASES = 10_000
+const LONGEST = 100 // characters of a word in the list of those whose places are asked for: the API takes 10,000 of them
 const UNSPACED = /^(zh|ja|th|lo|km|my)\b/ // scripts that set no spaces between words
 
 const loadD3 = import('./d3.js')
@@ -41,12 +43,15 @@ export function showResult(place, jobs, { view, signal, go, form, other = /** @t
   let [words, list, shown, found, highlights, loadedAs] = [null, null, null, [], [], '']
 
   showHead(parts, jobs, { language, all, form })
+  parts['compare-menu'].hidden = several || whole || Boolean(corpus) || !all
+  parts['download-menu'].hidden = !all
   place.replaceChildren(element)
   wireMenus(element, signal)
   wireActions(parts, source, { several: several && !corpus, go })
   const showChips = wireChips(parts, { change: view.change })
   const fetchStrips = calm(80, async (items) => {
-    const asked = items.filter((item) => !item.word.includes(',') && !item.phrase).slice(0, 60).map((item) => item.word)
+    const fits = ({ word, phrase }) => !phrase && word.length < LONGEST && !word.includes(',')
+    const asked = items.filter(fits).slice(0, 60).map((item) => item.word)
     if (!asked.length) return
     const found = await placesOf(job.id, asked, { signal, parts: PARTS, case: view.state().fold ? 'fold' : 'keep' }).catch(() => null)
     if (found) listView.strips(new Map(found.places.map((one) => [one.word, one.parts])))
@@ -73,7 +78,6 @@ export function showResult(place, jobs, { view, signal, go, form, other = /** @t
   })
   signal.addEventListener('abort', () => inspector.close())
   if (several || whole) element.classList.add('several')
-  parts.where.textContent = whole ? 'on pages' : several ? 'by page' : 'where on the page'
   parts['by-pages'].hidden = !several && !whole
 
   function openWord(item, { keyboard = false, quiet = false } = {}) {
@@ -98,11 +102,13 @@ export function showResult(place, jobs, { view, signal, go, form, other = /** @t
     if (state.sort === 'word' && !list.sorted) return sortAhead(list)
     shown = choose(list, { common: state.common || state.n > 1, min: state.min })
     found = find(shown, state.find, state.sort)
-    listView.show({ indexes: found, list, ranks: shown.ranks, all, pages: several ? jobs.length : 0 })
+    listView.show({ indexes: found, list, ranks: shown.ranks, all, pages: several ? jobs.map((one) => one.totals?.words ?? 0) : null })
     const held = state.find ? `${number(found.length)} of ` : ''
     const kind = state.n > 1 ? 'different phrase' : 'different word'
     parts.shown.textContent = `${held}${plural(shown.indexes.length, kind)} · ${plural(shown.sum, 'occurrence')}`
     showChips({ state, items: words.items, named, several: several && !corpus })
+    parts['word-head'].textContent = state.n > 1 ? 'phrase' : 'word'
+    parts.where.textContent = whole ? 'on pages' : several ? 'by page' : state.n > 1 ? '' : 'where on the page'
     for (const head of element.querySelectorAll('[data-sort]')) {
       if (head.dataset.sort === state.sort) head.setAttribute('aria-sort', state.sort === 'word' ? 'ascending' : 'descending')
       else head.removeAttribute('aria-sort')
@@ -304,7 +310,10 @@ function showHead(parts, jobs, { language, all, form }) {
   const [job] = jobs
   const several = jobs.length > 1
   parts.title.replaceChildren(several ? `${number(jobs.length)} pages as one` : make('bdi', { lang: job.page?.title ? language : null }, titleOf(job)))
-  if (several) parts.what.textContent = 'All their words together; the small bars show each page.'
+  if (several) {
+    const names = jobs.length <= NAMED ? jobs.flatMap((one, at) => [at ? ', ' : ': ', make('bdi', {}, `${at + 1} ${visible(titleOf(one), 60)}`)]) : ['.']
+    parts.what.append('All their words together. The small bars are the word’s share of each page, in the order of the pages', ...names)
+  }
   else {
     const address = job.page?.url ?? job.url
     const facts = [
@@ -386,7 +395,7 @@ export function wireCompare(parts, { job, view, go, send }) {
     const { jobs } = await listJobs().catch(() => ({ jobs: [] }))
     const others = jobs.filter((one) => one.state === 'succeeded' && one.id !== job.id).slice(0, 8)
     parts.recent.replaceChildren(...others.map((one) => {
-      const button = make('button', { type: 'button', class: 'plain small' }, make('bdi', {}, [titleOf(one), ...firstWords(one)].join(' · ')))
+      const button = make('button', { type: 'button', class: 'plain small' }, make('bdi', {}, [titleOf(one), ...firstWords(one), when(one.submitted_at)].join(' · ')))
       button.addEventListener('click', () => to(one.id))
       return make('li', {}, button)
     }))
