@@ -6,6 +6,7 @@ An object's address is ``s3://<bucket>/<key>`` with ``?versionId=…`` where it 
 import contextlib
 import io
 import os
+import uuid
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -260,12 +261,24 @@ def _stored(store: str, name: str) -> dict[str, str]:
 
 
 def _put_file(path: Path, body: IO[bytes]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{os.getpid()}")  # a reader finds the whole file or none, as in S3
-    with unfinished.open("wb") as file:
-        while part := body.read(CHUNK_BYTES):
-            file.write(part)
-    unfinished.replace(path)
+    # A reader finds the whole file or none, as in S3; other threads may write beside it, or delete the last file there.
+    unfinished = path.with_name(f".{uuid.uuid4().hex}")
+    try:
+        with _made(unfinished) as file:
+            while part := body.read(CHUNK_BYTES):
+                file.write(part)
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def _made(path: Path) -> IO[bytes]:
+    for _ in range(9):
+        with contextlib.suppress(FileNotFoundError, FileExistsError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return path.open("wb")
+    raise ObjectError("http-status", f"The folder {path.parent.name} cannot be made.", transient=True)
 
 
 # --- the inbox ---

@@ -1,6 +1,7 @@
 """Objects in the folder that stands for a bucket; those in S3 are in tests/integration/test_event_objects.py."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,20 @@ def test_who_waits_for_a_report_sees_a_whole_one(inbox: Path) -> None:
     objects.write("inbox", "reports/x", Watched(b"line\n"), "application/jsonl")
     assert [path.name for path in (inbox / "reports").iterdir()] == ["x"]
     assert (inbox / "reports/x").read_bytes() == b"line\n"
+
+
+def test_threads_write_and_delete_beside_one_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OBJECT_STORE", str(tmp_path))
+
+    def write(thread: int) -> list[bool]:
+        read = []
+        for turn in range(30):
+            name, data = f"folder/{thread}-{turn}", b"%d-%d " % (thread, turn) * 200
+            objects.put(name, data)
+            read.append(objects.get(name) == data)
+            objects.delete(name)
+        return read
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(same for read in pool.map(write, range(4)) for same in read)
+    assert not list(tmp_path.rglob("*.*"))
