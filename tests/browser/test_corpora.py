@@ -26,6 +26,27 @@ def some(site, many):
     return [f"{site.address}/many/{n}" for n in range(many)]
 
 
+def compare_corpus(page, site):
+    """The corpus with a page, from the corpus; and the page with the corpus, from the page."""
+    site.pages["/lone"] = f"<title>Lone</title>{'delta ' * 200}"
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(page.url)
+    page.locator("[data-is=compare-menu] > summary").click()
+    page.fill("#compare-input", f"{site.address}/lone")
+    page.press("#compare-input", "Enter")
+    rows = page.locator(".butterfly tbody tr")
+    expect(rows.filter(has_text="delta")).to_contain_text("0 : 200")
+    expect(page.locator("[data-is=only-mine]")).to_contain_text("Only on these pages: 7 words: alpha 21")
+    page.get_by_role("heading", name="Compared with").get_by_role("link", name="Lone").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Lone")
+    page.locator("[data-is=compare-menu] > summary").click()
+    page.locator("[data-is=recent]").get_by_role("button", name=re.compile("^8 pages|^7 pages")).first.click()
+    expect(page.get_by_role("heading", name="Compared with 6 pages as one")).to_be_visible()
+    expect(rows.filter(has_text="delta")).to_contain_text("200 : 0")
+    expect(page.locator("[data-is=only-theirs]")).to_contain_text("alpha 21")
+    assert "vs=corpus:" in page.url
+
+
 def test_several_addresses_become_a_corpus(visit, site):
     page = visit()
     send(page, [*some(site, 6), f"{site.address}/gone", "ftp://example.com/"])
@@ -53,6 +74,7 @@ def test_several_addresses_become_a_corpus(visit, site):
     page.set_viewport_size({"width": 320, "height": 700})
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
+    compare_corpus(page, site)
     page = visit(link.rpartition("/")[2])  # of somebody else, who has no refused addresses
     expect(page.locator("[data-is=count]")).to_have_text("6 pages counted, 1 not")
     page.wait_for_selector("[data-is=rank] svg")

@@ -398,11 +398,53 @@ def test_two_pages_are_compared_by_their_counts(counted, visit, site):
     expect(rows.filter(has_text="delta")).to_contain_text("only here")
     expect(rows.filter(has_text="delta")).to_contain_text("0 : 200")
     expect(rows.filter(has_text="alpha")).to_contain_text("40 : 20")
-    expect(page.get_by_role("heading", name="Compared with “More”")).to_be_visible()
+    expect(page.get_by_role("heading", name="Compared with More")).to_be_visible()
     expect(page.locator("[data-is=only-mine]")).to_contain_text("Beta 30, gamma 15")
     expect(page.locator("[data-is=only-theirs]")).to_contain_text("delta 200")
     assert "vs=" in page.url
     assert job_of(first) in page.url or "job=" in page.url
+    page.get_by_role("link", name="Stop comparing").click()
+    expect(page.locator(".compared")).to_be_hidden()
+    assert "vs=" not in page.url
+
+
+def test_a_text_is_compared_with_a_text_and_two_pages_sent_at_once_with_each_other(visit, site):
+    page = visit()
+    count(page, SPOKEN)
+    page.locator("[data-is=compare-menu] > summary").click()
+    page.fill("#compare-input", "A daisy is no rose.\nA daisy smells of grass.")
+    page.press("#compare-input", "Enter")
+    expect(page.locator("[data-is=only-mine]")).to_contain_text("Only on this page: 2 words: name 1, sweet 1")
+    expect(page.locator("[data-is=only-theirs]")).to_contain_text("Not on this page: 2 words: daisy 2, grass 1")
+
+    site.pages["/other"] = "<title>Other</title>alpha alpha delta"
+    count(page, f"{site.address}/page {site.address}/other")
+    page.get_by_role("link", name="Compare the two").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("A page of words")
+    expect(page.locator("[data-is=only-theirs]")).to_contain_text("delta 1")
+
+
+def test_the_word_as_it_was_typed_is_found_before_longer_ones_and_though_it_is_hidden(visit):
+    page = visit()
+    count(page, "Others gather there: the weather bothers others. The art of parts is a part of art of parts, parts.")
+    find = page.get_by_label("Find a word")
+    for typed in ("the", "art"):  # hidden as common; after the more frequent "parts"
+        find.fill(typed)
+        find.press("Enter")
+        expect(page.locator("[data-is=inspector-title]")).to_have_text(re.compile(f"^{typed}$", re.I))
+
+
+@pytest.mark.parametrize(
+    ("typed", "host"), [("localhost:8000/x", "localhost"), ("https://[::1]/", "[::1]"), ("http://0x7f.1/", "127.0.0.1")]
+)
+def test_an_address_that_shows_that_it_is_not_public_is_named_while_it_is_typed(visit, typed, host):
+    page = visit()
+    page.fill("#input", typed)
+    expect(page.locator("#input-error")).to_have_text(
+        f"{host} is not a public address. This service may refuse to fetch it."
+    )
+    page.fill("#input", "example.com")
+    expect(page.locator("#input-error")).to_be_empty()
 
 
 def tab_to(page, target, key="Tab"):

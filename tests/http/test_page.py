@@ -164,7 +164,7 @@ def test_a_refused_form_keeps_what_was_typed_and_says_why_beside_it():
     assert (fields["select"]["value"], fields["select"]["aria-invalid"]) == ("<<", "true")
     assert 'Is no "selector"' in elements.text
     assert "Invalid" not in elements.text  # not a second time below the form
-    assert len(elements.all("textarea")) == 2  # ours, and that of the list of common words
+    assert len(elements.all("textarea")) == 3  # ours, and those of the list of common words and of comparing
 
 
 def test_an_empty_form_is_refused_in_its_own_words():

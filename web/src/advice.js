@@ -1,14 +1,7 @@
 // What went wrong, in words that help: of a job that failed and of a request. Pure.
-import { visible } from './say.js'
+import { hostOf, visible } from './say.js'
 
 const SITE_AGAIN = 'Try again later.'
-const host = (url) => {
-  try {
-    return new URL(/^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? url : `http://${url}`).hostname
-  } catch {
-    return url
-  }
-}
 /** @type {[RegExp, (kind: string) => string][]} */
 const KINDS = [
   [/image\/([\w+-]+)/, (kind) => `This is ${article(kind)} ${kind.toUpperCase()} image`],
@@ -37,7 +30,7 @@ function httpStatus({ status, detail = '' }) {
 // title, detail, whether the same again may help
 const FAILED = {
   'http-status': httpStatus,
-  'dns-failed': (_, url) => ['Site not found', `There is no site called ${host(url)}. Check the spelling.`, false],
+  'dns-failed': (_, url) => ['Site not found', `There is no site called ${hostOf(url)}. Check the spelling.`, false],
   'not-text': (error) => ['Not a web page', notText(error), false],
   'too-large': () => ['The page is larger than 5 MB', 'You can paste the part that matters.', false],
   timeout: () => ['The site didn’t answer in time', 'The site didn’t answer within 20 seconds. It may be quicker later.', true],
@@ -45,7 +38,7 @@ const FAILED = {
   'too-many-redirects': () => ['Too many redirects', 'The site sends us from one address to the next.', false],
   'address-refused': (error, url) =>
     /private|not public/.test(error.detail ?? '')
-      ? ['This address can’t be fetched', `${host(url)} is a private address, which can’t be fetched.`, false]
+      ? ['This address can’t be fetched', `${hostOf(url)} is a private address, which can’t be fetched.`, false]
       : ['This address can’t be fetched', error.detail, false],
   'bad-encoding': (error) => ['The page can’t be read', error.detail, false],
   'bad-selector': (error) => ['The selector doesn’t work', `${error.detail ?? ''}. Check the CSS selectors under Options.`, false],

@@ -1,6 +1,8 @@
 // The HTTP API: one function for a request, and what is made of it. The root is where the script came from, so that
 // the page works below a stage's prefix.
 
+import { isCorpus } from './state.js'
+
 const root = new URL('..', import.meta.url)
 const PAGE = 10_000 // words asked for at once
 export const MOST_WORDS = 200_000 // words held in the page; the CSV of the API has all of them
@@ -185,8 +187,9 @@ export const placesOf = (id, words, { signal, ...parameters }) =>
 /** {total, phrases: [{phrase, count, logdice}]}. */
 export const phrasesOf = (id, { signal, ...parameters }) => readPart(id, 'phrases', parameters, signal)
 
-/** {keywords, sizes, tests}: words that the job has more or less of than the other. */
-export const keywordsOf = (id, other, { signal, ...parameters }) => readPart(id, 'keywords', { against: other, ...parameters }, signal)
+/** {keywords, sizes, tests}: words that the job or corpus has more or less of than the other; a job has only jobs to compare with. */
+export const keywordsOf = (id, other, { signal, ...parameters }) =>
+  readPart(id, 'keywords', { against: isCorpus(id) && !isCorpus(other) ? `job:${other}` : other, ...parameters }, signal)
 
 /**
  * A part of the text of a job, as it was counted.

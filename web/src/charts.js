@@ -1,6 +1,6 @@
 // The two charts of a page's frequencies, drawn with D3's scales, axes and shapes. Each is an svg with a name, values by
 // pointer, touch and arrow keys, and a table of the same figures beside it. Common words are hollow.
-import { make, makeSvg } from './dom.js'
+import { bdi, make, makeSvg } from './dom.js'
 import { number, plural, share, times, visible } from './say.js'
 import { fitted, histogram, ranksToDraw } from './words.js'
 
@@ -33,7 +33,7 @@ export function drawRank(d3, place, items, { language, open, chosen }) {
   values(svg, readout, dots, {
     say: (index) => {
       const item = items[ranks[index] - 1]
-      return [`Rank ${number(ranks[index])}: `, make('bdi', { lang: language }, visible(item.word, 30)), `, ${times(item.count)}`]
+      return [`Rank ${number(ranks[index])}: `, bdi(item.word, 30, language), `, ${times(item.count)}`]
     },
     nearest: (px) => nearest(ranks, 10 ** x.invert(px)),
     open: (index) => open(items[ranks[index] - 1]),
@@ -67,7 +67,7 @@ function labels(ranks, items, at, width) {
     if (made.length >= 12) break
     const name = visible(items[rank - 1].word, 14)
     const [x, y] = at(rank)
-    const box = { x: x + 7, y: y - 16, width: 7.5 * name.length + 9, height: 15 }
+    const box = { x: x + 10, y: y - 16, width: 7.5 * name.length + 9, height: 15 }
     if (box.x + box.width > width - MARGIN.right || box.y < 0) continue
     if (taken.some((other) => box.x < other.x + other.width && other.x < box.x + box.width && box.y < other.y + other.height && other.y < box.y + box.height)) continue
     taken.push(box)
@@ -144,7 +144,7 @@ export function tables(parts, items, language) {
   const fit = fitted(items.map((item) => item.count))
   const ranks = [1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000].filter((rank) => rank <= items.length)
   figures(parts['rank-table'], ['Rank', 'Word', 'Count', 'Line'], ranks.map((rank) => [
-    number(rank), make('bdi', { lang: language }, visible(items[rank - 1].word, 40)), number(items[rank - 1].count), fit ? number(Math.round(fit.at(rank))) : '–',
+    number(rank), bdi(items[rank - 1].word, 40, language), number(items[rank - 1].count), fit ? number(Math.round(fit.at(rank))) : '–',
   ]))
 }
 

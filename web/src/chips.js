@@ -1,6 +1,6 @@
 // The chips above the list: what is shown of the words. They show the state and ask for another; they keep none.
-import { make } from './dom.js'
-import { number, visible } from './say.js'
+import { bdi, button } from './dom.js'
+import { number } from './say.js'
 import { emptyState, readList } from './state.js'
 
 const MOST_NAMED = 60 // common words of the page, to be taken out
@@ -21,9 +21,9 @@ export function wireChips(parts, { change }) {
   })
 
   const toggle = (word, pressed, act, note) => {
-    const button = make('button', { type: 'button', class: 'word', 'aria-pressed': String(pressed) }, make('bdi', {}, visible(word, 30)), note)
-    button.addEventListener('click', act)
-    return button
+    const made = button('word', act, bdi(word, 30), note)
+    made.setAttribute('aria-pressed', String(pressed))
+    return made
   }
   const without = (words, word) => words.filter((one) => one !== word)
 

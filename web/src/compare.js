@@ -1,37 +1,62 @@
 // Two pages side by side: the words that each uses more than the other, by the API's scores.
-import { keywordsOf } from './api.js'
+import { addressOf, keywordsOf, listCorpora, listJobs } from './api.js'
 import { said } from './advice.js'
-import { make } from './dom.js'
-import { factor, number, plural, visible } from './say.js'
+import { bdi, button, make, sendByEnter } from './dom.js'
+import { corpusName, firstWords, titleOf } from './history.js'
+import { factor, number, plural, when } from './say.js'
+import { isCorpus, writeState } from './state.js'
 import { makeFold } from './words.js'
 
 const ROWS = 15 // of each page at first
 const MOST = 200
 
-/** Shows the words typical of either; open(word) shows one of them in the first page. Returns their rows. */
-export async function showCompared(parts, [one, other], { common, language, titles, open, signal }) {
+/** The menu that adds a page to compare with: an address, a text, or something of the history. */
+export function wireCompare(parts, { view, go, send }) {
+  const to = (id) => go(addressOf(writeState({ ...view.state(), vs: id })))
+  let loaded = false
+  parts['compare-menu'].addEventListener('toggle', async () => {
+    if (loaded || !parts['compare-menu'].open) return
+    loaded = true
+    const [{ jobs }, corpora] = await Promise.all([listJobs().catch(() => ({ jobs: [] })), listCorpora().catch(() => [])])
+    const others = [
+      ...jobs.filter((one) => one.state === 'succeeded').map((one) => [one.id, [titleOf(one), ...firstWords(one), when(one.submitted_at)].join(' · ')]).slice(0, 8),
+      ...corpora.filter((one) => one.totals.words).map((one) => [`corpus:${one.id}`, corpusName(one)]).slice(0, 8),
+    ].filter(([id]) => id !== view.state().jobs[0])
+    parts.recent.replaceChildren(...others.map(([id, name]) => make('li', {}, button('plain small', () => to(id), bdi(name)))))
+    parts['recent-title'].hidden = !others.length
+  })
+  parts['compare-form'].addEventListener('submit', (event) => {
+    event.preventDefault()
+    send(parts['compare-input'].value, to)
+  })
+  sendByEnter(parts['compare-input'])
+}
+
+/** Shows the words typical of either of two jobs or corpora by their ids; open(word) shows one of them in the first. */
+export async function showCompared(parts, [one, other], { common, language, here, title, open, signal }) {
   parts.compared.hidden = false
-  parts['compared-title'].replaceChildren('Compared with ', make('bdi', { lang: language }, `“${titles[1]}”`))
   parts['compared-note'].textContent = 'Loading…'
   parts['compared-rows'].replaceChildren()
   let found
   try {
     const asked = { sort: 'lrc', limit: MOST, stop_words: common ? 'include' : 'exclude', signal }
-    const [mine, theirs] = await Promise.all(['positive', 'negative'].map((sign) => keywordsOf(one.id, other.id, { ...asked, sign })))
-    found = { mine: typical(mine), theirs: typical(theirs) }
+    const turned = isCorpus(other) && !isCorpus(one) // a job is compared with jobs only
+    const [more, less] = await Promise.all(['positive', 'negative'].map((sign) =>
+      keywordsOf(turned ? other : one, turned ? one : other, { ...asked, sign }).then(({ keywords }) => typical(keywords, turned))))
+    found = turned ? { mine: less, theirs: more } : { mine: more, theirs: less }
   } catch (error) {
-    if (error.name === 'AbortError') return []
+    if (error.name === 'AbortError') return
     parts['compared-note'].textContent = error.type === 'rules-differ'
       ? 'One of the pages was counted by older rules. Count it again to compare.' : said(error)
-    return []
+    return
   }
   const { mine, theirs } = found
   parts['compared-note'].textContent = mine.length + theirs.length
-    ? 'Words typical of either page, by how many times more frequent they are there; only differences that are unlikely to be chance. “3 : 0” are the counts on this page and on the other.'
-    : 'No word is used clearly more by one page than by the other. Short pages show few differences.'
+    ? 'Words typical of either, by how many times more frequent they are there; only differences that are unlikely to be chance. “3 : 0” are the counts here and there.'
+    : 'No word is used clearly more here or there. Short pages show few differences.'
   parts['compared-head'].hidden = !(mine.length + theirs.length)
-  parts['compared-mine'].textContent = 'this page'
-  parts['compared-theirs'].replaceChildren(make('bdi', {}, visible(titles[1], 40)))
+  parts['compared-mine'].textContent = here
+  parts['compared-theirs'].replaceChildren(bdi(title, 40))
   let shown = ROWS
   const draw = () => {
     const most = Math.max(1, ...[...mine, ...theirs].map(size))
@@ -44,7 +69,6 @@ export async function showCompared(parts, [one, other], { common, language, titl
     draw()
   }
   draw()
-  return [...mine, ...theirs]
 }
 
 /**
@@ -61,10 +85,8 @@ export function showOnly(place, title, items, others, { language, open }) {
   const more = make('button', { type: 'button', class: 'link' })
   const show = (from, to) => {
     words.append(...only.slice(from, to).flatMap((item, at) => {
-      const text = make('bdi', { lang: language }, visible(item.word, 40))
-      const entry = open ? make('button', { type: 'button', class: 'entry' }, text) : text
-      entry.onclick = () => open?.(item.word)
-      return [from + at ? ', ' : '', entry, ` ${number(item.count)}`]
+      const text = bdi(item.word, 40, language)
+      return [from + at ? ', ' : '', open ? button('entry', () => open(item.word), text) : text, ` ${number(item.count)}`]
     }))
     more.hidden = to >= only.length
     more.textContent = `${number(Math.min(MOST, only.length - to))} more`
@@ -74,8 +96,10 @@ export function showOnly(place, title, items, others, { language, open }) {
   show(0, ROWS)
 }
 
-const typical = ({ keywords }) =>
-  keywords.filter((word) => word.lrc !== 0).sort((a, b) => Math.abs(b.log_ratio) - Math.abs(a.log_ratio))
+const typical = (keywords, turned) =>
+  keywords.filter((word) => word.lrc !== 0)
+    .map((word) => (turned ? { ...word, log_ratio: -word.log_ratio, count: word.count_other, count_other: word.count } : word))
+    .sort((a, b) => Math.abs(b.log_ratio) - Math.abs(a.log_ratio))
 const size = (word) => Math.min(8, Math.abs(word.log_ratio))
 
 function compared(word, most, language, open) {
@@ -85,8 +109,7 @@ function compared(word, most, language, open) {
   const only = mine ? !word.count_other : !word.count
   const said = only ? 'only here' : factor(2 ** Math.abs(word.log_ratio))
   const counts = `${number(word.count)} : ${number(word.count_other)}`
-  const name = make('button', { type: 'button', class: 'entry' }, make('bdi', { lang: language }, visible(word.word, 40)))
-  name.addEventListener('click', () => open(word.word))
+  const name = button('entry', () => open(word.word), bdi(word.word, 40, language))
   name.dataset.word = word.word
   const measure = [make('span', { class: 'value' }, said), bar]
   return make('tr', {},

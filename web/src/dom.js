@@ -29,10 +29,32 @@ function fill(element, attributes, children) {
   return element
 }
 
+/** A text from outside, of whatever direction: what cannot be seen in it is spelt out, and it is cut after so many characters. */
+export const bdi = (text, longest = 200, lang = /** @type {string | undefined} */ (undefined)) => make('bdi', { lang }, visible(text, longest))
+
+/** A link to another view. */
+export const routed = (href, ...children) => make('a', { href, 'data-route': '' }, ...children)
+
+/** A button of that look. */
+export function button(look, act, ...children) {
+  const made = make('button', { type: 'button', class: look }, ...children)
+  made.addEventListener('click', act)
+  return made
+}
+
 /** The address as a link where it is one of the web's, else as text. */
 export function addressNode(address) {
-  const shown = make('bdi', {}, visible(address ?? '', 300))
+  const shown = bdi(address ?? '', 300)
   return /^https?:\/\//.test(address ?? '') ? make('a', { href: address, rel: 'noreferrer nofollow' }, shown) : shown
+}
+
+/** In a field of several lines Enter sends the form, and Shift+Enter starts a new line. */
+export function sendByEnter(field) {
+  field.addEventListener('keydown', (event) => {
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
+    event.preventDefault()
+    field.form.requestSubmit()
+  })
 }
 
 /** Says it to a screen reader, without moving anybody's focus. */

@@ -8,6 +8,7 @@ const BOM = '\ufeff' // without it a spreadsheet takes UTF-8 for Latin
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", Arial, sans-serif'
 const WIDTH = 760
 const EDGE = 28
+const RULER = /** @type {CanvasRenderingContext2D} */ (document.createElement('canvas').getContext('2d'))
 const CARRIED = ['fill', 'stroke', 'stroke-width', 'stroke-dasharray', 'font-size', 'font-weight', 'opacity', 'text-anchor', 'display']
 
 export const saveCsv = (name, rows) => download(`${name}.csv`, 'text/csv', BOM + toCsv(rows))
@@ -62,12 +63,12 @@ function framed(content, { title, address, date, note, hollow }) {
   const [wide, high] = ['width', 'height'].map((side) => Number(content.getAttribute(side)))
   const width = Math.max(WIDTH, wide + 2 * EDGE)
   const lines = [
-    [20, ink, 700, ...wrapped(title, Math.floor((width - 2 * EDGE) / 11))],
-    [13, quiet, 400, ...wrapped([address, date].filter(Boolean).join(' · '), Math.floor((width - 2 * EDGE) / 7.2))],
-    [13, quiet, 400, ...wrapped(note, Math.floor((width - 2 * EDGE) / 7.2))],
+    [20, ink, 700, title],
+    [13, quiet, 400, [address, date].filter(Boolean).join(' · ')],
+    [13, quiet, 400, note],
   ]
   let y = EDGE
-  const texts = lines.flatMap(([size, fill, weight, ...said]) => said.map((text) => {
+  const texts = lines.flatMap(([size, fill, weight, said]) => wrapped(said, `${weight} ${size}px ${FONT}`, width - 2 * EDGE).map((text) => {
     y += size * 1.4
     return makeSvg('text', { x: EDGE, y, fill, 'font-size': size, 'font-weight': weight }, text)
   }))
@@ -86,13 +87,17 @@ function framed(content, { title, address, date, note, hollow }) {
   return svg
 }
 
-function wrapped(text, most) {
+/** Three lines at most of the text, each no wider than the room; a long word or one of a script without spaces is broken. */
+function wrapped(text, font, room) {
+  RULER.font = font
   const lines = []
-  for (const word of visible(text ?? '', 300).split(' ')) {
-    if (lines.length && `${lines.at(-1)} ${word}`.length <= most) lines[lines.length - 1] += ` ${word}`
-    else if (word) lines.push(word.slice(0, most))
+  for (let rest = visible(text ?? '', 300); rest && lines.length < 3;) {
+    let end = rest.length
+    while (end > 1 && RULER.measureText(rest.slice(0, end)).width > room) end = Math.max(rest.lastIndexOf(' ', end - 1), 0) || end - 1
+    lines.push(rest.slice(0, end))
+    rest = rest.slice(end).trimStart()
   }
-  return lines.slice(0, 3)
+  return lines
 }
 
 // A chart's shapes with what the style sheet gives them written into them.

@@ -1,8 +1,8 @@
 // The one field: addresses, a text, or files, with options. One submission at a time; the same one again is the same job.
 import { makeCorpus, Problem, submitJob } from './api.js'
 import { fieldError } from './advice.js'
-import { announce, byId } from './dom.js'
-import { classify, classifyFile, decode, isBinary, MOST_BYTES } from './input.js'
+import { announce, byId, sendByEnter } from './dom.js'
+import { classify, classifyFile, decode, insideHost, isBinary, MOST_BYTES } from './input.js'
 import { number, plural } from './say.js'
 import { FEW_JOBS } from './state.js'
 
@@ -69,19 +69,19 @@ export function wireForm({ onSending, onJobs, onCorpus, onError }) {
     event.preventDefault()
     if (sending) return
     clearErrors()
-    const found = read()
+    const found = read(input.value)
     if (found.error) return showErrors([{ pointer: '', detail: found.error }])
     send(found.submissions)
   })
-  input.addEventListener('keydown', (event) => {
-    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
-    event.preventDefault()
-    form.requestSubmit()
-  })
+  sendByEnter(input)
   for (const kind of ['keydown', 'pointerdown', 'input']) form.addEventListener(kind, () => (touched = true), true)
   for (const name of FIELDS) form.elements[name].addEventListener('input', () => showError(name, ''))
   for (const name of FIELDS) if (errorOf(name).textContent) openAround(form.elements[name])
-  input.addEventListener('input', grow)
+  input.addEventListener('input', () => {
+    grow()
+    const inside = insideHost(input.value)
+    if (inside) errorOf('input').textContent = `${inside} is not a public address. This service may refuse to fetch it.`
+  })
   wireFiles(async (list) => {
     clearErrors()
     const { submissions, errors } = await readFiles(list)
@@ -109,8 +109,7 @@ export function wireForm({ onSending, onJobs, onCorpus, onError }) {
       input.focus()
     },
     focus: () => input.focus(),
-    /** The options as they are set, for another address. */
-    options: () => optionsFor('url'),
+    read,
   }
 }
 
@@ -118,8 +117,9 @@ export function wireForm({ onSending, onJobs, onCorpus, onError }) {
 const isFieldError = (error) => error instanceof Problem && ([400, 413, 422].includes(error.status) || /OBJECT_STORE/.test(error.message))
 const whatOf = ({ key, url, html }) => key ?? url ?? (html ? 'Your document' : 'Your text')
 
-function read() {
-  const { urls = [], text } = classify(input.value)
+/** What is sent for what was typed, with the options as they are set: {submissions} or {error}. */
+function read(typed) {
+  const { urls = [], text } = classify(typed)
   if (!urls.length && !text) return { error: 'Enter an address, or paste some text.' }
   if (text) {
     if (size.encode(text).length > MOST_BYTES) return { error: 'This text is too long: 4 MB at most.' }

@@ -1,11 +1,10 @@
 // What was counted, newest first: to come back to, search, compare or delete.
 import { addressOf, eraseJob, getJob, jobAddress, listCorpora, listJobs } from './api.js'
 import { failure, said } from './advice.js'
-import { announce, byId, confirmed, fromTemplate, make } from './dom.js'
+import { announce, bdi, button, byId, confirmed, fromTemplate, make, routed } from './dom.js'
 import { ENDED } from './follow.js'
-import { knownLanguage, plural, visible, when } from './say.js'
+import { knownLanguage, plural, searchKey, visible, when } from './say.js'
 import { writeState, emptyState } from './state.js'
-import { searchKey } from './words.js'
 
 export const STATES = { queued: 'Waiting', running: 'Counting', succeeded: 'Done', failed: 'Failed', canceled: 'Canceled' }
 const AT_ONCE = 1000 // jobs that a search looks through at most
@@ -128,18 +127,18 @@ export async function showHistory(place, { signal, go, askForToken }) {
   setTimeout(look, FIRST_LOOK)
 }
 
-function corpusItem({ id, name, documents, totals, created_at }) {
-  const facts = [plural(documents.total, 'page'), plural(totals.words, 'word'), when(created_at)].join(' · ')
-  return make('li', {}, make('a', { href: addressOf(`?corpus=${id}`), 'data-route': '' }, visible(name ? `${name} · ${facts}` : facts, 300)))
-}
+const corpusItem = (corpus) => make('li', {}, routed(addressOf(`?corpus=${corpus.id}`), corpusName(corpus)))
+
+/** What a corpus is called, and what is known of it. */
+export const corpusName = ({ name, documents, totals, created_at }) =>
+  visible([...(name ? [name] : []), plural(documents.total, 'page'), plural(totals.words, 'word'), when(created_at)].join(' · '), 300)
 
 function showProblem(place, error, askForToken, again) {
   const unknown = error.status === 401
-  const retry = make('button', { type: 'button', class: 'plain small' }, unknown ? 'Sign in' : 'Try again')
-  retry.addEventListener('click', async () => {
+  const retry = button('plain small', async () => {
     if (unknown) await askForToken()
     await again()
-  })
+  }, unknown ? 'Sign in' : 'Try again')
   place.replaceChildren(make('span', {}, unknown ? 'Sign in to see your history.' : said(error)), ' ', retry)
   place.hidden = false
 }
@@ -149,11 +148,11 @@ function item(job, { ticked, onTick, onErased }) {
   const title = titleOf(job)
   parts.link.href = jobAddress(job.id)
   parts.link.dataset.route = ''
-  parts.link.append(make('bdi', { lang: job.page?.title ? knownLanguage(job.page.language) : null }, title))
+  parts.link.append(bdi(title, 200, job.page?.title && knownLanguage(job.page.language)))
   parts.state.textContent = STATES[job.state] ?? job.state
   parts.state.dataset.state = job.state
   const words = firstWords(job)
-  if (words.length) parts.words.append(...words.flatMap((word, at) => [at ? ' · ' : '', make('bdi', { lang: knownLanguage(job.page?.language) }, word)]))
+  if (words.length) parts.words.append(...words.flatMap((word, at) => [at ? ' · ' : '', bdi(word, 24, knownLanguage(job.page?.language))]))
   else if (job.error) parts.words.textContent = failure(job).title
   parts.when.textContent = [...(job.totals ? [plural(job.totals.words, 'word')] : []), when(job.submitted_at)].join(' · ')
   parts.tick.checked = ticked.has(job.id)

@@ -1,6 +1,8 @@
 // What was typed, pasted or dropped: addresses, or a text, or a document. Pure; the same rule is in http/page.py for
 // those without JavaScript, and tests/cases.json holds both.
 
+import { hostOf } from './say.js'
+
 export const MOST_BYTES = 4_000_000 // of a text or a document, as UTF-8: what passes through API Gateway too
 
 const SCHEME = /^[a-z][a-z0-9+.-]*:\/\/\S+$/i
@@ -9,6 +11,12 @@ const LOCAL = /^(?:localhost|\[[0-9a-f:.]+\])(?::\d{1,5})?(?:[/?#]\S*)?$/i
 
 /** Whether it can only be meant as an address. @param {string} token */
 export const isAddress = (token) => SCHEME.test(token) || HOST.test(token) || LOCAL.test(token)
+
+// As a browser writes hosts: an IPv4 address in any form is four decimal numbers.
+const INSIDE = /^(?:0|10|127|169\.254|172\.(?:1[6-9]|2\d|3[01])|192\.168)\.[\d.]+$|(?:^|\.)(?:localhost|local|internal)$|^\[(?:::1?\]|f[cd]|fe[89ab])/
+
+/** The first host that by its own looks is not public, or ''. Only the service knows which it fetches. @param {string} input */
+export const insideHost = (input) => (classify(input).urls ?? []).map(hostOf).find((host) => INSIDE.test(host)) ?? ''
 
 /** {urls} where all that is there are addresses, else {text}; {} for nothing. @param {string} input @returns {{urls?: string[], text?: string}} */
 export function classify(input) {

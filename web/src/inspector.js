@@ -2,10 +2,9 @@
 // list on a wide screen, a sheet from below on a narrow one.
 import { contextsOf, jobAddress, phrasesOf, placesOf, textOf } from './api.js'
 import { said } from './advice.js'
-import { announce, make } from './dom.js'
+import { announce, bdi, button, make, routed } from './dom.js'
 import { stripSvg } from './list.js'
-import { number, plural, share, visible } from './say.js'
-import { searchKey } from './words.js'
+import { number, plural, searchKey, share, visible } from './say.js'
 
 const AROUND = 900 // characters of a paragraph, with some before
 const PAGES = 10 // of several, whose lines are shown
@@ -44,7 +43,7 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
     signal.addEventListener('abort', () => leave.abort(), { once: true })
     current = item
     opened = asked
-    parts['inspector-title'].replaceChildren(make('bdi', { lang: language }, visible(item.word, 200)))
+    parts['inspector-title'].replaceChildren(bdi(item.word, 200, language))
     const facts = [plural(item.count, 'time'), ...(rank ? [`rank ${number(rank)}`] : []), share(item.count / all, all)]
     parts.about.textContent = item.count ? facts.join(' · ') : ''
     parts.hide.hidden = Boolean(item.phrase)
@@ -136,21 +135,15 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
   function heading({ id, title, url = '', key = '', note = '' }) {
     const address = jobAddress(id)
     if ([...parts.lines.querySelectorAll('.of-page a')].at(-1)?.href === address) return
-    const link = make('a', { href: address, 'data-route': '' }, make('bdi', {}, visible(title || url || key, 200)))
-    parts.lines.append(make('li', { class: 'of-page' }, link, ` ${note}`, make('br'), make('bdi', { class: 'quiet' }, visible(url ?? '', 300))))
+    const link = routed(address, bdi(title || url || key))
+    parts.lines.append(make('li', { class: 'of-page' }, link, ` ${note}`, make('br'), make('span', { class: 'quiet' }, bdi(url ?? '', 300))))
   }
 
   /** A line of text around the word; a press opens the paragraph. */
   function line(id, context) {
-    const button = make('button', { type: 'button', class: 'context', 'aria-expanded': 'false' },
-      make('bdi', { lang: language, class: 'before', dir: 'auto' }, tail(context.before)),
-      ' ', make('mark', {}, make('bdi', { lang: language }, visible(context.match, 80))), ' ',
-      make('bdi', { lang: language, class: 'after', dir: 'auto' }, flat(context.after)))
-    if (RIGHT_TO_LEFT.test(context.match)) button.dir = 'rtl'
-    const entry = make('li', {}, button)
-    button.addEventListener('click', async () => {
-      const open = button.getAttribute('aria-expanded') === 'true'
-      button.setAttribute('aria-expanded', String(!open))
+    const toggle = async () => {
+      const open = pressed.getAttribute('aria-expanded') === 'true'
+      pressed.setAttribute('aria-expanded', String(!open))
       if (open) return entry.querySelector('.paragraph').remove()
       entry.append(make('p', { class: 'paragraph', lang: language, dir: 'auto' }, '…'))
       const start = Math.max(0, context.start - 400)
@@ -159,7 +152,14 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
       if (!place) return
       if (text === null) place.replaceChildren(...paragraph(context.before + context.match + context.after, context.before.length, context))
       else place.replaceChildren(...paragraph(text, characters(text, context.start - start), context, start > 0))
-    })
+    }
+    const pressed = button('context', toggle,
+      make('bdi', { lang: language, class: 'before', dir: 'auto' }, tail(context.before)),
+      ' ', make('mark', {}, bdi(context.match, 80, language)), ' ',
+      make('bdi', { lang: language, class: 'after', dir: 'auto' }, flat(context.after)))
+    pressed.setAttribute('aria-expanded', 'false')
+    if (RIGHT_TO_LEFT.test(context.match)) pressed.dir = 'rtl'
+    const entry = make('li', {}, pressed)
     return entry
   }
 
@@ -174,10 +174,11 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
     if (!place) return
     strip(place.parts)
     if (place.forms.length > 1) {
-      parts.forms.replaceChildren('Forms: ', ...place.forms.slice(0, 8).flatMap(({ word, count }, at) => [
-        at ? ', ' : '', make('bdi', { lang: language }, visible(word, 40)), ` ${number(count)}`]))
+      parts.forms.replaceChildren('Forms: ', ...counted(place.forms.map(({ word, count }) => [word, count])))
     }
   }
+
+  const counted = (words) => words.slice(0, 8).flatMap(([word, count], at) => [at ? ', ' : '', bdi(word, 40, language), ` ${number(count)}`])
 
   const spots = (found) => {
     const values = new Array(PARTS).fill(0)
@@ -209,8 +210,7 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
       if (at >= 0) beside.set(phrase[1 - at], (beside.get(phrase[1 - at]) ?? 0) + count)
     }
     if (!beside.size) return
-    parts.near.replaceChildren('Next to: ', ...[...beside].slice(0, 8).flatMap(([word, count], at) => [
-      at ? ', ' : '', make('bdi', { lang: language }, visible(word, 40)), ` ${number(count)}`]))
+    parts.near.replaceChildren('Next to: ', ...counted([...beside]))
   }
 
   parts.close.addEventListener('click', () => {

@@ -1,7 +1,7 @@
 // All words as one list that is chart, table and menu at once. However many there are, only those in view are in the
 // document; the keyboard stays on the list itself, which names the active row.
-import { make, makeSvg } from './dom.js'
-import { number, plural, share, visible } from './say.js'
+import { bdi, make, makeSvg } from './dom.js'
+import { number, plural, share } from './say.js'
 
 const SPARE = 6 // rows above and below those in view
 const AHEAD = 60 // rows whose strips are asked for at once: those that are printed too
@@ -88,7 +88,7 @@ export function makeList(parts, { language, open, wanted }) {
     bar.style.inlineSize = `${(100 * item.count) / most}%`
     const line = make('tr', { id: idOf(place), 'aria-rowindex': place + 2 },
       make('td', { class: 'number quiet rank' }, number(ranks[indexes[place]])),
-      make('th', { scope: 'row' }, make('bdi', { lang: language }, visible(item.word, 60)),
+      make('th', { scope: 'row' }, bdi(item.word, 60, language),
         ...(item.stop ? [make('span', { class: 'unseen' }, ' (common word)')] : []),
         ...(item.word.length > 60 ? [make('span', { class: 'tag' }, plural([...item.word].length, 'character'))] : [])),
       make('td', { class: 'bar', 'aria-hidden': 'true' }, bar),

@@ -1,12 +1,12 @@
 // Which view is shown: the address says it, and everything starts from there.
 import { addressOf, cancelJob, getJob, homeAddress, jobAddress, onUnauthorized, Problem, setToken, submitJob } from './api.js'
 import { failure, missing, said } from './advice.js'
-import { addressNode, announce, byId, calm, fromTemplate, make } from './dom.js'
+import { addressNode, announce, bdi, byId, calm, fromTemplate, make, routed } from './dom.js'
 import { ENDED, follow } from './follow.js'
 import { wireForm } from './form.js'
 import { showHistory, STATES, titleOf } from './history.js'
 import { elapsed, number, plural, visible } from './say.js'
-import { emptyState, MOST_JOBS, readState, writeState } from './state.js'
+import { emptyState, isCorpus, MOST_JOBS, readState, writeState } from './state.js'
 
 const place = byId('view')
 let leave = new AbortController() // aborted when another view is shown
@@ -140,14 +140,14 @@ async function showDone(jobs, signal, { focus = false, target = place, corpus = 
   const [job] = jobs
   document.title = `${jobs.length > 1 ? plural(jobs.length, 'page') : titleOf(job)} – Wordcounts`
   const { showResult, wireCompare } = await loadResult()
-  const other = state.vs && jobs.length === 1 ? await otherJob(state.vs, signal) : null
+  const other = state.vs && (corpus || jobs.length === 1) ? await otherJob(state.vs, signal) : null
   if (signal.aborted) return
   const shown = showResult(target, jobs, { view, signal, go, form, other, corpus })
   result = shown
   /** @type {Record<string, any>} */
   const parts = {}
   for (const part of target.querySelectorAll('[data-is]')) parts[part.dataset.is] = part
-  wireCompare(parts, { job, view, go, send: (address, to) => sendOther(parts, address, to) })
+  wireCompare(parts, { view, go, send: (typed, to) => sendOther(parts, typed, to) })
   announce(`Done: ${plural(jobs.reduce((sum, one) => sum + (one.totals?.words ?? 0), 0), 'word')}`)
   if (focus) moveTo(target.querySelector('h1'))
   await shown.ready
@@ -156,6 +156,7 @@ async function showDone(jobs, signal, { focus = false, target = place, corpus = 
 
 async function otherJob(id, signal) {
   try {
+    if (isCorpus(id)) return await (await loadResult()).corpusJob(id)
     let { job } = await getJob(id, { signal })
     if (!ENDED.has(job.state)) job = (await follow(id, { signal, onChange() {} })) ?? job
     if (job.state === 'succeeded') return job
@@ -166,13 +167,15 @@ async function otherJob(id, signal) {
   return null
 }
 
-/** Counts another address, to compare this page with. */
-async function sendOther(parts, address, to) {
+/** Counts another address or text, to compare with what is shown. */
+async function sendOther(parts, typed, to) {
   const signal = leave.signal
   const tell = (text) => (parts['compare-error'].textContent = text)
+  const { submissions: [submission, more] = [], error } = form.read(typed)
+  if (error || more) return tell(error ?? 'One address at a time.')
   tell('Counting…')
   try {
-    let job = await submitJob({ url: address, ...form.options() }, `${Math.random()}${Date.now()}`)
+    let job = await submitJob(submission, `${Math.random()}${Date.now()}`)
     if (!ENDED.has(job.state)) job = await follow(job.id, { signal, onChange() {} })
     if (signal.aborted) return
     if (job?.state === 'succeeded') return to(job.id)
@@ -182,8 +185,6 @@ async function sendOther(parts, address, to) {
     if (!signal.aborted) tell(error.errors?.[0]?.detail ?? said(error))
   }
 }
-
-const isCorpus = (id) => id.startsWith('corpus:')
 
 /** Several jobs or the documents of a corpus: a row each with its state, and their words together when they have ended. */
 async function showSeveral({ jobs = [], refused = [], mine = false, focus = mine } = {}) {
@@ -228,7 +229,7 @@ async function showSeveral({ jobs = [], refused = [], mine = false, focus = mine
   const focused = document.activeElement === parts.title
   parts.title.hidden = true
   try {
-    const shown = !corpus ? ended : ended.length > MOST_JOBS ? [await corpusJob(corpus, ended.length)]
+    const shown = !corpus ? ended : ended.length > MOST_JOBS ? [await corpusJob(corpus)]
       : (await Promise.all(ended.map(({ id }) => getJob(id, { signal })))).map(({ job }) => job)
     await showDone(shown, signal, { focus: focused, target: parts.merged, corpus })
   } catch (error) {
@@ -239,7 +240,7 @@ async function showSeveral({ jobs = [], refused = [], mine = false, focus = mine
 /** A line for the job at the end of the list, or anew in place of what stood there. */
 function row(list, job, line = list.appendChild(make('li'))) {
   const named = job.page || job.url ? titleOf(job) : 'Page'
-  const link = job.id ? make('a', { href: jobAddress(job.id), 'data-route': '' }, make('bdi', {}, named)) : make('bdi', {}, visible(named, 200))
+  const link = job.id ? routed(jobAddress(job.id), bdi(named)) : bdi(named)
   const said = job.said ?? (job.state === 'failed' ? failure(job).title : '')
   const words = job.totals ? plural(job.totals.words, 'word') : ''
   line.dataset.state = job.state

@@ -1,18 +1,19 @@
 // What was found: a sentence, chips, the list of all words, one word's contexts, two charts, a comparison.
-import { addressOf, eraseJob, getToken, homeAddress, listJobs, MOST_WORDS, phrasesOf, placesOf, textOf, wordsOf } from './api.js'
+import { addressOf, eraseJob, getToken, homeAddress, jobAddress, MOST_WORDS, phrasesOf, placesOf, textOf, wordsOf } from './api.js'
 import { said } from './advice.js'
 import { oftenText, rankText, drawOften, drawRank, tables } from './charts.js'
 import { wireChips, wireMenus } from './chips.js'
 import { showCompared, showOnly } from './compare.js'
-import { addressNode, announce, calm, confirmed, fromTemplate, make, pause } from './dom.js'
+import { addressNode, announce, bdi, button, calm, confirmed, fromTemplate, make, pause, routed } from './dom.js'
 import { barsPicture, saveCsv, saveJson, savePicture } from './files.js'
-import { firstWords, titleOf } from './history.js'
+import { titleOf } from './history.js'
 import { makeInspector } from './inspector.js'
 import { makeList, PARTS } from './list.js'
-import { knownLanguage, languageName, listed, number, plural, readingTime, visible, when } from './say.js'
-import { writeState } from './state.js'
-import { choose, find, prepare, searchKey, together, wordsInHalf } from './words.js'
+import { knownLanguage, languageName, listed, number, plural, readingTime, searchKey, visible, when } from './say.js'
+import { isCorpus, writeState } from './state.js'
+import { choose, find, prepare, together, wordsInHalf } from './words.js'
 
+export { wireCompare } from './compare.js'
 export * from './several.js'
 
 const BARS = 20 // in a picture
@@ -38,12 +39,15 @@ export function showResult(place, jobs, { view, signal, go, form, other = /** @t
   const languages = new Set(jobs.map((one) => one.page?.language))
   const language = languages.size === 1 ? knownLanguage(job.page?.language) : undefined
   const all = jobs.reduce((sum, one) => sum + (one.totals?.words ?? 0), 0)
+  const viewOf = (patch) => addressOf(writeState({ ...view.state(), ...patch }))
   const named = jobs.some((one) => one.totals?.stop_list !== false)
   /** @type {any} */
   let [words, list, shown, found, highlights, loadedAs] = [null, null, null, [], [], '']
 
   showHead(parts, jobs, { language, all, form })
-  parts['compare-menu'].hidden = several || whole || Boolean(corpus) || !all
+  parts['compare-menu'].hidden = (several && !corpus) || !all
+  parts.two.hidden = jobs.length !== 2 || Boolean(corpus)
+  parts.two.href = viewOf({ jobs: [job.id], vs: jobs.at(-1).id })
   parts['download-menu'].hidden = !all
   place.replaceChildren(element)
   wireMenus(element, signal)
@@ -211,26 +215,33 @@ export function showResult(place, jobs, { view, signal, go, form, other = /** @t
     }
     draw()
     onWidth(parts.rank, draw, signal)
-    parts['rank-text'].replaceChildren(...rankText(items).map((part, at) => (at % 2 ? make('bdi', { lang: language }, part) : part)))
+    parts['rank-text'].replaceChildren(...rankText(items).map((part, at) => (at % 2 ? bdi(part, 80, language) : part)))
     parts['often-text'].textContent = oftenText(items)
     tables(parts, items, language)
   }
 
   const compare = async () => {
     if (!other) return null
-    const titles = [titleOf(job), titleOf(other)]
+    const here = corpus ? 'on these pages' : 'on this page'
+    const theirAddress = isCorpus(other.id) ? viewOf({ jobs: [other.id], vs: '' }) : jobAddress(other.id)
+    parts['compared-title'].replaceChildren('Compared with ', routed(theirAddress, bdi(titleOf(other), 200, knownLanguage(other.page?.language))))
+    parts.uncompare.href = viewOf({ vs: '' })
     const open = (word) => openWord(itemOf(word) ?? { word, count: 0, stop: false }, { keyboard: true })
-    await showCompared(parts, [job, other], { common: view.state().common, language, titles, signal, open })
+    await showCompared(parts, [source, other.id], { common: view.state().common, language, here, title: titleOf(other), signal, open })
     const theirs = await wordsOf(other.id, view.state()).load({ signal }).catch(() => null)
     if (!theirs || signal.aborted) return
-    showOnly(parts['only-mine'], 'Only on this page', words.items, theirs.items, { language, open })
-    showOnly(parts['only-theirs'], 'Only on the other', theirs.items, words.items, { language: knownLanguage(other.page?.language) })
+    showOnly(parts['only-mine'], `Only ${here}`, words.items, theirs.items, { language, open })
+    showOnly(parts['only-theirs'], `Not ${here}`, theirs.items, words.items, { language: knownLanguage(other.page?.language) })
   }
 
   wireFind(parts, listView, () => {
     const text = parts.find.value.trim()
-    if (!found.length && text) openWord({ word: text, phrase: text, count: 0, stop: false }, { keyboard: true })
-    return !found.length
+    // The word as it was typed comes before longer ones, and where common words are hidden too.
+    const exact = text && itemOf(text)
+    if (exact && exact !== list.items[found[0]]) openWord(exact, { keyboard: true })
+    else if (!found.length && text) openWord({ word: text, phrase: text, count: 0, stop: false }, { keyboard: true })
+    else return false
+    return true
   }, signal)
   for (const head of element.querySelectorAll('[data-sort] button')) {
     head.addEventListener('click', () => view.change({ sort: head.parentElement.dataset.sort }))
@@ -309,9 +320,9 @@ function wireFind(parts, listView, openText, signal) {
 function showHead(parts, jobs, { language, all, form }) {
   const [job] = jobs
   const several = jobs.length > 1
-  parts.title.replaceChildren(several ? `${number(jobs.length)} pages as one` : make('bdi', { lang: job.page?.title ? language : null }, titleOf(job)))
+  parts.title.replaceChildren(several ? `${number(jobs.length)} pages as one` : bdi(titleOf(job), 200, job.page?.title && language))
   if (several) {
-    const names = jobs.length <= NAMED ? jobs.flatMap((one, at) => [at ? ', ' : ': ', make('bdi', {}, `${at + 1} ${visible(titleOf(one), 60)}`)]) : ['.']
+    const names = jobs.length <= NAMED ? jobs.flatMap((one, at) => [at ? ', ' : ': ', bdi(`${at + 1} ${titleOf(one)}`, 60)]) : ['.']
     parts.what.append('All their words together. The small bars are the word’s share of each page, in the order of the pages', ...names)
   }
   else {
@@ -349,11 +360,7 @@ const tell = (button, text) => {
 function sentence(parts, { all, words, top, language, several, open = (_) => {} }) {
   if (!all) return parts.sentence.replaceChildren()
   const counts = words?.items.map((item) => item.count)
-  const word = (item) => {
-    const button = make('button', { type: 'button', class: 'entry' }, make('bdi', { lang: language }, visible(item.word, 40)))
-    button.addEventListener('click', () => open(item))
-    return button
-  }
+  const word = (item) => button('entry', () => open(item), bdi(item.word, 40, language))
   const different = words ? `, ${number(words.items.length)} different` : ''
   const says = top.length ? [` ${several > 1 ? 'They say' : 'It says'}`, ...listed(top).map((part) => (typeof part === 'string' ? part || ' ' : word(part))), ' most.'] : []
   const half = counts && wordsInHalf(counts)
@@ -382,29 +389,6 @@ function wireActions(parts, id, { several, go }) {
     } catch (error) {
       announce(said(error))
     }
-  })
-}
-
-/** The menu that adds a page to compare with: an address, or something of the history. */
-export function wireCompare(parts, { job, view, go, send }) {
-  const to = (id) => go(addressOf(writeState({ ...view.state(), jobs: [job.id], vs: id })))
-  let loaded = false
-  parts['compare-menu'].addEventListener('toggle', async () => {
-    if (loaded || !parts['compare-menu'].open) return
-    loaded = true
-    const { jobs } = await listJobs().catch(() => ({ jobs: [] }))
-    const others = jobs.filter((one) => one.state === 'succeeded' && one.id !== job.id).slice(0, 8)
-    parts.recent.replaceChildren(...others.map((one) => {
-      const button = make('button', { type: 'button', class: 'plain small' }, make('bdi', {}, [titleOf(one), ...firstWords(one), when(one.submitted_at)].join(' · ')))
-      button.addEventListener('click', () => to(one.id))
-      return make('li', {}, button)
-    }))
-    parts['recent-title'].hidden = !others.length
-  })
-  parts['compare-form'].addEventListener('submit', (event) => {
-    event.preventDefault()
-    const address = parts['compare-input'].value.trim()
-    if (address) send(address, to)
   })
 }
 

@@ -50,6 +50,15 @@ export function knownLanguage(tag) {
   }
 }
 
+/** The host that an address names, as a browser reads it; what was given where it names none. @param {string} address */
+export function hostOf(address) {
+  try {
+    return new URL(/^[a-z][a-z0-9+.-]*:\/\//i.test(address) ? address : `http://${address}`).hostname
+  } catch {
+    return address
+  }
+}
+
 export function languageName(tag) {
   try {
     return new Intl.DisplayNames('en', { type: 'language' }).of(tag)
@@ -57,6 +66,12 @@ export function languageName(tag) {
     return tag
   }
 }
+
+const MARKS = /[\u0300-\u036f\u0591-\u05c7\u064b-\u0652]/g // accents and vowel points, which who searches leaves out
+
+/** How a word is searched: without case and accents. @param {string} word */
+export const searchKey = (word) =>
+  /^[\0-\x7f]*$/.test(word) ? word.toLowerCase() : word.normalize('NFD').replace(MARKS, '').toLowerCase().normalize('NFC')
 
 // What has no width or turns the direction of its neighbours. Joiners inside the scripts that spell with them stay.
 const INVISIBLE = new RegExp(

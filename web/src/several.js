@@ -34,8 +34,8 @@ export async function readDocuments(corpus, known, signal) {
   return { done: Math.max(seen, succeeded + failed), all: total, ended: complete }
 }
 
-/** A corpus as if it were one page, where its documents are too many to be laid beside each other. */
-export async function corpusJob(id, many) {
-  const { totals, created_at: finished_at, expires_at } = await readCorpus(id)
+/** A corpus as if it were one page: its documents may be too many to be laid beside each other. */
+export async function corpusJob(id) {
+  const { totals, created_at: finished_at, expires_at, documents: { succeeded: many } } = await readCorpus(id)
   return { id, kind: 'corpus', totals, finished_at, expires_at, page: { title: `${number(many)} pages as one` } }
 }

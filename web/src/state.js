@@ -19,6 +19,10 @@ export const MOST_JOBS = 50 // at once in one list
 export const FEW_JOBS = 5 // sent at once as jobs of their own; more are a corpus
 const MOST_LISTED = 500 // own common words: the API takes no more
 const JOB = /^[0-9a-f]{32}$/
+const SIDE = /^(corpus:)?[0-9a-f]{32}$/
+
+/** Whether that id is of many pages counted as one. @param {string} id */
+export const isCorpus = (id) => id.startsWith('corpus:')
 
 /** @returns {State} */
 export const emptyState = () => ({
@@ -37,7 +41,7 @@ export function readState(search) {
   const n = Number(text('n'))
   return {
     jobs: corpus ? [`corpus:${corpus}`] : whole.slice(0, MOST_JOBS),
-    vs: JOB.test(text('vs')) ? text('vs') : '',
+    vs: SIDE.test(text('vs')) ? text('vs') : '',
     common: text('common') === '1',
     fold: text('case') !== 'keep',
     min: min >= 1 && min < 1e9 ? min : 1,
@@ -54,7 +58,7 @@ export function readState(search) {
 export function writeState(state) {
   const jobs = state.jobs.join(',')
   const given = {
-    [jobs.startsWith('corpus:') ? 'corpus' : 'job']: jobs.replace('corpus:', ''),
+    [isCorpus(jobs) ? 'corpus' : 'job']: jobs.replace('corpus:', ''),
     vs: state.vs,
     common: state.common ? '1' : '',
     case: state.fold ? '' : 'keep',
@@ -68,7 +72,7 @@ export function writeState(state) {
   }
   const query = Object.entries(given)
     .filter(([, value]) => value)
-    .map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll('%2C', ',')}`)
+    .map(([name, value]) => `${name}=${encodeURIComponent(value).replaceAll('%2C', ',').replaceAll('%3A', ':')}`)
   return query.length ? `?${query.join('&')}` : ''
 }
 

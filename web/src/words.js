@@ -1,16 +1,13 @@
 // The words of a page, pure: choose, find, sort, count how often counts occur, add up several pages. Made for 50,000
 // different words at a key stroke, so what can be known before is computed once for each list.
 
+import { searchKey } from './say.js'
+
 /** @typedef {{word: string, count: number, stop: boolean, phrase?: string, counts?: number[], documents?: number}} Item */
 
 const PIECE = 2048 // words sorted at once
-const MARKS = /[\u0300-\u036f\u0591-\u05c7\u064b-\u0652]/g // accents and vowel points, which who searches leaves out
 
 const byCount = (a, b) => b.count - a.count || (a.word < b.word ? -1 : a.word > b.word ? 1 : 0)
-
-/** How a word is searched: without case and accents. @param {string} word */
-export const searchKey = (word) =>
-  /^[\0-\x7f]*$/.test(word) ? word.toLowerCase() : word.normalize('NFD').replace(MARKS, '').toLowerCase().normalize('NFC')
 
 /** Items, most frequent first, with what finding and sorting need. @param {Item[]} items @param {string} [language] */
 export function prepare(items, language) {

@@ -3,12 +3,21 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import test from 'node:test'
 import { failure, fieldError, missing } from '../src/advice.js'
-import { classify, classifyFile, decode, isBinary } from '../src/input.js'
+import { classify, classifyFile, decode, insideHost, isBinary } from '../src/input.js'
 import { listed, share, times } from '../src/say.js'
 import { emptyState, readState, writeState } from '../src/state.js'
 
 const CASES = JSON.parse(readFileSync(new URL('../../tests/cases.json', import.meta.url), 'utf8'))
 const ID = '0123456789abcdef0123456789abcdef'
+
+test('an address that by its own looks is not public is known in any form', () => {
+  const inside = { 'localhost:80/x': 'localhost', 'printer.local': 'printer.local', '169.254.169.254/latest': '169.254.169.254',
+    'http://2130706433/': '127.0.0.1', '[fe80::1]': '[fe80::1]', 'a.example http://172.31.0.9': '172.31.0.9' }
+  for (const [typed, host] of Object.entries(inside)) assert.equal(insideHost(typed), host)
+  for (const typed of ['10.example.com', 'a.example/localhost', '11.0.0.1', '172.32.0.1', '[2606:4700::1]', 'see http://10.0.0.1/', '', 'http://:/']) {
+    assert.equal(insideHost(typed), '')
+  }
+})
 
 test('a state comes back from its address', () => {
   const state = {
@@ -17,6 +26,7 @@ test('a state comes back from its address', () => {
   }
   assert.deepEqual(readState(writeState(state)), state)
   assert.equal(writeState({ ...emptyState(), jobs: [`corpus:${ID}`] }), `?corpus=${ID}`)
+  assert.equal(readState(`?job=${ID}&vs=corpus:${ID}`).vs, `corpus:${ID}`)
   assert.deepEqual(readState(`?corpus=${ID}&word=x`), { ...emptyState(), jobs: [`corpus:${ID}`], word: 'x' })
   assert.equal(writeState(emptyState()), '')
   assert.deepEqual(readState(''), emptyState())

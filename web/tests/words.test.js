@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import test from 'node:test'
-import { choose, find, fitted, histogram, prepare, searchKey, together, toCsv, wordsInHalf } from '../src/words.js'
+import { choose, find, fitted, histogram, prepare, together, toCsv, wordsInHalf } from '../src/words.js'
+import { searchKey } from '../src/say.js'
 
 const CASES = JSON.parse(readFileSync(new URL('../../tests/cases.json', import.meta.url), 'utf8'))
 const item = ([word, count, stop = false]) => ({ word, count, stop })
