@@ -7,8 +7,20 @@ import pytest
 pytestmark = pytest.mark.long
 
 
+# By the browser's own clock, from the press to the picture: what drives the browser adds a second on a busy machine.
+TIMED = """shown => { let began
+    for (const kind of ['click', 'keydown']) addEventListener(kind, event => began ??= event.timeStamp, true)
+    const before = shown && document.querySelector(shown)?.textContent
+    window.took = new Promise(done => new MutationObserver((_, watching) => {
+      const found = document.querySelector(shown)
+      if (!began || !found || found.textContent === before) return
+      watching.disconnect()
+      requestAnimationFrame(() => setTimeout(() => done((performance.now() - began) / 1000)))
+    }).observe(document.body, { subtree: true, childList: true })) }"""
+
+
 def test_words_come_in_less_than_six_tenths_of_a_second(visit, site):
-    """Of a page of 100 KB, from the click to the list; the best of ten at most, since the machine is shared."""
+    """Of a page of 100 KB, from Enter to the list; the best of ten at most, since the machine is shared."""
     site.pages["/large"] = f"<!doctype html><title>Large</title>{'<p>some words of a long page ' * 3600}"
     assert len(site.pages["/large"]) > 100_000
     page = visit()
@@ -16,11 +28,10 @@ def test_words_come_in_less_than_six_tenths_of_a_second(visit, site):
     while len(took) < 10 and min(took, default=1) >= 0.6:
         page.goto(page.url.partition("?")[0])
         page.fill("#input", f"{site.address}/large")
-        began = time.perf_counter()
-        page.get_by_role("button", name="Count", exact=True).click()
-        page.wait_for_selector("#words tr[data-place]")
-        took.append(time.perf_counter() - began)
-    print(f"from click to words, seconds: {', '.join(f'{seconds:.2f}' for seconds in took)}")
+        page.evaluate(TIMED, "#words tr[data-place]")
+        page.keyboard.press("Enter")
+        took.append(page.evaluate("window.took"))
+    print(f"from Enter to words, seconds: {', '.join(f'{seconds:.2f}' for seconds in took)}")
     assert min(took) < 0.6
 
 
@@ -31,14 +42,9 @@ def test_contexts_come_in_less_than_a_sixth_of_a_second(counted, site):
     while len(took) < 12 and min(took, default=1) >= 0.15:
         row = page.locator(f"#words tr[data-place='{(len(took) + 1) % 2}']")
         row.scroll_into_view_if_needed()
-        before = page.evaluate("document.querySelector('.lines').firstElementChild?.textContent ?? ''")
-        began = time.perf_counter()
+        page.evaluate(TIMED, ".lines > li")
         row.click()
-        page.wait_for_function(
-            "before => (document.querySelector('.lines').firstElementChild?.textContent ?? before) !== before",
-            arg=before,
-        )
-        took.append(time.perf_counter() - began)
+        took.append(page.evaluate("window.took"))
     print(f"from click to contexts, seconds: {', '.join(f'{seconds:.3f}' for seconds in took)}")
     assert min(took) < 0.15
 
