@@ -3,14 +3,14 @@
 import { cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { gzipSync } from 'node:zlib'
+import { brotliCompressSync } from 'node:zlib'
 import * as esbuild from 'esbuild'
 
 const source = fileURLToPath(new URL('.', import.meta.url))
 const target = process.argv[2] ?? join(source, '..', 'chalicelib', 'web')
-const FIRST = 22_000 // bytes compressed of script and style with which the page begins; the rest comes with the first result
-const LATER = 13_500 // of D3
-const ALL = 52_000 // of all that the page loads; docs/adr/0007 says why it is that much
+const FIRST = 19_000 // bytes compressed of script and style with which the page begins; the rest comes with the first result
+const LATER = 12_000 // of D3
+const ALL = 47_000 // of all that the page loads; docs/adr/0007 says why it is that much
 
 const { outputFiles, metafile } = await esbuild.build({
   entryPoints: ['src/main.js', 'style.css', 'docs.js', 'docs.css', 'icon.svg'].map((name) => join(source, name)),
@@ -37,8 +37,8 @@ const output = (name) => Object.entries(metafile.outputs).find(([path]) => basen
 const shared = output('main.js').imports.filter(({ kind }) => kind === 'import-statement').map(({ path }) => basename(path))
 if (shared.length !== 1) throw new Error(`The first view has one shared script, not ${shared.length}.`)
 names.set('shared.js', shared[0])
-const size = ({ contents }) => gzipSync(contents, { level: 9 }).length
-const sizes = new Map(outputFiles.map((file) => [basename(file.path), size(file)]))
+const squeezed = new Map(outputFiles.map(({ path, contents }) => [basename(path), brotliCompressSync(contents)])) // as browsers get them
+const sizes = new Map([...squeezed].map(([name, { length }]) => [name, length]))
 for (const [name, bytes] of sizes) console.log(`${name}: ${bytes} bytes compressed`)
 const first = ['main.js', 'shared.js', 'style.css'].reduce((sum, name) => sum + sizes.get(names.get(name)), 0)
 const later = sizes.get(names.get('d3.js'))
@@ -55,6 +55,10 @@ for (const shell of ['index.html', 'docs.html', 'problem.html']) {
   await writeFile(join(making, shell), text)
 }
 await mkdir(join(making, 'assets'))
-for (const { path, contents } of outputFiles) if (extname(path)) await writeFile(join(making, 'assets', basename(path)), contents)
+for (const { path, contents } of outputFiles.filter(({ path }) => extname(path))) {
+  const file = join(making, 'assets', basename(path))
+  await writeFile(file, contents)
+  if (extname(path) !== '.svg') await writeFile(`${file}.br`, squeezed.get(basename(path)))
+}
 await rm(target, { recursive: true, force: true })
 await rename(making, target)

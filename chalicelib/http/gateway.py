@@ -142,7 +142,8 @@ class Gateway:
 
     def _finish(self, call: Call, answer: Answer) -> None:
         """Compress, drop what HEAD must not have, and add the headers that every answer has."""
-        if len(answer.body) >= responses.GZIP_FROM and negotiation.takes_gzip(call.headers.get("accept-encoding")):
+        plain = "Content-Encoding" not in answer.headers and len(answer.body) >= responses.GZIP_FROM
+        if plain and negotiation.takes("gzip", call.headers.get("accept-encoding")):
             responses.compressed(answer)
         if call.method == "HEAD":
             answer.body = b""

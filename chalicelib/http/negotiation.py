@@ -46,13 +46,13 @@ def _quality(media_type: str, ranges: Sequence[tuple[str, float]]) -> float:
     return 0.0
 
 
-def takes_gzip(accept_encoding: str | None) -> bool:
-    """Whether gzip is named, or everything is."""
+def takes(coding: str, accept_encoding: str | None) -> bool:
+    """Whether that coding (``gzip``, ``br``) is named, or everything is."""
     weights = {}
     for part in (accept_encoding or "").lower().split(","):
-        coding, _, quality = part.partition(";")
-        weights[coding.strip()] = quality.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return weights.get("gzip", weights.get("*", False))
+        name, _, quality = part.partition(";")
+        weights[name.strip()] = quality.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return weights.get(coding, weights.get("*", False))
 
 
 def wait_preference(prefer: str | None) -> int | None:

@@ -145,10 +145,12 @@ def _html(status: int, render: Callable[[], str]) -> Answer:
     return Answer(status, html.encode(), dict(page.HEADERS))
 
 
-def show_asset(_call: Call, name: str) -> Answer:
+def show_asset(call: Call, name: str) -> Answer:
     """A built file of the page; its name has a hash of its content, so it may be kept for ever."""
     asset = page.asset(name)
     if asset is None:
         raise Refused("not-found", "There is no such file.")
-    cache = "public, max-age=31536000, immutable"
-    return Answer(200, asset.body.encode(), {"Content-Type": asset.content_type, "Cache-Control": cache})
+    headers = {"Content-Type": asset.content_type, "Cache-Control": "public, max-age=31536000, immutable"}
+    if asset.brotli and negotiation.takes("br", call.headers.get("accept-encoding")):
+        return Answer(200, asset.brotli, {**headers, "Content-Encoding": "br"})
+    return Answer(200, asset.body, headers)

@@ -231,11 +231,23 @@ def test_every_page_has_a_key_of_its_own():
 def test_only_built_files_are_assets(tmp_path, monkeypatch):
     (tmp_path / "assets").mkdir()
     (tmp_path / "assets" / "main-1.js").write_text("1")
+    (tmp_path / "assets" / "main-1.js.br").write_bytes(b"smaller")
+    (tmp_path / "assets" / "icon.svg").write_text("2")
     (tmp_path / "assets" / "notes.txt").write_text("no")
     (tmp_path / "secret.js").write_text("no")
     monkeypatch.setattr(page, "WEB", tmp_path)
-    assert page.asset("main-1.js") == page.Asset("1", "text/javascript; charset=utf-8")
-    for name in ("notes.txt", "../secret.js", "..%2fsecret.js", "", ".", "/etc/passwd", "main-1.js\x00"):
+    assert page.asset("main-1.js") == page.Asset(b"1", "text/javascript; charset=utf-8", b"smaller")
+    assert page.asset("icon.svg") == page.Asset(b"2", "image/svg+xml")
+    for name in (
+        "main-1.js.br",
+        "notes.txt",
+        "../secret.js",
+        "..%2fsecret.js",
+        "",
+        ".",
+        "/etc/passwd",
+        "main-1.js\x00",
+    ):
         assert page.asset(name) is None
 
 

@@ -407,10 +407,16 @@ def test_the_pages_files_may_be_kept_and_no_others_are_served(port: int) -> None
     built()
     from chalicelib.http import page
 
-    name = sorted(path.name for path in (page.WEB / "assets").iterdir())[0]
+    style = next((page.WEB / "assets").glob("style-*.css"))
     connection = Connection(port)
-    found = connection(f"GET /assets/{name} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-    assert (found.status, found.getheader("Cache-Control")) == (200, "public, max-age=31536000, immutable")
+    sizes = []
+    for accepted, coding in (("br, gzip", "br"), ("gzip", "gzip"), ("identity", None), ("br;q=0", None)):
+        head = f"Host: localhost\r\nAccept-Encoding: {accepted}\r\n\r\n"
+        found = connection(f"GET /assets/{style.name} HTTP/1.1\r\n{head}".encode())
+        assert (found.status, found.getheader("Cache-Control")) == (200, "public, max-age=31536000, immutable")
+        assert (found.getheader("Content-Encoding"), found.getheader("Vary")) == (coding, "Accept-Encoding")
+        sizes.append(int(found.getheader("Content-Length") or 0))
+    assert sizes[0] < sizes[1] < sizes[2] == sizes[3] == style.stat().st_size
     for name in ("..%2findex.html", "nothing.js", "%2e%2e%2f%2e%2e%2fsettings.py"):
         sent = f"GET /assets/{name} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
         assert connection.problem(sent) == (404, "not-found")
