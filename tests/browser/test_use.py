@@ -468,6 +468,7 @@ def find_by_keys(page):
     press("Enter")
     expect(page.locator("[data-is=inspector-title]")).to_be_focused()
     expect(page.locator("[data-is=inspector-title]")).to_have_text("gamma")
+    expect(page.locator("button.context mark").first).to_have_text("gamma")
     tab_to(page, page.locator("button.context").first)
     press("Enter")
     expect(page.locator(".paragraph")).to_contain_text("gamma")

@@ -225,8 +225,9 @@ def test_a_job_whose_slot_is_some_time_away_comes_back_for_it(server: Hostile) -
 
 @pytest.mark.usefixtures("one_a_second")
 def test_who_floods_a_host_holds_no_more_than_the_next_slots(server: Hostile) -> None:
+    began = time.monotonic()
     held = [queue.host_slot("one.test", "192.0.2.1", "flooder", bulk=False) for _ in range(250)]
-    assert sum(taken for taken, _ in held) <= 2
+    assert sum(taken for taken, _ in held) <= 2 + (time.monotonic() - began)  # one a second
     assert max(wait for _, wait in held) <= queue.MOST_WAIT
     taken, wait = queue.host_slot("one.test", "192.0.2.1", "person", bulk=False)
     assert taken

@@ -55,6 +55,7 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
       parts.problem.textContent = 'Looking…' // through the documents, which may take a while
     }
     parts.lines.setAttribute('aria-busy', 'true')
+    parts.lines.inert = true // those of the word before, until its own have come
     unfold({ keyboard, quiet })
     try {
       // The lines first: they are what is waited for, and the rest would share a small server with them.
@@ -67,10 +68,9 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
         if (!corpus) await Promise.all([places(id, item, signal), near(id, item, signal)])
       }
     } catch (error) {
-      if (error.name !== 'AbortError') {
-        opened = ''
-        tell(error)
-      }
+      if (error.name === 'AbortError') return
+      opened = ''
+      tell(error)
     }
     parts.lines.removeAttribute('aria-busy')
   }
@@ -86,9 +86,14 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
     if (inspector.matches(':modal')) inspector.scrollTop = 0
   }
 
+  function empty() {
+    parts.lines.replaceChildren()
+    parts.lines.inert = false
+  }
+
   function tell(error) {
     const kept = error.type !== 'text-not-kept'
-    parts.lines.replaceChildren()
+    empty()
     parts.problem.textContent = kept ? said(error) : 'The text of this page was not kept, so there are no lines to show.'
     parts.more.hidden = true
   }
@@ -96,7 +101,7 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
   async function lines(id, item, offset, signal) {
     const { fold } = shown()
     const found = await contextsOf(id, item, { signal, limit: LINES, offset, window: 12, case: fold ? 'fold' : 'keep' })
-    if (!offset) parts.lines.replaceChildren()
+    if (!offset) empty()
     parts.problem.textContent = ''
     if (!item.count) parts.about.textContent = plural(found.total, 'time')
     for (const context of found.contexts) {
@@ -118,7 +123,7 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
   async function ofPages(all, item, signal) {
     const having = all.filter((page) => page.count).sort((a, b) => b.count - a.count)
     const { fold } = shown()
-    parts.lines.replaceChildren()
+    empty()
     parts.more.hidden = true
     for (const { id, title, count } of having.slice(0, PAGES)) {
       const found = await contextsOf(id, item, { signal, limit: 5, window: 12, case: fold ? 'fold' : 'keep' }).catch((error) => {
