@@ -130,8 +130,8 @@ class View(msgspec.Struct, frozen=True):
         d: float | None = None
         d_kl: float | None = None
         if self.fold_case:
-            d = statistics.juilland_d_of_sums(table.rates[place], table.squares[place], table.size)
-            d_kl = statistics.d_kl_of_sums(table.logs[place], count, table.total)
+            d = statistics.juilland_d(table.rates[place], table.squares[place], table.size)
+            d_kl = statistics.d_kl(table.logs[place], count, table.total)
         return Row(
             table.shown[place] if self.fold_case else columns.words[place],
             count,

@@ -10,7 +10,6 @@ the second ``fy`` times as the second of a pair, of ``n`` pairs in all.
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 _TINY = 1e-300  # stands for 0 in the continued fraction (Lentz)
 _STEPS = 200_000  # of a continued fraction; it needs about the square root of the counts
@@ -81,31 +80,6 @@ def _lower_log_ratio(a: int, c: int, b: int, d: int, tail: float) -> float:
 # --- words that occur together ---
 
 
-class Association(NamedTuple):
-    """Measures of a pair: ``delta_p`` is that of the second word given the first, ``delta_p_back`` the other way."""
-
-    log_dice: float
-    g2: float
-    npmi: float
-    pmi: float
-    t: float
-    delta_p: float
-    delta_p_back: float
-
-
-def association(o: int, fx: int, fy: int, n: int) -> Association:
-    """All measures of a pair that occurs at least once."""
-    return Association(
-        log_dice(o, (fx, fy)),
-        pair_g2(o, fx, fy, n),
-        npmi(o, (fx, fy), n),
-        pmi(o, (fx, fy), n),
-        t_score(o, fx, fy, n),
-        delta_p(o, fx, fy, n),
-        delta_p(o, fy, fx, n),
-    )
-
-
 def log_dice(o: int, frequencies: Sequence[int]) -> float:
     """14 + log2 of Dice's coefficient, k·o / Σf for k words; at most 14, one less for half the strength.
 
@@ -147,33 +121,15 @@ def npmi(o: int, frequencies: Sequence[int], n: int) -> float:
     return pmi(o, frequencies, n) / (-(len(frequencies) - 1) * math.log2(o / n))
 
 
-def t_score(o: int, fx: int, fy: int, n: int) -> float:
-    """(o - E)/√o with E = fx·fy/n (Church et al. 1991); -inf where ``o`` is 0."""
-    return (o - fx * fy / n) / math.sqrt(o) if o else -math.inf
-
-
-def delta_p(o: int, fx: int, fy: int, n: int) -> float:
-    """How much likelier the second word is after the first than elsewhere (Gries 2013, "50-something years of work").
-
-    o/fx - (fy-o)/(n-fx). Where every pair begins with the first word there is no elsewhere, and its share is 0.
-    """
-    return o / fx - ((fy - o) / (n - fx) if n > fx else 0.0)
-
-
 # --- a word over the parts of a corpus ---
 
 
-def juilland_d(frequencies: Sequence[int], sizes: Sequence[int]) -> float:
-    """Juilland's D, 1 (even) to 0: 1 - V/√(n-1), V the coefficient of variation of the relative frequencies.
+def juilland_d(rates: float, squares: float, parts: int) -> float:
+    """Juilland's D, 1 (even) to 0: 1 - V/√(n-1), V the coefficient of variation of the relative frequencies r.
 
-    Juilland and Chang-Rodríguez (1964), with Gries's correction for parts of unequal size. nan for no occurrence.
+    Juilland and Chang-Rodríguez (1964), with Gries's correction for parts of unequal size: r = f/w. Taken are Σr and
+    Σr², sums that can be added and subtracted. 1 for one part; nan for no occurrence.
     """
-    rates = [f / w for f, w in zip(frequencies, sizes, strict=True)]
-    return juilland_d_of_sums(math.fsum(rates), math.fsum(rate * rate for rate in rates), len(rates))
-
-
-def juilland_d_of_sums(rates: float, squares: float, parts: int) -> float:
-    """D from Σr and Σr², r = f/w: sums that can be added and subtracted. 1 for one part; nan for no occurrence."""
     if rates <= 0:
         return math.nan
     if parts < 2:
@@ -183,54 +139,16 @@ def juilland_d_of_sums(rates: float, squares: float, parts: int) -> float:
     return max(0.0, 1 - math.sqrt(variance) / mean / math.sqrt(parts - 1))
 
 
-def dp(frequencies: Sequence[int], sizes: Sequence[int]) -> float:
-    """Deviation of proportions, 0 (even) to nearly 1: half of Σ|f/F - w/N| (Gries 2008). nan for no occurrence."""
-    total, words = sum(frequencies), sum(sizes)
-    if total == 0:
-        return math.nan
-    return math.fsum(abs(f / total - w / words) for f, w in zip(frequencies, sizes, strict=True)) / 2
-
-
-def dp_norm(frequencies: Sequence[int], sizes: Sequence[int]) -> float:
-    """DP divided by its greatest possible value, 1 - min(w/N) (Lijffijt and Gries 2012); 0 for one part."""
-    most = 1 - min(sizes) / sum(sizes)
-    return dp(frequencies, sizes) / most if most else 0.0
-
-
-def d_kl(frequencies: Sequence[int], sizes: Sequence[int]) -> float:
+def d_kl(logs: float, total: int, words: int) -> float:
     """Kullback-Leibler divergence of the occurrences from the sizes, in bits, 0 (even) upwards; nan for none.
 
-    Σ t·log2(t/w) with t = f/F, w = size/N: Gries (2024), "Frequency, dispersion, association, and keyness".
+    Σ t·log2(t/w) with t = f/F, w = size/N: Gries (2024), "Frequency, dispersion, association, and keyness". Taken are
+    Σ f·log2(f/size), F and N: sums that can be added and subtracted.
     """
-    logs = math.fsum(f * math.log2(f / w) for f, w in zip(frequencies, sizes, strict=True) if f)
-    return d_kl_of_sums(logs, sum(frequencies), sum(sizes))
-
-
-def d_kl_of_sums(logs: float, total: int, words: int) -> float:
-    """The same from Σ f·log2(f/size), F and N: sums that can be added and subtracted."""
     return max(0.0, logs / total - math.log2(total / words)) if total else math.nan
 
 
-def unit_interval(divergence: float) -> float:
-    """x/(1+x): a divergence of 0 to infinity as 0 to 1 (Gries 2024)."""
-    return divergence / (1 + divergence) if divergence < math.inf else 1.0
-
-
 # --- special functions ---
-
-
-def lower_beta(x: float, a: float, b: float) -> float:
-    """The regularised incomplete beta function I_x(a, b): the share of a beta distribution below ``x``."""
-    if x <= 0 or x >= 1:
-        return 0.0 if x <= 0 else 1.0
-    return math.exp(_log_lower_beta(x, 1 - x, a, b))
-
-
-def lower_beta_quantile(p: float, a: float, b: float) -> float:
-    """The ``x`` below which the share ``p`` (0 to 1, both excluded) of a beta distribution lies."""
-    if p > 0.5:  # the logarithm of a share near 1 says little
-        return _logistic(-logit_of_lower_beta(1 - p, b, a))
-    return _logistic(logit_of_lower_beta(p, a, b))
 
 
 def logit_of_lower_beta(p: float, a: float, b: float) -> float:

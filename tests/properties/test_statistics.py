@@ -48,16 +48,6 @@ def test_the_beta_quantile_is_that_of_scipy(a, b, p):
     # A quantile of a few digits less than a double has: what SciPy's own distribution function says of its answer.
     assume(abs(float(betainc(a, b, x)) / p - 1) < 1e-9)
     assert statistics.logit_of_lower_beta(p, a, b) == pytest.approx(float(logit(x)), rel=1e-9, abs=1e-9)
-    assert statistics.lower_beta_quantile(p, a, b) == pytest.approx(x, rel=1e-9)
-
-
-@given(SIZES, SIZES, st.floats(0.001, 0.999))
-def test_the_beta_distribution_is_that_of_scipy(a, b, x):
-    expected = float(betainc(a, b, x))
-    assume(expected > 1e-250)
-    # The value itself turns with x: a rounding of x, times how steep it is there.
-    slack = 1e-9 + 1e-15 * (a + b)
-    assert statistics.lower_beta(x, a, b) == pytest.approx(expected, rel=slack, abs=1e-300)
 
 
 @given(tables(), st.sampled_from([1, 10, 10_000]), st.sampled_from([0.05, 0.001]))
@@ -94,32 +84,24 @@ def test_association_is_that_of_association_measures(o, only_x, only_y, neither)
     frame["E11"], frame["E12"] = fx * fy / n, fx * (n - fy) / n
     frame["E21"], frame["E22"] = (n - fx) * fy / n, (n - fx) * (n - fy) / n
     frame["R1"], frame["R2"], frame["C1"], frame["C2"], frame["N"] = fx, n - fx, fy, n - fy, n
-    found = statistics.association(o, fx, fy, n)
-    assert found.g2 == pytest.approx(
+    assert statistics.pair_g2(o, fx, fy, n) == pytest.approx(
         float(measures.log_likelihood(frame).iloc[0]), rel=1e-6, abs=1e-7 * math.log(n) * n**0.5
     )
-    assert found.t == pytest.approx(float(measures.t_score(frame).iloc[0]), rel=1e-9, abs=1e-9)
     dice = float(measures.dice(frame).iloc[0])
-    assert found.log_dice == pytest.approx(14 + math.log2(dice), abs=1e-9)
+    assert statistics.log_dice(o, (fx, fy)) == pytest.approx(14 + math.log2(dice), abs=1e-9)
     # Its mutual information is a decimal logarithm.
     mutual = float(measures.mutual_information(frame).iloc[0]) / math.log10(2)
-    assert found.pmi == pytest.approx(mutual, rel=1e-9, abs=1e-9)
+    assert statistics.pmi(o, (fx, fy), n) == pytest.approx(mutual, rel=1e-9, abs=1e-9)
     walter = float(measures.log_ratio(frame, discounting="Walter1975").iloc[0])
     assert statistics.log_ratio(o, fx, only_y, n - fx) == pytest.approx(walter, rel=1e-9, abs=1e-9)
 
 
 @given(st.lists(st.tuples(st.integers(0, 1000), st.integers(1, 1000)), min_size=2, max_size=30))
-def test_dispersions_can_be_added_up_and_stay_in_their_range(parts):
+def test_dispersions_stay_in_their_range(parts):
     frequencies = [min(f, w) for f, w in parts]
     sizes = [w for _, w in parts]
     assume(sum(frequencies))
     rates = [f / w for f, w in zip(frequencies, sizes, strict=True)]
-    d = statistics.juilland_d(frequencies, sizes)
-    assert 0 <= d <= 1
-    assert statistics.juilland_d_of_sums(sum(rates), sum(r * r for r in rates), len(rates)) == pytest.approx(
-        d, abs=1e-7
-    )
-    assert 0 <= statistics.dp(frequencies, sizes) <= statistics.dp_norm(frequencies, sizes) <= 1 + 1e-12
+    assert 0 <= statistics.juilland_d(sum(rates), sum(r * r for r in rates), len(rates)) <= 1
     logs = sum(f * math.log2(f / w) for f, w in zip(frequencies, sizes, strict=True) if f)
-    added = statistics.d_kl_of_sums(logs, sum(frequencies), sum(sizes))
-    assert statistics.d_kl(frequencies, sizes) == pytest.approx(added, rel=1e-9, abs=1e-9)
+    assert statistics.d_kl(logs, sum(frequencies), sum(sizes)) >= 0
