@@ -4,16 +4,14 @@ Pure, and imported by the Lambda: the standard library and msgspec, no NLTK. A t
 of rows, so that half a million words cost tens of megabytes; rows are made for the page that is asked for.
 """
 
-import csv
 import hashlib
-import io
 import operator
 import sys
 import unicodedata
 import zlib
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import compress, islice
 
@@ -26,8 +24,6 @@ _RAW_BYTES = 700_000  # a first guess: words compress to about half
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r")  # a spreadsheet runs a cell that begins so
 _INVERT = bytes([1]) + bytes(255)
 _DOTTED_I = {"tr", "az"}  # languages where I is the capital of ı, and İ that of i
-
-StopWords = Callable[[str], bool] | Collection[str]
 
 
 class DamagedTable(ValueError):
@@ -68,13 +64,6 @@ class Totals(msgspec.Struct, frozen=True):
     stop_words: int
 
 
-class Page(msgspec.Struct, frozen=True):
-    """Some rows of a table, and the offset of those that follow; None at the end."""
-
-    rows: list[Row]
-    next: int | None
-
-
 class _Piece(msgspec.Struct, frozen=True, array_like=True):
     words: list[str]
     counts: list[int]
@@ -85,8 +74,8 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Piece).decode
 
 
-def table(counts: Mapping[str, int], stop_words: StopWords = (), language: str = "") -> Table:
-    """The table of ``counts``; ``stop_words`` is a test of a word, or a collection whose case does not matter.
+def table(counts: Mapping[str, int], stop_words: Collection[str] = (), language: str = "") -> Table:
+    """The table of ``counts``; the case of ``stop_words`` does not matter.
 
     Lone surrogates become U+FFFD. Of a word longer than 16,384 characters the beginning is kept, with "…" and a hash
     that keeps different words apart.
@@ -94,10 +83,10 @@ def table(counts: Mapping[str, int], stop_words: StopWords = (), language: str =
     return _table(counts, stop_words, language)[0]
 
 
-def tables(counts: Mapping[str, int], stop_words: StopWords, language: str) -> tuple[Table, Table]:
+def tables(counts: Mapping[str, int], stop_words: Collection[str], language: str) -> tuple[Table, Table]:
     """The table of ``counts``, and the same folded; in less time than one after the other."""
     made, keys = _table(counts, stop_words, language)
-    return made, _merged([(keys, made)], made.total, folded=True)
+    return made, _folded(keys, made)
 
 
 def pack(table: Table) -> list[bytes]:
@@ -145,7 +134,7 @@ def fold(word: str, language: str = "") -> str:
 
 def folded(table: Table, language: str = "") -> Table:
     """The table with spellings that differ in case only taken together, shown by the most frequent of them."""
-    return _merged([(folds(table.words, language), table)], table.total, folded=True)
+    return _folded(folds(table.words, language), table)
 
 
 def folds(words: Sequence[str], language: str) -> list[str]:
@@ -154,15 +143,6 @@ def folds(words: Sequence[str], language: str) -> list[str]:
     if len(keys) != len(words):  # a word holds a newline
         keys = [fold(word, language) for word in words]
     return [word if key == word else key for key, word in zip(keys, words, strict=True)]
-
-
-def merged(tables: Iterable[Table]) -> Table:
-    """One table for several pages, of spellings.
-
-    A word that is a stop word in one page's language only, such as *die*, has two rows, one for each kind.
-    """
-    parts = [(part.words, part) for part in tables]
-    return _merged(parts, sum(part.total for _, part in parts))
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
@@ -218,21 +198,9 @@ def weight(table: Table) -> int:
     return sum(map(sys.getsizeof, table.words)) + sum(map(sys.getsizeof, own)) + 25 * len(table)
 
 
-def page(table: Table, limit: int, offset: int = 0) -> Page:
-    """At most ``limit`` rows from ``offset`` on."""
-    end = min(offset + limit, len(table))
-    return Page([_row(table, place) for place in range(offset, end)], end if end < len(table) else None)
-
-
-def to_csv(table: Table) -> bytes:
-    """RFC 4180 in UTF-8, with a header. A word that a spreadsheet would run as a formula gets an apostrophe."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(("word", "count", "share", "stop_word"))
-    for place in range(len(table)):
-        row = _row(table, place)
-        writer.writerow((guarded(row.word), row.count, f"{row.share:.8f}", "true" if row.stop_word else "false"))
-    return text.getvalue().encode()
+def rows(table: Table, start: int, stop: int) -> list[Row]:
+    """The rows from ``start`` to ``stop``."""
+    return [_row(table, place) for place in range(start, stop)]
 
 
 def guarded(text: str) -> str:
@@ -245,34 +213,21 @@ def _row(table: Table, place: int) -> Row:
     return Row(table.words[place], number, round(number / table.total, 8), bool(table.stops[place]))
 
 
-_AS_STOP = "\ud800"  # no stored word has half a surrogate pair
-
-
-def _merged(parts: Iterable[tuple[Sequence[str], Table]], total: int, *, folded: bool = False) -> Table:
-    """Rows with equal keys and equal marks added, under their most frequent spelling; ``parts`` are keys and tables."""
-    parts = list(parts)
-    stops = {key for keys, part in parts for key in compress(keys, part.stops)}
-    both = stops & {key for keys, part in parts for key in compress(keys, part.stops.translate(_INVERT))}
+def _folded(keys: Sequence[str], table: Table) -> Table:
+    """Rows with equal keys added, under their most frequent spelling."""
     counts: dict[str, int] = {}
-    shown: dict[str, str] = {}
-    for keys, part in parts:
-        marked = zip(keys, part.stops, strict=True)
-        rows = [key + _AS_STOP if stop and key in both else key for key, stop in marked] if both else keys
-        for row, number in zip(rows, part.counts, strict=True):
-            counts[row] = counts.get(row, 0) + number
-        # Of equal rows the last is kept: backwards it is the most frequent, and of equals the first by code point.
-        last = dict(zip(reversed(rows), reversed(part.words), strict=True))
-        shown = last | shown if shown else last
+    for key, number in zip(keys, table.counts, strict=True):
+        counts[key] = counts.get(key, 0) + number
+    # Of equal keys the last is kept: backwards it is the most frequent, and of equals the first by code point.
+    shown = dict(zip(reversed(keys), reversed(table.words), strict=True))
     found = sorted(counts, key=shown.__getitem__)  # two stable sorts are faster than one by pairs
     found.sort(key=counts.__getitem__, reverse=True)
-    stops = (stops - both) | {key + _AS_STOP for key in both}
-    names = [row.removesuffix(_AS_STOP) for row in found] if both else found
-    marks = bytes(map(stops.__contains__, found))
+    stops = set(compress(keys, table.stops))
     words, numbers = list(map(shown.__getitem__, found)), list(map(counts.__getitem__, found))
-    return Table(words, numbers, marks, total, names if folded else None)
+    return Table(words, numbers, bytes(map(stops.__contains__, found)), table.total, found)
 
 
-def _table(counts: Mapping[str, int], stop_words: StopWords, language: str) -> tuple[Table, list[str]]:
+def _table(counts: Mapping[str, int], stop_words: Collection[str], language: str) -> tuple[Table, list[str]]:
     """The table, and its words folded."""
     if not _are_storable(counts):
         stored: Counter[str] = Counter()
@@ -283,15 +238,12 @@ def _table(counts: Mapping[str, int], stop_words: StopWords, language: str) -> t
     words = sorted(counts)
     words.sort(key=counts.__getitem__, reverse=True)
     keys = folds(words, language)
-    if callable(stop_words):
-        marks = bytes(map(stop_words, words))
-    else:
-        marks = bytes(map(_folded(frozenset(stop_words), language).__contains__, keys))
+    marks = bytes(map(_folded_words(frozenset(stop_words), language).__contains__, keys))
     return Table(words, list(map(counts.__getitem__, words)), marks, sum(counts.values())), keys
 
 
 @lru_cache(16)
-def _folded(words: frozenset[str], language: str) -> frozenset[str]:
+def _folded_words(words: frozenset[str], language: str) -> frozenset[str]:
     return frozenset(folds(list(words), language))
 
 

@@ -16,7 +16,7 @@ from aws_lambda_powertools import Logger
 from chalicelib.aws import objects
 from chalicelib.aws.objects import ObjectError, Place
 from chalicelib.errors import Unavailable
-from chalicelib.http.responses import time_text
+from chalicelib.http.responses import csv_lines, time_text
 from chalicelib.store import records
 from chalicelib.store.records import Job
 
@@ -129,16 +129,14 @@ def _write(bucket: str, note: Note, find: Find) -> str:
     """The rows between what was written and what has ended, as one file."""
     import tempfile  # slow to import, and only lists need it
 
-    from chalicelib.http.evidence import csv_line
-
     name = f"{REPORTS}{note.key}{'' if note.first == 1 else f'.{note.first}'}.results.csv"
     with tempfile.TemporaryFile() as file:
-        file.write(BOM + csv_line(COLUMNS))
+        file.write(BOM + next(csv_lines([COLUMNS])))
         for batch, after in _batches(bucket, note.reports, note.written):
             if after > note.ended:
                 break
             found = _jobs(batch, find)
-            file.writelines(csv_line(_row(line, found.get(line.get("job_id", "")))) for line in batch)
+            file.writelines(csv_lines(_row(line, found.get(line.get("job_id", ""))) for line in batch))
         file.seek(0)
         objects.write(bucket, name, file, "text/csv; charset=utf-8")
     note.first, note.rows, note.written = note.first + note.rows, 0, note.ended

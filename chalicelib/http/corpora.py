@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -13,8 +12,7 @@ from chalicelib.analysis import contexts, corpus_words, keywords, phrases
 from chalicelib.corpora import Given
 from chalicelib.errors import Fault, InvalidSubmission, Refused, Unreadable
 from chalicelib.http import evidence, responses
-from chalicelib.http.evidence import DEFAULT_LIMIT, csv_line
-from chalicelib.http.responses import CSV, JSON, Answer, link, time_text
+from chalicelib.http.responses import CSV, DEFAULT_LIMIT, JSON, Answer, Listed, Place, csv_lines, link, time_text
 from chalicelib.http.schemas import LIMIT_MOST, Id, Options
 
 NDJSON = "application/x-ndjson"
@@ -289,9 +287,7 @@ def corpus(record: Any) -> Corpus:
 
 def corpora_answer(found: Sequence[Any], after: tuple[int, str] | None, asked: CursorQuery, path: str) -> Answer:
     """A page of corpora."""
-    following = (
-        None if after is None else f"{path}?{urlencode({'limit': asked.limit, 'cursor': responses.cursor(after)})}"
-    )
+    following = None if after is None else responses.address(path, asked, cursor=responses.cursor(after))
     body = Corpora(corpora=list(map(corpus, found)), next=following)
     return responses.answer(200, body, {"Cache-Control": "no-store", **link(following)})
 
@@ -318,15 +314,12 @@ def documents_answer(found: Sequence[Any], after: Any, asked: DocumentsQuery, pa
         }
         for document, job in found
     ]
-    following = None
-    if after is not None:
-        given = {"state": asked.state, "limit": asked.limit, "cursor": f"{after.batch}-{after.at}"}
-        following = f"{path}?{urlencode({name: value for name, value in given.items() if value is not UNSET})}"
+    following = None if after is None else responses.address(path, asked, cursor=f"{after.batch}-{after.at}")
     body = msgspec.json.encode({"documents": rows, "next": following})
     return Answer(200, body, {"Content-Type": JSON, "Cache-Control": "no-store", **link(following)})
 
 
-def words_answer(record: Any, table: corpus_words.CorpusTable, asked: WordsQuery, path: str, media_type: str) -> Answer:
+def words_answer(record: Any, table: corpus_words.CorpusTable, asked: WordsQuery, place: Place) -> Answer:
     """A page of a corpus' words."""
     view = corpus_words.query(
         table,
@@ -339,11 +332,13 @@ def words_answer(record: Any, table: corpus_words.CorpusTable, asked: WordsQuery
         min_length=asked.min_length,
         sort=asked.sort,
     )
-    listed = evidence.Listed(_about(record), "words", len(view), view.show, corpus_words.Row.__struct_fields__, 100)
-    return evidence.listed_answer(listed, asked, responses.Place(record.id, path, media_type))
+    listed = Listed(
+        _about(record), "words", len(view), view.show, corpus_words.Row.__struct_fields__, responses.WORDS_LIMIT
+    )
+    return responses.listed_answer(listed, asked, place)
 
 
-def keywords_answer(record: Any, tables: Sequence[Any], asked: KeywordsQuery, path: str, media_type: str) -> Answer:
+def keywords_answer(record: Any, tables: Sequence[Any], asked: KeywordsQuery, place: Place) -> Answer:
     """Words that a corpus has relatively more or less often than something else; both tables folded."""
     found = keywords.keywords(
         tables[0],
@@ -354,17 +349,17 @@ def keywords_answer(record: Any, tables: Sequence[Any], asked: KeywordsQuery, pa
         stop_words=asked.stop_words == "include",
     )
     head = {**_about(record), "tests": found.tests, "alpha": asked.alpha, "sizes": found.sizes}
-    listed = evidence.Listed(head, "keywords", len(found), found.show, keywords.Keyword.__struct_fields__)
-    return evidence.listed_answer(listed, asked, responses.Place(record.id, path, media_type))
+    listed = Listed(head, "keywords", len(found), found.show, keywords.Keyword.__struct_fields__)
+    return responses.listed_answer(listed, asked, place)
 
 
-def found_answer(record: Any, name: str, found: Mapping[str, Any], asked: Any, path: str, media_type: str) -> Answer:
+def found_answer(record: Any, name: str, found: Mapping[str, Any], asked: Any, place: Place) -> Answer:
     """What a query job found: contexts, phrases or collocates."""
     end = found["next"]
-    following = None if end is None else evidence.place_after(path, asked, end)
+    following = None if end is None else responses.address(place.path, asked, offset=end)
     rows = found[name]
-    if media_type == CSV:
-        lines = [csv_line(COLUMNS[name]), *(csv_line(_flat(row)[column] for column in COLUMNS[name]) for row in rows)]
+    if place.media_type == CSV:
+        lines = csv_lines([COLUMNS[name], *([_flat(row)[column] for column in COLUMNS[name]] for row in rows)])
         return Answer(200, b"".join(lines), {"Content-Type": responses.CSV_TYPE, **link(following)})
     head = {key: value for key, value in found.items() if key not in (name, "next")}
     body = msgspec.json.encode({**_about(record), **head, name: rows, "next": following})

@@ -7,7 +7,7 @@ import msgspec
 from chalicelib import corpora, errors, jobs
 from chalicelib.errors import Refused
 from chalicelib.http import corpora as corpus_http
-from chalicelib.http import evidence, negotiation, responses
+from chalicelib.http import negotiation, responses
 from chalicelib.http import sources as source_http
 from chalicelib.http.gateway import Call
 from chalicelib.http.responses import Answer
@@ -125,8 +125,7 @@ def read_corpus_words(call: Call, corpus_id: str) -> Answer:
     """The words of a corpus."""
     media_type = call.accept(responses.JSON, responses.CSV)
     asked, corpus = call.asked(corpus_http.WordsQuery), _corpus(call, corpus_id)
-    path = f"{call.prefix}/corpora/{corpus.id}/{call.route.rpartition('/')[2]}"
-    return corpus_http.words_answer(corpus, corpora.table(corpus), asked, path, media_type)
+    return corpus_http.words_answer(corpus, corpora.table(corpus), asked, _place(call, corpus, media_type))
 
 
 def read_corpus_keywords(call: Call, corpus_id: str) -> Answer:
@@ -134,7 +133,7 @@ def read_corpus_keywords(call: Call, corpus_id: str) -> Answer:
     media_type = call.accept(responses.JSON, responses.CSV)
     asked, corpus = call.asked(corpus_http.KeywordsQuery), _corpus(call, corpus_id)
     tables = corpora.compared(corpus, asked.against, call.caller)
-    return corpus_http.keywords_answer(corpus, tables, asked, _path(call, corpus), media_type)
+    return corpus_http.keywords_answer(corpus, tables, asked, _place(call, corpus, media_type))
 
 
 def read_corpus_contexts(call: Call, corpus_id: str) -> Answer:
@@ -158,15 +157,16 @@ def _corpus(call: Call, corpus_id: str) -> corpora.Corpus:
     return corpora.get(corpus_id, call.caller)
 
 
-def _path(call: Call, corpus: corpora.Corpus) -> str:
-    return f"{call.prefix}/corpora/{corpus.id}/{call.route.rpartition('/')[2]}"
+def _place(call: Call, corpus: corpora.Corpus, media_type: str) -> responses.Place:
+    path = f"{call.prefix}/corpora/{corpus.id}/{call.route.rpartition('/')[2]}"
+    return responses.Place(corpus.id, path, media_type)
 
 
 def _question(call: Call, corpus_id: str, name: str, kind: Any) -> Answer:
     """The answer to a question that a worker has to look for: 202 while it does, for more than two seconds."""
     media_type = call.accept(responses.JSON, responses.CSV)
     asked, corpus = call.asked(kind), _corpus(call, corpus_id)
-    path = _path(call, corpus)
+    place = _place(call, corpus, media_type)
     is_file = call.subject is not None
     if is_file and "limit" not in call.query:
         asked = msgspec.structs.replace(asked, limit=corpus_http.MOST[name])
@@ -175,10 +175,10 @@ def _question(call: Call, corpus_id: str, name: str, kind: Any) -> Answer:
     usual = jobs.MAX_WAIT if is_file else QUESTION_SECONDS
     job = jobs.wait(job, usual if wanted is None else min(wanted, jobs.MAX_WAIT))
     if job.state == "succeeded":
-        return corpus_http.found_answer(corpus, name, corpora.answer(job), asked, path, media_type)
+        return corpus_http.found_answer(corpus, name, corpora.answer(job), asked, place)
     if job.state in responses.ENDED:
         raise Refused(*corpora.why(job))
     if is_file:
         raise Refused("job-running", "The answer is still being looked for: ask again.", headers={"Retry-After": "1"})
-    more = {"Location": evidence.place_after(path, asked), "Retry-After": "1", "Cache-Control": "no-store"}
+    more = {"Location": responses.address(place.path, asked), "Retry-After": "1", "Cache-Control": "no-store"}
     return responses.answer(202, corpus_http.corpus(corpus), more)

@@ -1,23 +1,27 @@
 """What the API takes and gives of a job's text, contexts, phrases and keywords. Pure."""
 
-import csv
-import io
-from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Any, Literal, NamedTuple
-from urllib.parse import urlencode
+from typing import Annotated, Any, Literal
 
-import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from chalicelib.analysis import contexts, keywords, phrases, places, words
+from chalicelib.analysis import contexts, keywords, phrases, places
 from chalicelib.analysis.evidence import Evidence
 from chalicelib.analysis.words import Table
-from chalicelib.http.responses import CSV, CSV_TYPE, JSON, MAX_ANSWER_BYTES, Answer, Place, link, listed_words
+from chalicelib.http.responses import (
+    JSON,
+    MAX_ANSWER_BYTES,
+    Answer,
+    Listed,
+    Place,
+    address,
+    encoded,
+    link,
+    listed_answer,
+    listed_words,
+)
 from chalicelib.http.schemas import LIMIT_MOST, Id
 
 TEXT = "text/plain"
-DEFAULT_LIMIT = 50  # rows in a page of JSON
-STEP = 500  # rows that are made at once
 
 _Count = Annotated[int, Meta(ge=0)]
 _Limit = Annotated[int, Meta(ge=1, le=LIMIT_MOST, description="Rows in an answer; 50 in JSON, all in CSV.")]
@@ -194,19 +198,6 @@ class Keywords(Struct, kw_only=True):
 
 # --- answers ---
 
-_encode = msgspec.json.Encoder().encode
-
-
-class Listed(NamedTuple):
-    """Rows that can be shown from one number to another, and what an answer of JSON says before them."""
-
-    head: dict[str, Any]
-    name: str
-    total: int
-    show: Callable[[int, int], Sequence[Struct]]
-    columns: Sequence[str]
-    usual: int = DEFAULT_LIMIT  # rows of JSON where no limit is asked for
-
 
 def text_answer(kept: Evidence, asked: TextQuery, place: Place) -> Answer:
     """The text or a part of it, at most ``MAX_ANSWER_BYTES``, with a link to what follows."""
@@ -216,7 +207,7 @@ def text_answer(kept: Evidence, asked: TextQuery, place: Place) -> Answer:
     if len(data) > MAX_ANSWER_BYTES:
         data = data[:MAX_ANSWER_BYTES].decode(errors="ignore").encode()  # no character is cut in two
     end = start + len(data.decode())
-    following = place_after(place.path, asked, end) if end < len(kept.text) else None
+    following = address(place.path, asked, offset=end) if end < len(kept.text) else None
     return Answer(200, data, {"Content-Type": f"{TEXT}; charset=utf-8", **link(following)})
 
 
@@ -240,7 +231,7 @@ def places_answer(kept: Evidence, asked: PlacesQuery, place: Place) -> Answer:
     """In which parts of the text some words are."""
     wanted = listed_words("words", asked.words)
     found = places.places(kept, wanted, parts=asked.parts, fold_case=asked.case == "fold")
-    return Answer(200, _encode({"id": place.job_id, "places": found}), {"Content-Type": JSON})
+    return Answer(200, encoded({"id": place.job_id, "places": found}), {"Content-Type": JSON})
 
 
 def phrases_answer(kept: Evidence, asked: PhrasesQuery, place: Place) -> Answer:
@@ -275,53 +266,3 @@ def keywords_answer(tables: tuple[tuple[Table, str], tuple[Table, str]], asked: 
     }
     listed = Listed(head, "keywords", len(found), found.show, Keyword.__struct_fields__)
     return listed_answer(listed, asked, place)
-
-
-def listed_answer(listed: Listed, asked: Any, place: Place) -> Answer:
-    """A page of rows as JSON or CSV, never larger than ``MAX_ANSWER_BYTES``, with a link to the next."""
-    start = min(asked.offset, listed.total)
-    usual = listed.total if place.media_type == CSV else listed.usual
-    stop = min(start + (usual if isinstance(asked.limit, UnsetType) else asked.limit), listed.total)
-    rows: list[bytes] = []
-    size = 1000  # what stands around them
-    for row in _rows(listed, start, stop):
-        data = csv_line(getattr(row, name) for name in listed.columns) if place.media_type == CSV else _encode(row)
-        size += len(data) + 1
-        if rows and size > MAX_ANSWER_BYTES:
-            break
-        rows.append(data)
-    end = start + len(rows)
-    following = place_after(place.path, asked, end) if end < listed.total else None
-    if place.media_type == CSV:
-        body = csv_line(listed.columns) + b"".join(rows)
-        return Answer(200, body, {"Content-Type": CSV_TYPE, **link(following)})
-    head = _encode({**listed.head, "total": listed.total, "offset": asked.offset})[:-1]
-    tail = _encode({"next": following})[1:]
-    body = head + f',"{listed.name}":['.encode() + b",".join(rows) + b"]," + tail
-    return Answer(200, body, {"Content-Type": JSON, **link(following)})
-
-
-def _rows(listed: Listed, start: int, stop: int) -> Iterator[Struct]:
-    for at in range(start, stop, STEP):
-        yield from listed.show(at, min(at + STEP, stop))
-
-
-def csv_line(values: Any) -> bytes:
-    """A line of RFC 4180. A text that a spreadsheet would run as a formula gets an apostrophe."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\r\n").writerow(map(_csv_value, values))
-    return line.getvalue().encode()
-
-
-def _csv_value(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple | list):
-        value = " ".join(value)
-    return words.guarded(value) if isinstance(value, str) else value
-
-
-def place_after(path: str, asked: Any, end: int | None = None) -> str:
-    """The address that asks the same, or for what follows after so many rows."""
-    given = {name: value for name in asked.__struct_fields__ if (value := getattr(asked, name)) not in (UNSET, "")}
-    return f"{path}?{urlencode(given if end is None else {**given, 'offset': end})}"

@@ -78,7 +78,7 @@ def read_words(call: Call, job_id: str) -> Answer:
 
     def answer(record: jobs.Job, asked: WordsQuery, place: responses.Place) -> Answer:
         table = jobs.word_table(record, fold=asked.case == "fold")
-        return responses.words_answer((responses.job(record), table), asked, place)
+        return responses.words_answer(table, jobs.language_of(record), asked, place)
 
     return result_of(call, job_id, WordsQuery, lambda record: record, answer)
 

@@ -260,6 +260,7 @@ def _words(job: Mapping[str, Any], words: Sequence[Mapping[str, Any]], prefix: s
         )
         for rank, word in enumerate(words, 1)
     )
+    link = f"{prefix}jobs/{job['id']}/words.csv?stop_words=include"
     return _template("words.html").substitute(
         title=_escape(page.get("title") or _what(job)),
         what=_escape(page.get("url") or _what(job)),
@@ -268,7 +269,7 @@ def _words(job: Mapping[str, Any], words: Sequence[Mapping[str, Any]], prefix: s
         total=f"{int(totals.get('words') or 0):,}",
         distinct=f"{int(totals.get('distinct') or 0):,}",
         caption=_escape(_caption(len(words), stop_list=totals.get("stop_list") is not False)),
-        csv=_template("csv.html").substitute(link=_escape(f"{prefix}?job={job['id']}&as=csv")) if rows else "",
+        csv=_template("csv.html").substitute(link=_escape(link)) if rows else "",
         rows=rows or '<tr><td colspan="5">No words found. This page may need JavaScript, which we don’t run.</td></tr>',
     )
 

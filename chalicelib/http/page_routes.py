@@ -1,6 +1,5 @@
 """The routes of the page and of the service itself: health and the OpenAPI document."""
 
-import codecs
 import functools
 import threading
 import time
@@ -57,15 +56,12 @@ def _name_fault(fault: str | None) -> None:
 
 
 def show_page(call: Call) -> Answer:
-    """The page; with ``?job=`` a plain view of that job for those without JavaScript, with ``&as=csv`` its words."""
+    """The page; with ``?job=`` a plain view of that job for those without JavaScript."""
     found: dict[str, Any] = {}
     job_id = call.query.get("job", [""])[-1].partition(",")[0]  # of several the first
     if job_id and call.auth == "none":
         try:
-            record = read_record(call, job_id)
-            if call.query.get("as") == ["csv"] and record.state == "succeeded":
-                return _csv(record)
-            found = _plain_view(record)
+            found = _plain_view(read_record(call, job_id))
         except (jobs.NotFound, jobs.Gone, jobs.Unavailable) as error:
             refused = problem_of(error)
             return _page(call, refused.status, problem=responses.plain(refused))
@@ -77,24 +73,8 @@ def _plain_view(record: jobs.Job) -> dict[str, Any]:
     if job.state != "succeeded":
         return {"job": responses.plain(job)}
     place = responses.Place(record.id, "", responses.JSON)
-    answer = responses.words_answer((job, jobs.word_table(record)), WordsQuery(), place)
+    answer = responses.words_answer(jobs.word_table(record), jobs.language_of(record), WordsQuery(), place)
     return {"job": responses.plain(job), "words": responses.plain(answer)["words"]}
-
-
-def _csv(record: jobs.Job) -> Answer:
-    """All words as a file: a link of a page cannot ask for a media type, as the API wants it."""
-    place = responses.Place(record.id, "", responses.CSV)
-    given = responses.words_answer(
-        (responses.job(record), jobs.word_table(record)), WordsQuery(stop_words="include"), place
-    )
-    given.body = codecs.BOM_UTF8 + given.body  # without it a spreadsheet takes UTF-8 for Latin
-    given.headers = {
-        "Content-Type": given.headers["Content-Type"],
-        "Content-Disposition": f'attachment; filename="words-{record.id[:8]}.csv"',
-        "Cache-Control": "no-store",
-        "X-Content-Type-Options": "nosniff",
-    }
-    return given
 
 
 def submit_form(call: Call) -> Answer:

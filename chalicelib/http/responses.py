@@ -4,12 +4,15 @@ The same structs make ``/openapi.json``. Knows no web framework: a handler gives
 ``Answer``, or a ``Refused`` is raised with the problem that it is.
 """
 
+import csv
 import gzip
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
+from types import SimpleNamespace
 from typing import Any, NamedTuple, NoReturn, TypeVar, get_args, get_type_hints
 from urllib.parse import urlencode
 
@@ -41,7 +44,8 @@ GZIP_FROM = 4096  # bytes; below, a packet or two carry the answer as it is
 JOB_ID = re.compile(r"[0-9a-f]{32}")
 ENDED = frozenset({"succeeded", "failed", "canceled"})
 MAX_LISTED = 500  # words of stop_add or stop_remove
-DEFAULT_LIMIT = 100  # words in a page of JSON
+DEFAULT_LIMIT, WORDS_LIMIT = 50, 100  # rows in a page of JSON where no limit is asked for, and words
+STEP = 500  # rows that are made at once
 
 
 class Answer(msgspec.Struct):
@@ -277,7 +281,7 @@ def jobs_answer(found: Sequence[Any], after: tuple[int, str] | None, asked: List
     rows = _fitting(_encode(job(record)) for record in found)
     if len(rows) < len(found):
         after = found[len(rows) - 1].submitted_at, found[len(rows) - 1].id
-    following = list_link(prefix, asked, after)
+    following = None if after is None else address(f"{prefix}/jobs", asked, cursor=cursor(after))
     body = b'{"jobs":[' + b",".join(rows) + b"]," + _encode({"next": following})[1:]
     return Answer(200, body, {"Content-Type": JSON, "Cache-Control": "no-store", **link(following)})
 
@@ -292,12 +296,10 @@ def read_cursor(text: str | UnsetType) -> tuple[int, str] | None:
     return None if isinstance(text, UnsetType) else (int(text[:12], 16), text[12:])
 
 
-def list_link(prefix: str, asked: ListQuery, after: tuple[int, str] | None) -> str | None:
-    """The address of the following jobs, or None."""
-    if after is None:
-        return None
-    given = {"state": asked.state, "limit": asked.limit, "cursor": cursor(after)}
-    return f"{prefix}/jobs?{urlencode({name: value for name, value in given.items() if value is not UNSET})}"
+def address(path: str, asked: Any, **changes: str | int) -> str:
+    """The address that asks the same again, but for the changes: for what follows, as a rule."""
+    given = {name: value for name in asked.__struct_fields__ if (value := getattr(asked, name)) not in (UNSET, "")}
+    return f"{path}?{urlencode(given | changes)}"
 
 
 class Place(NamedTuple):
@@ -308,12 +310,20 @@ class Place(NamedTuple):
     media_type: str
 
 
-def words_answer(found: tuple[Job, words.Table], asked: WordsQuery, place: Place) -> Answer:
-    """A page of a job's words as JSON or CSV, with a link to the next; never larger than ``MAX_ANSWER_BYTES``.
+class Listed(NamedTuple):
+    """Rows that can be shown from one number to another, and what an answer of JSON says before them."""
 
-    The table is folded where the query wants it so.
-    """
-    job, table = found
+    head: dict[str, Any]
+    name: str
+    total: int
+    show: Callable[[int, int], Sequence[Struct]]
+    columns: Sequence[str]
+    usual: int = DEFAULT_LIMIT  # rows of JSON where no limit is asked for
+    cells: Callable[[Any], Iterable[Any]] | None = None  # of a row in CSV, where they are not its columns as they are
+
+
+def words_answer(table: words.Table, language: str, asked: WordsQuery, place: Place) -> Answer:
+    """A page of a job's words; the table is folded where the query wants it so."""
     wanted = words.Query(
         stop_words=asked.stop_words == "include",
         stop_add=listed_words("stop_add", asked.stop_add),
@@ -322,21 +332,57 @@ def words_answer(found: tuple[Job, words.Table], asked: WordsQuery, place: Place
         min_count=asked.min_count,
         min_length=asked.min_length,
     )
-    rest = words.query(table, wanted, (job.page and job.page.language) or "")
-    if place.media_type == CSV:
-        rows, end = _csv_rows(rest, asked)
-        given = Answer(200, b"".join(rows), {"Content-Type": CSV_TYPE})
-        following = _words_link(place.path, asked, end, len(rest))
-    else:
-        limit = DEFAULT_LIMIT if isinstance(asked.limit, UnsetType) else asked.limit
-        page = words.page(rest, limit, min(asked.offset, len(rest)))
-        rows = _fitting(map(_encode, page.rows))
-        following = _words_link(place.path, asked, asked.offset + len(rows), len(rest))
-        head = _encode({"id": job.id, "total": len(rest), "offset": asked.offset})[:-1]
-        tail = _encode({"next": following})[1:]
-        given = Answer(200, head + b',"words":[' + b",".join(rows) + b"]," + tail, {"Content-Type": JSON})
-    given.headers |= link(following)
-    return given
+    rest = words.query(table, wanted, language)
+
+    def show(start: int, stop: int) -> list[words.Row]:
+        return words.rows(rest, start, stop)
+
+    def cells(row: words.Row) -> tuple[Any, ...]:
+        return row.word, row.count, f"{row.share:.8f}", row.stop_word
+
+    head, columns = {"id": place.job_id}, words.Row.__struct_fields__
+    return listed_answer(Listed(head, "words", len(rest), show, columns, WORDS_LIMIT, cells), asked, place)
+
+
+def listed_answer(listed: Listed, asked: Any, place: Place) -> Answer:
+    """A page of rows as JSON or CSV, never larger than ``MAX_ANSWER_BYTES``, with a link to the next."""
+    as_csv = place.media_type == CSV
+    start = min(asked.offset, listed.total)
+    usual = listed.total if as_csv else listed.usual
+    stop = min(start + (usual if isinstance(asked.limit, UnsetType) else asked.limit), listed.total)
+    cells = listed.cells or attrgetter(*listed.columns)
+    shown = _shown(listed, start, stop)
+    rows = _fitting(csv_lines(map(cells, shown)) if as_csv else map(_encode, shown))
+    end = start + len(rows)
+    following = address(place.path, asked, offset=end) if end < listed.total else None
+    if as_csv:
+        body = b"".join([*csv_lines([listed.columns]), *rows])
+        return Answer(200, body, {"Content-Type": CSV_TYPE, **link(following)})
+    head = _encode({**listed.head, "total": listed.total, "offset": asked.offset})[:-1]
+    tail = _encode({"next": following})[1:]
+    body = head + f',"{listed.name}":['.encode() + b",".join(rows) + b"]," + tail
+    return Answer(200, body, {"Content-Type": JSON, **link(following)})
+
+
+def _shown(listed: Listed, start: int, stop: int) -> Iterator[Struct]:
+    for at in range(start, stop, STEP):
+        yield from listed.show(at, min(at + STEP, stop))
+
+
+def csv_lines(rows: Iterable[Iterable[Any]]) -> Iterator[bytes]:
+    """Lines of RFC 4180. A text that a spreadsheet would run as a formula gets an apostrophe."""
+    writer = csv.writer(SimpleNamespace(write=str), lineterminator="\r\n")  # gives back what it would write
+    for row in rows:
+        line: str = writer.writerow(map(_csv_value, row))
+        yield line.encode()
+
+
+def _csv_value(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple | list):
+        value = " ".join(value)
+    return words.guarded(value) if isinstance(value, str) else value
 
 
 def check_whole(made: Answer, *, limited: bool) -> None:
@@ -354,38 +400,10 @@ def check_whole(made: Answer, *, limited: bool) -> None:
 def _fitting(rows: Iterable[bytes]) -> list[bytes]:
     """The first rows that an answer has room for, at least one."""
     taken: list[bytes] = []
-    size = 500  # what stands around them
+    size = 1000  # what stands around them
     for row in rows:
         size += len(row) + 1
         if taken and size > MAX_ANSWER_BYTES:
             break
         taken.append(row)
     return taken
-
-
-def _csv_rows(table: words.Table, asked: WordsQuery) -> tuple[list[bytes], int]:
-    """The header and the rows that an answer has room for, and the offset after them; all rows without a limit."""
-    header = words.to_csv(words.Table([], [], b"", table.total))
-    taken, size, step = [header], len(header), 1024
-    at = min(asked.offset, len(table))
-    end = len(table) if isinstance(asked.limit, UnsetType) else min(at + asked.limit, len(table))
-    while at < end and size < MAX_ANSWER_BYTES:
-        part = slice(at, min(at + step, end))
-        rows = words.to_csv(words.Table(table.words[part], table.counts[part], table.stops[part], table.total))
-        rows = rows[len(header) :]
-        if size + len(rows) > MAX_ANSWER_BYTES:
-            if step == 1:
-                break
-            step = 1 if len(taken) > 1 and step <= 64 else step // 4
-            continue
-        taken.append(rows)
-        size += len(rows)
-        at = part.stop
-    return taken, at
-
-
-def _words_link(path: str, asked: WordsQuery, end: int, total: int) -> str | None:
-    if end >= total:
-        return None
-    given = {name: value for name in asked.__struct_fields__ if (value := getattr(asked, name)) not in (UNSET, "")}
-    return f"{path}?{urlencode({**given, 'offset': end})}"

@@ -1,13 +1,12 @@
 """The word table: exact through packing, in pieces that fit, and every question a reader may ask of it."""
 
-import csv
-import io
 import json
 import random
 import subprocess
 import sys
 import time
 import tracemalloc
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from chalicelib.analysis.cache import Cache
 COUNTS = {"the": 9, "The": 3, "Python": 5, "python": 2, "apple": 5, "zebra": 1, "=SUM": 1, "naïve": 1}
 
 
-def packed(counts: dict[str, int], stop_words: words.StopWords = ("the",), language: str = "") -> words.Table:
+def packed(counts: dict[str, int], stop_words: Collection[str] = ("the",), language: str = "") -> words.Table:
     return words.unpack(words.pack(words.table(counts, stop_words, language)))
 
 
@@ -44,7 +43,6 @@ def test_words_come_most_frequent_first_and_ties_by_code_point() -> None:
 def test_stop_words_are_marked_whatever_their_case() -> None:
     assert words.totals(packed(COUNTS)) == words.Totals(words=27, distinct=8, stop_words=12)
     assert words.totals(words.folded(packed(COUNTS))) == words.Totals(words=27, distinct=6, stop_words=12)
-    assert words.totals(packed(COUNTS, str.isnumeric)).stop_words == 0
     assert [row.word for row in words.top(packed(COUNTS), 2)] == ["Python", "apple"]
     assert packed({"Ὁ": 1, "ΤΗΣ": 1, "της": 1, "σ": 1}, {"της", "ὁ"}, "el").stops == b"\1\0\1\1"
 
@@ -53,8 +51,7 @@ def test_no_words_are_no_pieces() -> None:
     assert words.pack(words.table({})) == []
     table = words.unpack([])
     assert words.totals(table) == words.Totals(0, 0, 0)
-    assert words.page(table, 10) == words.Page([], None)
-    assert words.to_csv(table) == b"word,count,share,stop_word\r\n"
+    assert words.rows(table, 0, 0) == []
 
 
 @pytest.mark.slow
@@ -120,19 +117,16 @@ def test_a_reader_may_change_what_is_a_stop_word() -> None:
 
 
 def test_a_share_is_of_all_words_of_the_page_even_when_filtered() -> None:
-    rows = words.page(words.query(packed(COUNTS), words.Query(stop_words=False)), 1).rows
+    rows = words.rows(words.query(packed(COUNTS), words.Query(stop_words=False)), 0, 1)
     assert rows == [words.Row("Python", 5, round(5 / 27, 8), False)]
 
 
-def test_pages_follow_one_another_without_gap() -> None:
+def test_rows_are_shown_from_one_number_to_another() -> None:
     table = packed(COUNTS)
-    seen, offset = [], 0
-    while offset is not None:
-        part = words.page(table, 3, offset)
-        seen += [row.word for row in part.rows]
-        offset = part.next
-    assert seen == table.words
-    assert words.page(table, 3, 100) == words.Page([], None)
+    shown = [
+        row.word for start in range(0, len(table), 3) for row in words.rows(table, start, min(start + 3, len(table)))
+    ]
+    assert shown == table.words
 
 
 CASES = json.loads((Path(__file__).parents[1] / "cases.json").read_text("utf-8"))
@@ -147,33 +141,6 @@ def test_case_is_folded_and_the_most_frequent_spelling_shown(case: dict[str, Any
 
 def test_a_turkish_stop_word_is_found_in_capitals() -> None:
     assert packed({"İLE": 1, "ILE": 1}, {"ile"}, "tr").stops == b"\0\1"
-
-
-def test_tables_of_several_pages_merge() -> None:
-    both = words.merged([packed({"a": 1, "b": 2}), packed({"a": 3, "the": 1})])
-    assert listed(both) == [("a", 4), ("b", 2), ("the", 1)]
-    assert (both.total, both.stops) == (7, b"\0\0\1")
-
-
-def test_a_stop_word_of_one_language_stays_a_word_of_the_other() -> None:
-    english, german = packed({"die": 2, "the": 5}), packed({"die": 9, "Haus": 1}, {"die"}, "de")
-    both = words.merged([english, german])
-    assert sorted(zip(both.words, both.counts, both.stops, strict=True)) == [
-        ("Haus", 1, 0), ("die", 2, 0), ("die", 9, 1), ("the", 5, 1)
-    ]  # fmt: skip
-    assert asked(words.folded(both), stop_words=False) == [("die", 2), ("Haus", 1)]
-    assert words.totals(both) == words.totals(words.unpack(words.pack(both))) == words.Totals(17, 4, 14)
-
-
-def test_csv_is_rfc_4180_and_runs_no_formula() -> None:
-    table = packed(dict.fromkeys((word for word, _ in CASES["csv"]), 1))
-    content = words.to_csv(table).decode()
-    assert content.startswith("word,count,share,stop_word\r\n")
-    cells = dict(CASES["csv"])
-    assert content.split("\r\n", 1)[1] == "".join(
-        f"{cells[word]},1,{1 / len(table):.8f},false\r\n" for word in table.words
-    )
-    assert len(list(csv.reader(io.StringIO(content, newline="")))) == len(table) + 1
 
 
 def test_a_cache_keeps_what_was_used_last_within_its_bytes() -> None:
@@ -209,7 +176,7 @@ def test_fifty_thousand_words_are_answered_in_a_tenth_of_a_second() -> None:
     best = 9.0
     for _ in range(5):
         started = time.process_time()
-        words.page(words.query(words.folded(words.unpack(pieces)), words.Query(stop_words=False)), 100, 1000)
+        words.rows(words.query(words.folded(words.unpack(pieces)), words.Query(stop_words=False)), 1000, 1100)
         best = min(best, time.process_time() - started)
     assert best < 0.1
 

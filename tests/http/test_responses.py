@@ -1,8 +1,11 @@
 """What the API takes and gives, without a server: bodies, queries, answers, access, the document."""
 
+import csv
+import io
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -241,7 +244,16 @@ def test_the_entity_tag_changes_with_the_version_and_with_a_later_job_of_the_sam
 
 def page(asked: WordsQuery, counts: dict[str, int], media_type: str = responses.JSON) -> responses.Answer:
     table = words.table(counts)
-    return responses.words_answer((JOB, table), asked, responses.Place(JOB.id, f"/p/jobs/{JOB.id}/words", media_type))
+    return responses.words_answer(table, "", asked, responses.Place(JOB.id, f"/p/jobs/{JOB.id}/words", media_type))
+
+
+def test_csv_is_rfc_4180_and_runs_no_formula() -> None:
+    cells = dict(json.loads((Path(__file__).parents[1] / "cases.json").read_text("utf-8"))["csv"])
+    content = page(WordsQuery(), dict.fromkeys(cells, 1), responses.CSV).body.decode()
+    head, rows = content.split("\r\n", 1)
+    assert head == "word,count,share,stop_word"
+    assert rows == "".join(f"{cells[word]},1,{1 / len(cells):.8f},false\r\n" for word in sorted(cells))
+    assert len(list(csv.reader(io.StringIO(content, newline="")))) == len(cells) + 1
 
 
 def test_an_answer_ends_where_it_would_be_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
