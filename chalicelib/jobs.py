@@ -169,14 +169,8 @@ def get(job_id: str, owner: str) -> Job:
 
 
 def _get(job_id: str, owner: str) -> Job:
-    store = table()
-    try:
-        job = store.get(job_id)
-    except Gone:
-        if store.owner_of(job_id) == owner:
-            raise
-        raise NotFound(job_id) from None
-    if job is None or job.owner != owner:
+    job = table().get(job_id, owner)
+    if job is None:
         raise NotFound(job_id)
     return job
 

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Annotated, Any, Literal, NoReturn
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib import urls
 from chalicelib.errors import Fault, InvalidSubmission, Unreadable
@@ -29,14 +30,67 @@ Kind = Literal["url", "text", "html", "object", "compaction", "query", "source"]
 
 _NO_NUL = {"pattern": "^[^\\u0000]*$"}  # what ``read`` checks, for readers of the schema
 
-Selector = Annotated[str, msgspec.Meta(min_length=1, max_length=1000, extra_json_schema=_NO_NUL)]
+Address = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=8192,
+        description="Address of a page, http or https; without a scheme, https is meant.",
+        examples=["https://example.com/"],
+        extra_json_schema={"format": "web-address"},
+    ),
+]
+Text = Annotated[
+    str,
+    Meta(
+        description="A plain text of at most 5 MB as UTF-8.",
+        examples=["To be, or not to be"],
+        extra_json_schema=_NO_NUL,
+    ),
+]
+Html = Annotated[
+    str,
+    Meta(
+        description="An HTML document of at most 5 MB as UTF-8.",
+        examples=["<p>Hello, world</p>"],
+        extra_json_schema=_NO_NUL,
+    ),
+]
+Selector = Annotated[str, Meta(min_length=1, max_length=1000, extra_json_schema=_NO_NUL)]
+Select = Annotated[Selector, Meta(description="CSS selector: count only inside what it matches.", examples=["main"])]
+Ignore = Annotated[Selector, Meta(description="CSS selector: leave out what it matches.", examples=["nav, footer"])]
 Language = Annotated[
     str,
-    msgspec.Meta(
+    Meta(
         pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$",
         max_length=35,
         description="Language of the text as a BCP 47 tag; overrides what the page declares.",
         examples=["en", "pt-BR"],
+    ),
+]
+Content = Annotated[
+    Literal["all", "main"],
+    Meta(
+        description="`all` that a reader sees (the default), or the `main` text without navigation.", examples=["main"]
+    ),
+]
+Words = Annotated[
+    Literal["unicode", "nltk"],
+    Meta(
+        description="What a word is: by Unicode's rules, or as NLTK's `word_tokenize` has it. "
+        "The default is the service's, `unicode` unless its operator chose otherwise.",
+        examples=["unicode"],
+    ),
+]
+Numbers = Annotated[
+    Literal["drop", "keep"],
+    Meta(description="Whether numbers are words: `drop` is the default.", examples=["drop"]),
+]
+KeepText = Annotated[
+    bool,
+    Meta(
+        description="Whether the text is kept with the words, for contexts and phrases. "
+        "The default is the service's, true unless its operator chose otherwise.",
     ),
 ]
 
@@ -44,92 +98,16 @@ Language = Annotated[
 class Request(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True, omit_defaults=True):
     """A submission as a caller writes it: exactly one of `url`, `text` and `html`, and options."""
 
-    url: (
-        Annotated[
-            str,
-            msgspec.Meta(
-                min_length=1,
-                max_length=8192,
-                description="Address of a page, http or https; without a scheme, https is meant.",
-                examples=["https://example.com/"],
-                extra_json_schema={"format": "web-address"},
-            ),
-        ]
-        | msgspec.UnsetType
-    ) = msgspec.UNSET
-    text: (
-        Annotated[
-            str,
-            msgspec.Meta(
-                description="A plain text of at most 5 MB as UTF-8.",
-                examples=["To be, or not to be"],
-                extra_json_schema=_NO_NUL,
-            ),
-        ]
-        | msgspec.UnsetType
-    ) = msgspec.UNSET
-    html: (
-        Annotated[
-            str,
-            msgspec.Meta(
-                description="An HTML document of at most 5 MB as UTF-8.",
-                examples=["<p>Hello, world</p>"],
-                extra_json_schema=_NO_NUL,
-            ),
-        ]
-        | msgspec.UnsetType
-    ) = msgspec.UNSET
-    select: (
-        Annotated[
-            Selector, msgspec.Meta(description="CSS selector: count only inside what it matches.", examples=["main"])
-        ]
-        | msgspec.UnsetType
-    ) = msgspec.UNSET
-    ignore: (
-        Annotated[
-            Selector, msgspec.Meta(description="CSS selector: leave out what it matches.", examples=["nav, footer"])
-        ]
-        | msgspec.UnsetType
-    ) = msgspec.UNSET
-    language: Language | msgspec.UnsetType = msgspec.UNSET
-    content: (
-        Annotated[
-            Literal["all", "main"],
-            msgspec.Meta(
-                description="`all` that a reader sees (the default), or the `main` text without navigation.",
-                examples=["main"],
-            ),
-        ]
-        | msgspec.UnsetType
-    ) = msgspec.UNSET
-    words: (
-        Annotated[
-            Literal["unicode", "nltk"],
-            msgspec.Meta(
-                description="What a word is: by Unicode's rules, or as NLTK's `word_tokenize` has it. "
-                "The default is the service's, `unicode` unless its operator chose otherwise.",
-                examples=["unicode"],
-            ),
-        ]
-        | msgspec.UnsetType
-    ) = msgspec.UNSET
-    numbers: (
-        Annotated[
-            Literal["drop", "keep"],
-            msgspec.Meta(description="Whether numbers are words: `drop` is the default.", examples=["drop"]),
-        ]
-        | msgspec.UnsetType
-    ) = msgspec.UNSET
-    keep_text: (
-        Annotated[
-            bool,
-            msgspec.Meta(
-                description="Whether the text is kept with the words, for contexts and phrases. "
-                "The default is the service's, true unless its operator chose otherwise.",
-            ),
-        ]
-        | msgspec.UnsetType
-    ) = msgspec.UNSET
+    url: Address | UnsetType = UNSET
+    text: Text | UnsetType = UNSET
+    html: Html | UnsetType = UNSET
+    select: Select | UnsetType = UNSET
+    ignore: Ignore | UnsetType = UNSET
+    language: Language | UnsetType = UNSET
+    content: Content | UnsetType = UNSET
+    words: Words | UnsetType = UNSET
+    numbers: Numbers | UnsetType = UNSET
+    keep_text: KeepText | UnsetType = UNSET
 
 
 PAGE_OPTIONS = ("select", "ignore", "content")  # of a page or a document: a plain text has no such parts
@@ -251,7 +229,7 @@ def read(fields: object) -> Submission:
         said = "none" if not given else " and ".join(given)
         raise InvalidSubmission(Fault("", f"must have exactly one of url, text and html; it has {said}"))
     [(kind, value)] = given.items()
-    options = {name: getattr(request, name) for name in OPTIONS if getattr(request, name) is not msgspec.UNSET}
+    options = {name: getattr(request, name) for name in OPTIONS if getattr(request, name) is not UNSET}
     if kind == "url":
         try:
             return Submission("url", url=urls.normalise(value), options=options)

@@ -38,12 +38,12 @@ _State = Literal["queued", "running", "succeeded", "failed", "canceled"]
 class DocumentOptions(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True, omit_defaults=True):
     """Options of a corpus' documents, as in a submission. Their text is always kept."""
 
-    select: submissions.Selector | UnsetType = UNSET
-    ignore: submissions.Selector | UnsetType = UNSET
+    select: submissions.Select | UnsetType = UNSET
+    ignore: submissions.Ignore | UnsetType = UNSET
     language: submissions.Language | UnsetType = UNSET
-    content: Literal["all", "main"] | UnsetType = UNSET
-    words: Literal["unicode", "nltk"] | UnsetType = UNSET
-    numbers: Literal["drop", "keep"] | UnsetType = UNSET
+    content: submissions.Content | UnsetType = UNSET
+    words: submissions.Words | UnsetType = UNSET
+    numbers: submissions.Numbers | UnsetType = UNSET
 
 
 class NewCorpus(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):

@@ -325,21 +325,14 @@ class Records(Pieces, AccessTokens, Corpora, Sources):
 
     # --- reading ---
 
-    def get(self, job_id: str) -> Job | None:
-        """The job as it is now, or None; ``Gone`` when it is expired or erased."""
-        answer = self._call("get_item", Key=key(pk(job_id), "job"), ConsistentRead=True)
-        item = answer.get("Item")
-        if item is None:
+    def get(self, job_id: str, owner: str | None = None) -> Job | None:
+        """The job as it is now, or None, also where it is not this owner's; ``Gone`` when it is expired or erased."""
+        item = self._item(job_id)
+        if item is None or owner not in (None, item["owner"]["S"]):  # a tombstone and an expired record have it too
             return None
         if self._is_gone(item):
             raise Gone
         return job_of(item)
-
-    def owner_of(self, job_id: str) -> str | None:
-        """Whose job this is or was: a tombstone and an expired record still say it."""
-        answer = self._call("get_item", Key=key(pk(job_id), "job"), ConsistentRead=True)
-        item = answer.get("Item")
-        return None if item is None else str(item["owner"]["S"])
 
     def get_many(self, job_ids: Sequence[str]) -> dict[str, Job]:
         """The jobs that are there, by id."""

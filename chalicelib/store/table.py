@@ -137,8 +137,13 @@ class Table:
 
     def find(self, job_id: str) -> Job | None:
         """The job as it is now; None where it is not there, expired or erased."""
-        item = self._call("get_item", Key=key(pk(job_id), "job"), ConsistentRead=True).get("Item")
+        item = self._item(job_id)
         return None if item is None or self._is_gone(item) else job_of(item)
+
+    def _item(self, job_id: str) -> Mapping[str, Any] | None:
+        answer = self._call("get_item", Key=key(pk(job_id), "job"), ConsistentRead=True)
+        item: Mapping[str, Any] | None = answer.get("Item")
+        return item
 
     def _batch(self, operation: str, request: dict[str, Any], left: str) -> Iterator[Any]:
         """A batch call, repeated for what DynamoDB left out: at most five times."""
