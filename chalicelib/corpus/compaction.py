@@ -52,7 +52,7 @@ def compact(store: Records, corpus: Corpus, *, seconds: float) -> bool | None:
     changed = _without_stale(changed, now)
     if store.put_manifest(corpus, changed):
         return complete if settled else None
-    _delete_new(corpus, changed)
+    _delete_new(store, corpus, changed)
     return None
 
 
@@ -106,9 +106,14 @@ def _gathers(store: Records, corpus: Corpus) -> bool:
     return any(job.state not in records.TERMINAL for job in there.values())
 
 
-def _delete_new(corpus: Corpus, changed: Manifest) -> None:
-    """Delete the files of a run whose manifest was not taken."""
-    for name in set(files.of_manifest(corpus.id, changed)) - set(files.of_manifest(corpus.id, corpus.manifest)):
+def _delete_new(store: Records, corpus: Corpus, changed: Manifest) -> None:
+    """Delete the files of a run whose manifest was not taken.
+
+    It may have been, and its answer lost: then another run has gone on from it, and names the same files.
+    """
+    now = store.corpus(corpus.id)
+    kept = {name for one in (corpus, now) if one for name in files.of_manifest(corpus.id, one.manifest)}
+    for name in set(files.of_manifest(corpus.id, changed)) - kept:
         objects.delete(name)
 
 
@@ -184,29 +189,39 @@ def _part(
     states = Counter(_state(job, rules) for _, _, job in live)
     was_ended, ended = part.ended, states.keys() <= records.TERMINAL
     part = msgspec.structs.replace(part, states=dict(states), ended=ended)
-    if was_ended and part.token:  # only what was removed has changed: the rows stay, their summaries do not
-        return _summarised(corpus, msgspec.structs.replace(part, gone=marked(gone)), token)
+    if was_ended and part.token:  # only what was removed has changed
+        part = msgspec.structs.replace(part, gone=marked(gone))
+        return _settled(merging.without(corpus.id, part, part.removed), len(live))
     ready = [(at, document, job) for at, document, job in live if job and _state(job, rules) == records.SUCCEEDED]
     # Files are written anew when they would hold twice as many documents: each document is written twice on average.
-    if not ended and len(ready) < max(1, 2 * part.documents):
+    # What was replaced or removed leaves them at once, since the document that replaces it may count by now.
+    if not ended and part.gone == marked(gone) and len(ready) < max(1, 2 * part.documents):
         return part
     if not ready:
         return msgspec.structs.replace(part, token="", files=0, documents=0, gone=marked(gone), words=0)
-    return _written(store, corpus, msgspec.structs.replace(part, gone=marked(gone)), ready, token)
+    return _settled(_written(store, corpus, msgspec.structs.replace(part, gone=marked(gone)), ready, token), len(live))
+
+
+def _settled(part: Part, live: int) -> Part:
+    """The part, where it has ended with the states of what is in its files: what was erased meanwhile has failed."""
+    if not part.ended:
+        return part
+    states = {records.SUCCEEDED: part.documents, records.FAILED: live - part.documents}
+    return msgspec.structs.replace(part, states={name: number for name, number in states.items() if number})
 
 
 def _state(job: Job | None, rules: list[str]) -> str:
-    """A document's state: its job's; one that was erased, or counted by other rules, counts as failed.
+    """A document's state: its job's; one that was erased, has no text, or is counted by other rules counts as failed.
 
     The first document decides the rules of the corpus, since tables of different rules are never added.
     """
     if job is None:
         return records.FAILED
-    if job.state == records.SUCCEEDED:
+    if job.state == records.SUCCEEDED and evidence.ARTIFACTS.keys() <= job.artifacts.keys():
         if not rules and job.rules:
             rules.append(job.rules)
         return records.SUCCEEDED if [job.rules] == rules else records.FAILED
-    return records.FAILED if job.state == records.CANCELED else job.state
+    return records.FAILED if job.state in records.TERMINAL else job.state
 
 
 def _written(store: Records, corpus: Corpus, part: Part, ready: list[tuple[int, Document, Job]], token: str) -> Part:
@@ -222,7 +237,7 @@ def _written(store: Records, corpus: Corpus, part: Part, ready: list[tuple[int, 
                 paths[kind].append(Path(folder) / f"{number}.{kind}")
                 paths[kind][-1].write_bytes(data)
         made = msgspec.structs.replace(made, files=len(paths["words"]), documents=documents, words=total)
-        merging.summarised(corpus.id, made, paths, [])
+        merging.summarise(corpus.id, made, paths)
     return made
 
 
@@ -259,21 +274,10 @@ def _documents(store: Records, batch: int, ready: list[tuple[int, Document, Job]
         )
 
 
-def _summarised(corpus: Corpus, part: Part, token: str) -> Part:
-    """The part with summaries that leave its removed documents out; its rows are copied under the new token."""
-    old = files.views(corpus.id, [part], ("words", "documents"))
-    made = msgspec.structs.replace(part, token=token)
-    for kind, paths in old.items():
-        for number, path in enumerate(paths):
-            objects.put(files.name(corpus.id, made, kind, number), path.read_bytes())
-    left = merging.summarised(corpus.id, made, old, part.removed)
-    return msgspec.structs.replace(made, words=left)
-
-
 def _with_table(corpus: Corpus, manifest: Manifest, token: str) -> Manifest:
     """The manifest with a word table that adds up its parts' summaries."""
     summaries = files.views(corpus.id, manifest.parts, ("spellings", "folds"))
-    documents = sum(part.states.get(records.SUCCEEDED, 0) for part in manifest.parts if part.token)
+    documents = sum(part.documents for part in manifest.parts)
     with opened(summaries, parts.SCHEMAS) as engine:
         made = corpus_words.build(
             engine.columns(queries.MERGED_SPELLINGS),

@@ -101,11 +101,16 @@ def removed_of(part: Part, removed: Mapping[int, set[int]]) -> list[int]:
 def rewritten(corpus_id: str, part: Part, removed: Sequence[int]) -> Part:
     """A merged part without the documents that have been removed since."""
     left = sum(part.states.values()) - (len(removed) - part.seen)
-    views = files.views(corpus_id, [part], ("words", "documents"))
-    with opened(views, parts.SCHEMAS, removed) as engine:
-        made = _put(corpus_id, part, engine, {**_ROWS, **_SUMMARIES})
+    made = without(corpus_id, part, removed)
     states = {records.SUCCEEDED: made.documents, records.FAILED: max(0, left - made.documents)}
     return msgspec.structs.replace(made, seen=len(removed), states=states)
+
+
+def without(corpus_id: str, part: Part, removed: Sequence[int]) -> Part:
+    """The part with new files, in which nothing is left of these documents: their text is in no file any more."""
+    views = files.views(corpus_id, [part], ("words", "documents"))
+    with opened(views, parts.SCHEMAS, removed) as engine:
+        return _put(corpus_id, part, engine, {**_ROWS, **_SUMMARIES})
 
 
 def _put(corpus_id: str, part: Part, engine: Engine, tables: Mapping[str, str]) -> Part:
@@ -118,10 +123,8 @@ def _put(corpus_id: str, part: Part, engine: Engine, tables: Mapping[str, str]) 
     return made
 
 
-def summarised(corpus_id: str, part: Part, paths: Mapping[str, Sequence[Path]], removed: Sequence[int]) -> int:
-    """Write a part's summaries; returns the number of words that count."""
-    with opened(paths, parts.SCHEMAS, removed) as engine:
+def summarise(corpus_id: str, part: Part, paths: Mapping[str, Sequence[Path]]) -> None:
+    """Write a part's summaries."""
+    with opened(paths, parts.SCHEMAS) as engine:
         for kind, sql in _SUMMARIES.items():
             objects.put(files.name(corpus_id, part, kind), engine.parquet(sql, parts.SCHEMAS[kind]))
-        [(_, total)] = engine.rows(queries.TOTALS)
-    return int(total)

@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib import corpora, errors, jobs
 from chalicelib.analysis import corpus_words, words
-from chalicelib.corpus import compaction
+from chalicelib.corpus import compaction, merging
 from tests.conftest import Table
 from tests.integration.corpora import Run, counts, expected, new, some_text, text, worked_off
 
@@ -185,14 +185,14 @@ def test_a_compaction_whose_corpus_is_erased_meanwhile_ends_without_a_fault(
     corpus = new()
     corpora.add(corpus, "ann", [text("an old tree", "1"), text("a tree", "2")])
     run()
-    summarised = compaction._summarised
+    without = merging.without
 
     def erased(*given: Any) -> Any:
         corpora.erase(corpus, "ann")
         shutil.rmtree(tmp_path / "corpora" / corpus)
-        return summarised(*given)
+        return without(*given)
 
-    monkeypatch.setattr(compaction, "_summarised", erased)
+    monkeypatch.setattr(merging, "without", erased)
     corpora.remove(corpus, "ann", "1")
     run()  # which lets no fault pass
     with pytest.raises(errors.Gone):

@@ -1,0 +1,150 @@
+"""Compaction to the letter: what counts, which files stay, and what happens to those that a run wrote in vain."""
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib import corpora, jobs, pipeline
+from chalicelib.corpus import compaction, files
+from chalicelib.corpus.engine import opened
+from chalicelib.corpus.parts import SCHEMAS
+from chalicelib.store.records import Records
+from tests.conftest import Table
+from tests.integration.corpora import Run, counts, expected, new, some_text, text, worked_off
+from tests.integration.test_corpora_faults import add, named, stored_files
+
+
+@pytest.fixture
+def run(dynalite_table: Table, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    return worked_off(tmp_path, monkeypatch)
+
+
+def count_pages(corpus: str, *batches: int, but: tuple[str, ...] = ()) -> None:
+    """Run the documents of these batches, without any compaction."""
+    for number in batches:
+        for document in jobs.table().batch(corpus, number):
+            if document.key not in but:
+                pipeline.count_page(document.job)
+
+
+def compact(corpus: str) -> bool | None:
+    return compaction.compact(jobs.table(), corpora.get(corpus, "ann"), seconds=20)
+
+
+def test_a_replaced_document_stops_counting_while_its_batch_has_one_that_still_runs(run: Run) -> None:
+    corpus = new()
+    add(corpus, {"a": "old word", "b": "another", "c": "a third", "slow": "not yet"})
+    count_pages(corpus, 0, but=("slow",))
+    assert compact(corpus) is False
+    assert counts(corpus) == expected(["old word", "another", "a third"])
+    add(corpus, {"a": "new word"})
+    count_pages(corpus, 1)
+    assert compact(corpus) is False
+    assert counts(corpus) == expected(["new word", "another", "a third"])
+    corpora.remove(corpus, "ann", "b")
+    assert compact(corpus) is False
+    assert counts(corpus) == expected(["new word", "a third"])
+    for key in ("a", "c"):
+        corpora.remove(corpus, "ann", key)
+    assert compact(corpus) is False
+    assert counts(corpus) == {}
+    run()
+    assert counts(corpus) == expected(["not yet"])
+
+
+def test_a_manifest_whose_answer_was_lost_keeps_its_files_when_another_run_has_followed_it(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus, texts = new(), {f"k{at}": some_text(at) for at in range(3)}
+    add(corpus, texts)
+    count_pages(corpus, 0)
+    real = Records._call
+
+    def lost(self: Records, name: str, *more: Any, **given: Any) -> Any:
+        if ":manifest" not in given.get("ExpressionAttributeValues", {}):
+            return real(self, name, *more, **given)
+        patch.setattr(Records, "_call", real)
+        real(self, name, *more, **given)
+        add(corpus, {"more": "other words"})
+        count_pages(corpus, 1)
+        assert compact(corpus) is True
+        return real(self, name, *more, **given)  # the second try of the same put
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Records, "_call", lost)
+        assert compact(corpus) is None
+    assert stored_files(tmp_path, corpus) == named(corpus)
+    corpora.remove(corpus, "ann", "k0")  # which reads the files
+    run()
+    del texts["k0"]
+    assert counts(corpus) == expected([*texts.values(), "other words"])
+
+
+def test_a_document_that_was_erased_while_its_batch_is_taken_in_counts_as_failed(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = new()
+    add(corpus, {"a": "one word", "b": "other words"})
+    count_pages(corpus, 0)
+    real, erased = Records.artifact, jobs.table().batch(corpus, 0)[1].job
+
+    def artifact(self: Records, job: jobs.Job, name: str) -> Any:
+        if job.id == erased:
+            with contextlib.suppress(jobs.Gone):
+                jobs.erase(erased, "ann")
+        return real(self, job, name)
+
+    monkeypatch.setattr(Records, "artifact", artifact)
+    run()
+    there = corpora.get(corpus, "ann")
+    assert counts(corpus) == expected(["one word"])
+    assert there.manifest.documents == 1
+    states = {"total": 2, "waiting": 0, "running": 0, "succeeded": 1, "failed": 1}
+    assert corpora.state(there)["documents"] == states
+
+
+def test_documents_that_are_counted_and_not_yet_in_files_are_no_part_of_the_totals(run: Run) -> None:
+    corpus = new()
+    keys = ["a", "b", "c", "slow"]
+    add(corpus, {key: "one word" for key in keys})
+    count_pages(corpus, 0, but=("b", "c", "slow"))
+    compact(corpus)
+    count_pages(corpus, 0, but=("c", "slow"))
+    compact(corpus)
+    count_pages(corpus, 0, but=("slow",))
+    compact(corpus)
+    there = corpora.get(corpus, "ann")
+    assert there.manifest.documents == counts(corpus)["word"][1] == 2
+    assert corpora.state(there)["documents"]["succeeded"] == 3
+    corpora.add(corpus, "ann", [text("another word", "d")])
+    count_pages(corpus, 1)
+    compact(corpus)
+    assert corpora.get(corpus, "ann").manifest.documents == counts(corpus)["word"][1] == 3
+
+
+def test_no_file_that_counts_has_the_text_of_a_removed_document(run: Run, tmp_path: Path) -> None:
+    corpus = new()
+    add(corpus, {"a": "a secret word", "b": "other words"})
+    run()
+    corpora.remove(corpus, "ann", "a")
+    run()
+    assert counts(corpus) == expected(["other words"])
+    there = corpora.get(corpus, "ann")
+    parts = {kind: files.views(corpus, there.manifest.parts, [kind])[kind] for kind in ("words", "documents")}
+    with opened(parts, SCHEMAS) as engine:
+        assert engine.rows("select key, text from documents") == [("b", "other words")]
+        assert sorted(engine.rows("select distinct word from words")) == [("other",), ("words",)]
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_document_without_its_text_counts_as_failed(run: Run, keep: bool) -> None:
+    corpus = new()
+    given = text("one word", "a")
+    given.submission.options["keep_text"] = keep
+    corpora.add(corpus, "ann", [given, text("other words", "b")])
+    run()
+    there = corpora.get(corpus, "ann")
+    assert counts(corpus) == expected(["one word"] * keep + ["other words"])
+    assert there.manifest.documents == corpora.state(there)["documents"]["succeeded"] == 1 + keep
