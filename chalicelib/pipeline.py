@@ -25,6 +25,7 @@ from chalicelib.store.records import Job, Records
 
 BACKOFF_SECONDS = 1.0  # before the first retry; doubles with each
 BACKOFF_MOST = 300.0
+COMPACTION_BACKOFF_MOST = 3_600.0  # it is never given up, since nobody else takes in what was accepted
 RETRY_AFTER_MOST = 600.0  # a server's Retry-After is honoured up to here
 HOST_PATIENCE = 0.5  # seconds that a worker sleeps for a slot at a host before it gives the job back
 SLOTS = 2 * (fetching.REDIRECTS + 1)  # rate limit slots that a job may take
@@ -336,8 +337,10 @@ def _take_slot(job: Job, request: int, host: str, address: str) -> None:
 def _give_up(store: Records, job: Job, failure: AttemptFailed, outcome: Outcome, lease_over: float) -> None:
     """Fail the job, or give it back to be tried later when the failure is transient and attempts are left."""
     error = outcome.error = failure.recorded()
-    if failure.transient and job.failures + 1 < settings.load().max_attempts:
-        later = store.now() + int(_pause(job.failures, failure.retry_after) * 1000)
+    endless = job.kind == "compaction"
+    if failure.transient and (endless or job.failures + 1 < settings.load().max_attempts):
+        most = COMPACTION_BACKOFF_MOST if endless else BACKOFF_MOST
+        later = store.now() + int(_pause(job.failures, failure.retry_after, most) * 1000)
         kept = _insist(lambda: store.retry(job, not_before=later), lease_over)
         outcome.state, outcome.due_at = ("retried", later) if kept else ("refused", None)
     else:
@@ -345,9 +348,9 @@ def _give_up(store: Records, job: Job, failure: AttemptFailed, outcome: Outcome,
         outcome.state = records.FAILED if kept else "refused"
 
 
-def _pause(failures: int, retry_after: float | None) -> float:
+def _pause(failures: int, retry_after: float | None, most: float = BACKOFF_MOST) -> float:
     """Seconds before the next try: exponential with jitter, or what the server asked for where that is more."""
-    backoff = min(BACKOFF_SECONDS * 2.0**failures, BACKOFF_MOST) * random.uniform(0.75, 1.5)  # noqa: S311
+    backoff = min(BACKOFF_SECONDS * 2.0 ** min(failures, 20), most) * random.uniform(0.75, 1.5)  # noqa: S311
     return max(backoff, min(retry_after or 0.0, RETRY_AFTER_MOST))
 
 

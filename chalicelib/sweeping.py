@@ -131,9 +131,11 @@ def _requeue_or_fail(store: Records, job_ids: Sequence[str], swept: Swept) -> No
 
 
 def _release_lost_job(store: Records, job: Job, again: list[Job], swept: Swept) -> None:
-    if job.kind == "compaction" and job.lost:
+    if job.kind == "compaction":
         # It is never given up, since nobody else takes in what was accepted; but later each time, at most an hour.
-        store.give_back(job, failed=True, not_before=store.now() + min(15_000 * 2**job.lost, 3_600_000))
+        later = store.now() + min(15_000 * 2**job.lost, 3_600_000) if job.lost else 0
+        if store.give_back(job, failed=True, not_before=later) and not later:
+            again.append(job)
         return
     # A job that has lost a worker is tried once more, alone and with a tenth of the time; two are enough.
     attempts = job.failures + 1 if job.lost else settings.load().max_attempts

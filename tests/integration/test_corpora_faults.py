@@ -181,6 +181,29 @@ def test_a_compaction_that_loses_its_workers_is_put_off_and_never_given_up(run: 
     assert counts(corpus) == expected(["a word"])
 
 
+@pytest.mark.parametrize("fault", [pipeline._OutOfTime, OSError])
+def test_a_compaction_that_fails_again_and_again_for_a_while_is_put_off_and_never_given_up(
+    run: Run, fault: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = new()
+    add(corpus, {"a": "a word"})
+    job, store = corpora._compaction(corpora.get(corpus, "ann")), jobs.table()
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compaction, "compact", fails)
+        for failures in range(5):
+            assert pipeline.count_page(job.id).state == "retried"
+            store._change(job.id, {"not_before": 0}, "#failures = :now", {":now": failures + 1})
+    store.claim(job.id, "w", lease_ms=0, max_attempts=3)
+    sweeping.requeue([job.id])  # its first worker that is lost, after other failures
+    store._change(job.id, {"not_before": 0}, "#lost = :lost", {":lost": 1})
+    run()
+    assert counts(corpus) == expected(["a word"])
+
+
 def test_a_batch_that_is_written_late_counts_all_the_same(run: Run) -> None:
     corpus = new()
     store, late = jobs.table(), jobs.submit(jobs.Request(text("late words").submission, "ann"))[0]
