@@ -5,11 +5,13 @@ a conditional write. Readers open only what the manifest names, so a run that di
 leaves files that nobody reads: they bear a token of their own and are deleted by whoever loses.
 """
 
+import contextlib
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -29,64 +31,109 @@ STALE_MOST = 2_000  # files that wait for their deletion; more would not fit int
 UNWRITTEN_MS = 30_000  # a batch that nobody has written so long after the last change is closed
 
 
+class _Run(NamedTuple):
+    """One run: what it works on, the token in the names of its files, when it ends, the rules of its words if known."""
+
+    store: Records
+    corpus: Corpus
+    token: str
+    until: float
+    rules: list[str]
+
+    def is_over(self) -> bool:
+        return time.monotonic() > self.until
+
+
 def compact(store: Records, corpus: Corpus, *, seconds: float) -> bool | None:
     """One run of at most about ``seconds``: whether all that there is has been taken in.
 
-    None where the next run has something to do at once: to merge more, or to begin anew since the manifest has changed
-    meanwhile, when the files of this run are deleted.
+    None where the next run has something to do at once: to take in the rest of a large batch, to merge more, or to
+    begin anew since the manifest has changed meanwhile, when the files of this run are deleted.
     """
-    until = time.monotonic() + seconds
-    token, manifest = records.new_token(), corpus.manifest
-    changed, complete = _looked_at(store, corpus, token, until)
-    if _rows(changed) != _rows(manifest):
-        changed = _with_table(corpus, changed, token)
-    changed, settled = merging.merged(corpus, changed, until=until)
-    if complete and settled:
-        changed = msgspec.structs.replace(changed, seen=corpus.changes)
+    manifest = corpus.manifest
+    rules = [manifest.rules] if manifest.rules else []
+    run = _Run(store, corpus, records.new_token(), time.monotonic() + seconds, rules)
+    try:
+        changed, done = _next(run)
+    except BaseException:  # its time is over, too
+        _discard(run)
+        raise
     if changed == manifest:
-        return complete if settled else None
-    replaced = set(files.of_manifest(corpus.id, manifest)) - set(files.of_manifest(corpus.id, changed))
-    now = store.now()
-    stale = [*changed.stale, *((name, now) for name in sorted(replaced))]
-    changed = msgspec.structs.replace(changed, stale=stale, made_at=now)
-    changed = _without_stale(changed, now)
-    if store.put_manifest(corpus, changed):
-        return complete if settled else None
-    _delete_new(store, corpus, changed)
+        return done
+    try:
+        if store.put_manifest(corpus, changed):
+            return done
+        # It may have been put, and the answer lost; then another run has gone on from it, and names the same files.
+        now = store.corpus(corpus.id)
+    except Gone:
+        _discard(run)
+        raise
+    _discard(run, files.of_manifest(corpus.id, now.manifest) if now else ())
     return None
 
 
-def _looked_at(store: Records, corpus: Corpus, token: str, until: float) -> tuple[Manifest, bool]:
-    """The manifest with new parts for what has changed; and whether all that there is has been taken in."""
-    manifest = corpus.manifest
-    known = {part.batch: part for part in _all(corpus)}
-    rules = [manifest.rules] if manifest.rules else []
+def _next(run: _Run) -> tuple[Manifest, bool | None]:
+    """The manifest that takes in what has changed, and what ``compact`` answers once it is put."""
+    corpus, manifest = run.corpus, run.corpus.manifest
+    changed, complete = _looked_at(run)
+    if _rows(changed) != _rows(manifest):
+        changed = _with_table(corpus, changed, run.token)
+    changed, settled = merging.merged(corpus, changed, run.token, until=run.until)
+    if complete and settled:
+        changed = msgspec.structs.replace(changed, seen=corpus.changes)
+    done = complete if settled else None
+    if changed == manifest:
+        return manifest, done
+    replaced = set(files.of_manifest(corpus.id, manifest)) - set(files.of_manifest(corpus.id, changed))
+    now = run.store.now()
+    stale = [*changed.stale, *((name, now) for name in sorted(replaced))]
+    return _without_stale(msgspec.structs.replace(changed, stale=stale, made_at=now), now), done
+
+
+def _discard(run: _Run, kept: Iterable[str] = ()) -> None:
+    """Delete the files of a run whose manifest was not taken, but for those that a manifest names."""
+    with contextlib.suppress(objects.ObjectError):
+        for name in set(objects.names(files.folder(run.corpus.id))) - set(kept):
+            if run.token in name:
+                objects.delete(name)
+
+
+def _looked_at(run: _Run) -> tuple[Manifest, bool | None]:
+    """The manifest with new parts for what has changed; and whether all that there is has been taken in.
+
+    None where time was over before.
+    """
+    store, corpus = run.store, run.corpus
+    there, found = list(_all(corpus)), list[Part]()
     # What a batch replaces was marked before it was written, so the marks are read after the batches: read before, the
     # old and the new document could both count.
-    batches, complete = _unfinished(store, corpus, known)
+    batches, complete = _unfinished(store, corpus, there)
     removed = store.removed(corpus.id)
     complete = complete and not _gathers(store, corpus)
-    for number, part in known.items():
-        gone = removed.get(number, set())
+    late = False
+    for part in there:
+        gone = {at for at in removed.get(part.batch, ()) if part.first <= at < part.last}
         away = merging.removed_of(part, removed) if part.span > 1 else []
         unchanged = part.seen == len(away) if part.span > 1 else part.gone == marked(gone)
-        if number not in batches and (not part.ended or unchanged):
-            continue
-        if time.monotonic() > until:
-            complete = False
-            break
-        if part.span > 1:
-            known[number] = merging.rewritten(corpus.id, part, away)
-            continue
-        documents = batches[number] if number in batches else store.batch(corpus.id, number)
-        known[number] = _part(store, corpus, part, documents, gone, token, rules)
-        complete &= known[number].ended
+        if unchanged if part.ended else part.batch not in batches:
+            found.append(part)
+        elif run.is_over():
+            found.append(part)
+            late = True
+        elif part.span > 1:
+            found.append(merging.rewritten(corpus.id, part, away, run.token))
+        else:
+            documents = batches[part.batch] if part.batch in batches else store.batch(corpus.id, part.batch)
+            made = list(_parts(run, part, documents, gone))
+            late = late or any(one.states.keys() <= records.TERMINAL and not one.ended for one in made)
+            complete = complete and all(one.ended for one in made)
+            found += made
     changed = msgspec.structs.replace(
-        manifest,
-        parts=[part for part in known.values() if part.states or part.ended],
-        rules=rules[0] if rules else "",
+        corpus.manifest,
+        parts=[part for part in found if part.states or part.ended],
+        rules=run.rules[0] if run.rules else "",
     )
-    return changed, complete
+    return changed, None if late else complete
 
 
 def _all(corpus: Corpus) -> Iterator[Part]:
@@ -106,26 +153,11 @@ def _gathers(store: Records, corpus: Corpus) -> bool:
     return any(job.state not in records.TERMINAL for job in there.values())
 
 
-def _delete_new(store: Records, corpus: Corpus, changed: Manifest) -> None:
-    """Delete the files of a run whose manifest was not taken.
-
-    It may have been, and its answer lost: then another run has gone on from it, and names the same files.
-    """
-    now = store.corpus(corpus.id)
-    kept = {name for one in (corpus, now) if one for name in files.of_manifest(corpus.id, one.manifest)}
-    for name in set(files.of_manifest(corpus.id, changed)) - kept:
-        objects.delete(name)
-
-
-def _unfinished(
-    store: Records, corpus: Corpus, known: Mapping[int, Part]
-) -> tuple[dict[int, Sequence[Document]], bool]:
+def _unfinished(store: Records, corpus: Corpus, there: Sequence[Part]) -> tuple[dict[int, Sequence[Document]], bool]:
     """Batches that have not ended, ``UNFINISHED_MOST`` that have documents at most; and whether these are all."""
     found: dict[int, Sequence[Document]] = {}
     complete = True
-    for number, part in known.items():
-        if part.ended:
-            continue
+    for number in dict.fromkeys(part.batch for part in there if not part.ended):
         if sum(map(bool, found.values())) >= UNFINISHED_MOST:
             return found, False
         documents = store.written(corpus.id, number)
@@ -174,32 +206,65 @@ def _without_stale(manifest: Manifest, now: int) -> Manifest:
     return msgspec.structs.replace(manifest, stale=kept)
 
 
-def _part(
-    store: Records,
-    corpus: Corpus,
-    part: Part,
-    documents: Sequence[Document],
-    gone: set[int],
-    token: str,
-    rules: list[str],
-) -> Part:
-    """A batch's part as it should be now, with new files where they have to change."""
-    jobs = store.get_many([document.job for document in documents])
-    live = [(at, document, jobs.get(document.job)) for at, document in enumerate(documents) if at not in gone]
-    states = Counter(_state(job, rules) for _, _, job in live)
-    was_ended, ended = part.ended, states.keys() <= records.TERMINAL
-    part = msgspec.structs.replace(part, states=dict(states), ended=ended)
-    if was_ended and part.token:  # only what was removed has changed
+class _Live(NamedTuple):
+    """A document that counts: its number in its batch, its job and its state."""
+
+    at: int
+    document: Document
+    job: Job | None
+    state: str
+
+
+def _parts(run: _Run, part: Part, documents: Sequence[Document], gone: set[int]) -> Iterator[Part]:
+    """A batch's part as it should be now, with new files where they have to change; several where it has many words.
+
+    A run whose time ends in between leaves the rest of the documents to the next one, in a part that has not ended.
+    """
+    live = _live(run, part, documents, gone)
+    if part.ended and part.token:  # only what was removed has changed
         part = msgspec.structs.replace(part, gone=marked(gone))
-        return _settled(merging.without(corpus.id, part, part.removed), len(live))
-    ready = [(at, document, job) for at, document, job in live if job and _state(job, rules) == records.SUCCEEDED]
+        yield _settled(merging.without(run.corpus.id, part, part.removed, run.token), len(live))
+        return
+    ready: Sequence[_Live] = [one for one in live if one.state == records.SUCCEEDED]
     # Files are written anew when they would hold twice as many documents: each document is written twice on average.
     # What was replaced or removed leaves them at once, since the document that replaces it may count by now.
-    if not ended and part.gone == marked(gone) and len(ready) < max(1, 2 * part.documents):
-        return part
-    if not ready:
-        return msgspec.structs.replace(part, token="", files=0, documents=0, gone=marked(gone), words=0)
-    return _settled(_written(store, corpus, msgspec.structs.replace(part, gone=marked(gone)), ready, token), len(live))
+    whole = _piece(part, part.first, part.last, live, gone)
+    if not whole.ended and part.gone == marked(gone) and len(ready) < max(1, 2 * part.documents):
+        yield whole
+        return
+    first = part.first
+    while first < part.last:
+        if first > part.first and run.is_over():
+            rest = _piece(part, first, part.last, live, gone)
+            yield msgspec.structs.replace(rest, token="", files=0, documents=0, words=0, ended=False)
+            return
+        group, ready = _group(run.store, part.batch, ready)
+        last = ready[0].at if ready else part.last
+        made = _piece(part, first, last, live, gone)
+        yield _settled(_written(run, made, group), sum(first <= one.at < last for one in live))
+        first = last
+
+
+def _live(run: _Run, part: Part, documents: Sequence[Document], gone: set[int]) -> list[_Live]:
+    """The documents of a part that count, with their states."""
+    given = [(at, one) for at, one in enumerate(documents) if part.first <= at < part.last and at not in gone]
+    jobs = run.store.get_many([document.job for _, document in given])
+    found = [(at, document, jobs.get(document.job)) for at, document in given]
+    return [_Live(at, document, job, _state(job, run.rules)) for at, document, job in found]
+
+
+def _piece(part: Part, first: int, last: int, live: Sequence[_Live], gone: Iterable[int]) -> Part:
+    """The part with its documents from ``first`` on and before ``last`` alone."""
+    states = Counter(one.state for one in live if first <= one.at < last)
+    return msgspec.structs.replace(
+        part,
+        first=first,
+        last=last,
+        span=part.span if last == part.last else 0,
+        states=dict(states),
+        ended=states.keys() <= records.TERMINAL,
+        gone=marked(at for at in gone if first <= at < last),
+    )
 
 
 def _settled(part: Part, live: int) -> Part:
@@ -224,54 +289,54 @@ def _state(job: Job | None, rules: list[str]) -> str:
     return records.FAILED if job.state in records.TERMINAL else job.state
 
 
-def _written(store: Records, corpus: Corpus, part: Part, ready: list[tuple[int, Document, Job]], token: str) -> Part:
-    """The part with new files of all documents that are ready."""
-    made = msgspec.structs.replace(part, token=token)
-    paths: dict[str, list[Path]] = {"words": [], "documents": []}
-    documents = total = 0
+def _written(run: _Run, part: Part, group: list[parts.Document]) -> Part:
+    """The part with new files of these documents."""
+    words = sum(one.evidence.table.total for one in group)
+    made = msgspec.structs.replace(part, files=int(bool(group)), documents=len(group), words=words)
+    made = merging.named(made, run.token)
+    if not group:
+        return made
     with tempfile.TemporaryDirectory(prefix="compaction-") as folder:
-        for number, group in enumerate(_groups(_documents(store, part.batch, ready))):
-            documents, total = documents + len(group), total + sum(one.evidence.table.total for one in group)
-            for kind, data in zip(paths, parts.write(group), strict=True):
-                objects.put(files.name(corpus.id, made, kind, number), data)
-                paths[kind].append(Path(folder) / f"{number}.{kind}")
-                paths[kind][-1].write_bytes(data)
-        made = msgspec.structs.replace(made, files=len(paths["words"]), documents=documents, words=total)
-        merging.summarise(corpus.id, made, paths)
+        paths = {kind: [Path(folder) / kind] for kind in files.KINDS[:2]}
+        for (kind, [path]), data in zip(paths.items(), parts.write(group), strict=True):
+            objects.put(files.name(run.corpus.id, made, kind), data)
+            path.write_bytes(data)
+        merging.summarise(run.corpus.id, made, paths)
     return made
 
 
-def _groups(documents: Iterator[parts.Document]) -> Iterator[list[parts.Document]]:
-    """The documents in groups of about ``FILE_WORDS`` words: so many are in memory at once."""
+def _group(store: Records, batch: int, ready: Sequence[_Live]) -> tuple[list[parts.Document], Sequence[_Live]]:
+    """The first documents, as many as have about ``FILE_WORDS`` words, and what is left: so many fit into memory."""
     group: list[parts.Document] = []
     size = 0
-    for document in documents:
-        group.append(document)
-        size += document.evidence.table.total
+    for number, one in enumerate(ready):
         if size > FILE_WORDS:
-            yield group
-            group, size = [], 0
-    if group:
-        yield group
+            return group, ready[number:]
+        if (document := _document(store, batch, one)) is not None:
+            group.append(document)
+            size += document.evidence.table.total
+    return group, []
 
 
-def _documents(store: Records, batch: int, ready: list[tuple[int, Document, Job]]) -> Iterator[parts.Document]:
-    for at, document, job in ready:
-        try:
-            kept = {name: store.artifact(job, name) for name in reversed(evidence.ARTIFACTS)}
-        except (Gone, NotKept):
-            continue  # erased while this ran; the next run counts it as failed
-        page = job.page or {}
-        yield parts.Document(
-            doc=batch * BATCH_MOST + at,
-            id=job.id,
-            key=document.key,
-            evidence=evidence.read(kept, page.get("language") or ""),
-            url=document.url or page.get("url"),
-            title=page.get("title"),
-            rules=job.rules or "",
-            metadata=document.metadata,
-        )
+def _document(store: Records, batch: int, one: _Live) -> parts.Document | None:
+    """A document with its words and text; None where it was erased meanwhile."""
+    if one.job is None:
+        return None
+    try:
+        kept = {name: store.artifact(one.job, name) for name in reversed(evidence.ARTIFACTS)}
+    except (Gone, NotKept):
+        return None
+    page = one.job.page or {}
+    return parts.Document(
+        doc=batch * BATCH_MOST + one.at,
+        id=one.job.id,
+        key=one.document.key,
+        evidence=evidence.read(kept, page.get("language") or ""),
+        url=one.document.url or page.get("url"),
+        title=page.get("title"),
+        rules=one.job.rules or "",
+        metadata=one.document.metadata,
+    )
 
 
 def _with_table(corpus: Corpus, manifest: Manifest, token: str) -> Manifest:

@@ -1,8 +1,8 @@
 """Merging: neighbouring parts become one, so that a manifest names few of them however many batches a corpus has.
 
 Parts of like size are merged, as in a log-structured merge tree, so a row is written about as often as the number of
-batches has digits. The files of a merged part hold no document that does not count; they are written anew when one of
-them is replaced or removed.
+batches has digits. The files of a merged part hold no document that does not count;
+they are written anew when one of them is replaced or removed.
 """
 
 import time
@@ -26,8 +26,11 @@ _MERGED = {"spellings": queries.MERGED_SPELLINGS, "folds": queries.MERGED_FOLDS}
 _SUMMARIES = {"spellings": queries.SPELLINGS, "folds": queries.FOLDS}
 
 
-def merged(corpus: Corpus, manifest: Manifest, *, until: float) -> tuple[Manifest, bool]:
-    """The manifest with parts merged as long as there is time, and whether nothing is left to be merged."""
+def merged(corpus: Corpus, manifest: Manifest, token: str, *, until: float) -> tuple[Manifest, bool]:
+    """The manifest with parts merged as long as there is time, and whether nothing is left to be merged.
+
+    ``token`` is the run's; the names of all files that it writes have it.
+    """
     found, left = list(manifest.parts), WORDS_MOST
     named = set(files.of_manifest(corpus.id, corpus.manifest))
     while (some := _mergeable(found)) is not None:
@@ -35,7 +38,7 @@ def merged(corpus: Corpus, manifest: Manifest, *, until: float) -> tuple[Manifes
         left -= sum(part.words for part in group)
         if left < 0 or time.monotonic() > until:
             return msgspec.structs.replace(manifest, parts=found), False
-        found[some] = [_merge(corpus.id, group)]
+        found[some] = [_merge(corpus.id, group, token)]
         for name in {name for part in group for name in files.of_part(corpus.id, part)} - named:
             objects.delete(name)  # this run wrote it, and no manifest ever names it
     return msgspec.structs.replace(manifest, parts=found), True
@@ -49,7 +52,7 @@ def _mergeable(given: Sequence[Part]) -> slice | None:
     for start in range(len(given)):
         words = most = 0
         end, full = start, False
-        while end < len(given) and not full and given[end].ended and _follows(given, start, end):
+        while end < len(given) and not full and _is_whole(given[end]) and _follows(given, start, end):
             full = words + given[end].words > WORDS_MOST
             if not full:
                 words, most, end = words + given[end].words, max(most, given[end].words), end + 1
@@ -59,11 +62,16 @@ def _mergeable(given: Sequence[Part]) -> slice | None:
     return None
 
 
+def _is_whole(part: Part) -> bool:
+    """Whether all documents of a part's batches are in it; one of several parts of a batch is large as it is."""
+    return part.ended and not part.is_split
+
+
 def _follows(given: Sequence[Part], start: int, end: int) -> bool:
     return end == start or given[end].batch == given[end - 1].batch + given[end - 1].span
 
 
-def _merge(corpus_id: str, group: Sequence[Part]) -> Part:
+def _merge(corpus_id: str, group: Sequence[Part], token: str) -> Part:
     """One part of what neighbours hold."""
     first, last = group[0], group[-1]
     made = Part(
@@ -76,7 +84,7 @@ def _merge(corpus_id: str, group: Sequence[Part]) -> Part:
     )
     views = files.views(corpus_id, group, files.KINDS)
     with opened(views, parts.SCHEMAS, [doc for part in group for doc in part.removed]) as engine:
-        return _put(corpus_id, made, engine, {**_ROWS, **_MERGED})
+        return _put(corpus_id, made, token, engine, {**_ROWS, **_MERGED})
 
 
 def _dead(part: Part) -> list[int]:
@@ -98,29 +106,34 @@ def removed_of(part: Part, removed: Mapping[int, set[int]]) -> list[int]:
     return [number * BATCH_MOST + at for number in numbers for at in removed.get(number, ())]
 
 
-def rewritten(corpus_id: str, part: Part, removed: Sequence[int]) -> Part:
+def rewritten(corpus_id: str, part: Part, removed: Sequence[int], token: str) -> Part:
     """A merged part without the documents that have been removed since."""
     left = sum(part.states.values()) - (len(removed) - part.seen)
-    made = without(corpus_id, part, removed)
+    made = without(corpus_id, part, removed, token)
     states = {records.SUCCEEDED: made.documents, records.FAILED: max(0, left - made.documents)}
     return msgspec.structs.replace(made, seen=len(removed), states=states)
 
 
-def without(corpus_id: str, part: Part, removed: Sequence[int]) -> Part:
+def without(corpus_id: str, part: Part, removed: Sequence[int], token: str) -> Part:
     """The part with new files, in which nothing is left of these documents: their text is in no file any more."""
     views = files.views(corpus_id, [part], ("words", "documents"))
     with opened(views, parts.SCHEMAS, removed) as engine:
-        return _put(corpus_id, part, engine, {**_ROWS, **_SUMMARIES})
+        return _put(corpus_id, part, token, engine, {**_ROWS, **_SUMMARIES})
 
 
-def _put(corpus_id: str, part: Part, engine: Engine, tables: Mapping[str, str]) -> Part:
+def _put(corpus_id: str, part: Part, token: str, engine: Engine, tables: Mapping[str, str]) -> Part:
     """The part with files of what these queries find, none where there is no document."""
     [(documents, words)] = engine.rows(queries.TOTALS)
-    token = records.new_token() if documents else ""
-    made = msgspec.structs.replace(part, token=token, files=int(documents > 0), documents=documents, words=words)
+    made = msgspec.structs.replace(part, files=int(documents > 0), documents=documents, words=words)
+    made = named(made, token)
     for kind, sql in tables.items() if documents else ():
         objects.put(files.name(corpus_id, made, kind), engine.parquet(sql, parts.SCHEMAS[kind]))
     return made
+
+
+def named(part: Part, token: str) -> Part:
+    """The part with a token of its own among those that this run writes; none where it has no files."""
+    return msgspec.structs.replace(part, token=f"{token}-{part.span}-{part.first}" if part.files else "")
 
 
 def summarise(corpus_id: str, part: Part, paths: Mapping[str, Sequence[Path]]) -> None:

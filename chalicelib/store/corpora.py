@@ -33,6 +33,9 @@ _json = msgspec.json.Encoder().encode
 class Part(msgspec.Struct, frozen=True, kw_only=True):
     """The files of a batch. ``token`` is in their names; ``states`` counts the batch's documents by state.
 
+    A batch with more words than a file takes is several parts, each with its documents from ``first`` on and before
+    ``last``; all but the last have no ``span``.
+
     A merged part has ``span`` batches, ``batch`` the first. Its files hold only what counts: of its batches ``seen``
     documents were removed when they were written, not counting those of ``dead`` ones, a bit for each.
     """
@@ -40,7 +43,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     batch: int
     span: int = 1
     token: str = ""  # empty: no document has succeeded yet
-    files: int = 0  # of words and of documents each: more than one where the documents are large
+    files: int = 0  # of words and of documents each: one, or none
     documents: int = 0  # in the files
     gone: bytes = b""  # a bit for each document of the batch that does not count: small however many there are
     words: int = 0  # of those that count
@@ -48,6 +51,13 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     ended: bool = False  # all documents have ended and are in the files, or failed
     seen: int = 0
     dead: bytes = b""
+    first: int = 0
+    last: int = BATCH_MOST
+
+    @property
+    def is_split(self) -> bool:
+        """Whether this is a part of a batch."""
+        return (self.first, self.last) != (0, BATCH_MOST)
 
     @property
     def removed(self) -> list[int]:

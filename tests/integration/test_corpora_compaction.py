@@ -4,9 +4,11 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
-from chalicelib import corpora, jobs, pipeline
+from chalicelib import corpora, errors, jobs, pipeline
+from chalicelib.aws import objects
 from chalicelib.corpus import compaction, files
 from chalicelib.corpus.engine import opened
 from chalicelib.corpus.parts import SCHEMAS
@@ -108,7 +110,7 @@ def test_a_document_that_was_erased_while_its_batch_is_taken_in_counts_as_failed
 def test_documents_that_are_counted_and_not_yet_in_files_are_no_part_of_the_totals(run: Run) -> None:
     corpus = new()
     keys = ["a", "b", "c", "slow"]
-    add(corpus, {key: "one word" for key in keys})
+    add(corpus, dict.fromkeys(keys, "one word"))
     count_pages(corpus, 0, but=("b", "c", "slow"))
     compact(corpus)
     count_pages(corpus, 0, but=("c", "slow"))
@@ -138,13 +140,93 @@ def test_no_file_that_counts_has_the_text_of_a_removed_document(run: Run, tmp_pa
         assert sorted(engine.rows("select distinct word from words")) == [("other",), ("words",)]
 
 
-@pytest.mark.parametrize("keep", [True, False])
-def test_a_document_without_its_text_counts_as_failed(run: Run, keep: bool) -> None:
+def test_a_document_without_its_text_counts_as_failed(run: Run) -> None:
     corpus = new()
-    given = text("one word", "a")
-    given.submission.options["keep_text"] = keep
-    corpora.add(corpus, "ann", [given, text("other words", "b")])
+    add(corpus, {"a": "one word", "b": "other words"})
+    count_pages(corpus, 0)
+    store = jobs.table()
+    [kept, _] = store.batch(corpus, 0)
+    store._change(kept.job, {"artifacts": {}}, "#state = :ended", {":ended": "succeeded"})
     run()
     there = corpora.get(corpus, "ann")
-    assert counts(corpus) == expected(["one word"] * keep + ["other words"])
-    assert there.manifest.documents == corpora.state(there)["documents"]["succeeded"] == 1 + keep
+    assert counts(corpus) == expected(["other words"])
+    assert there.manifest.documents == corpora.state(there)["documents"]["succeeded"] == 1
+
+
+def test_a_batch_of_many_words_is_taken_in_by_several_runs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compaction, "FILE_WORDS", 100)  # two documents
+    monkeypatch.setattr(compaction._Run, "is_over", lambda _: next(over, True))
+    corpus, texts = new(), {f"k{at}": some_text(at) for at in range(9)}
+    add(corpus, texts)
+    count_pages(corpus, 0, but=("k1",))
+    for number in range(4):  # three documents of which one is not ready, then two and two and two
+        over = iter([False] * (1 + bool(number)))
+        assert compact(corpus) is (None if number < 3 else False)
+        there = corpora.get(corpus, "ann").manifest
+        assert there.documents == max(documents for _, documents in counts(corpus).values()) == 2 * number + 2
+        assert len(there.parts) == number + 1 + (number < 3)
+    states = {"total": 9, "waiting": 1, "running": 0, "succeeded": 8, "failed": 0}
+    assert corpora.state(corpora.get(corpus, "ann"))["documents"] == states
+    over = iter([False] * 100)
+    run()
+    assert counts(corpus) == expected([*texts.values()])
+    before = corpora.get(corpus, "ann").manifest.parts
+    assert [(part.first, part.last, part.span) for part in before] == [
+        (0, 2, 0), (2, 3, 0), (3, 5, 0), (5, 7, 0), (7, compaction.BATCH_MOST, 1)
+    ]  # fmt: skip
+    corpora.remove(corpus, "ann", "k4")
+    add(corpus, {"k8": "a new text"})
+    run()
+    del texts["k4"]
+    assert counts(corpus) == expected([*(texts | {"k8": "a new text"}).values()])
+    after = corpora.get(corpus, "ann").manifest.parts
+    assert [one.token == two.token for one, two in zip(before, after, strict=False)] == [True, True, False, True, False]
+    assert corpora.is_complete(corpora.get(corpus, "ann"))
+    assert stored_files(Path(objects.path("") or ""), corpus) == named(corpus)
+
+
+@pytest.mark.parametrize("at", range(1, 6))
+def test_a_compaction_leaves_no_file_of_a_corpus_that_is_erased_meanwhile(
+    run: Run, at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = new()
+    add(corpus, {"a": "a word", "b": "two words"})
+    count_pages(corpus, 0)
+    real, puts = objects.put, 0
+
+    def put(name: str, data: bytes) -> None:
+        nonlocal puts
+        puts += 1
+        if puts == at:
+            corpora.erase(corpus, "ann")
+            run()
+        real(name, data)
+
+    read = corpora.get(corpus, "ann")
+    monkeypatch.setattr(objects, "put", put)
+    with pytest.raises((errors.Gone, duckdb.Error)):
+        compaction.compact(jobs.table(), read, seconds=20)
+    assert puts >= at
+    assert stored_files(tmp_path, corpus) == set()
+
+
+def test_a_compaction_that_breaks_off_leaves_no_file_of_its_own(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = new()
+    add(corpus, {"a": "a word"})
+    run()
+    before = named(corpus)
+    add(corpus, {"a": "another word", "b": "two words"})
+    count_pages(corpus, 1)
+
+    def out_of_time(*_: Any) -> None:
+        raise pipeline._OutOfTime
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compaction, "_with_table", out_of_time)
+        with pytest.raises(pipeline._OutOfTime):
+            compact(corpus)
+    assert stored_files(tmp_path, corpus) == named(corpus) == before
+    run()
+    assert counts(corpus) == expected(["another word", "two words"])

@@ -51,8 +51,12 @@ def judge(corpus: str, texts: dict[str, str]) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("file_words", [30, 2_000_000])
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_merging_changes_nothing_whatever_is_added_replaced_and_removed(run: Run, tmp_path: Path, seed: int) -> None:
+def test_merging_changes_nothing_whatever_is_added_replaced_and_removed(
+    run: Run, tmp_path: Path, seed: int, file_words: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compaction, "FILE_WORDS", file_words)
     draw, corpus, texts = random.Random(seed), new(), dict[str, str]()
     for step in range(9):
         some = {f"k{draw.randrange(14)}": some_text(draw.randrange(10**6), draw.randint(1, 40)) for _ in range(3)}
@@ -68,7 +72,7 @@ def test_merging_changes_nothing_whatever_is_added_replaced_and_removed(run: Run
     run()
     judge(corpus, texts)
     parts = parts_of(corpus)
-    assert max(part.span for part in parts) >= 3
+    assert max(part.span for part in parts) >= 3 or file_words < 100
     assert [part.batch for part in parts] == [sum(part.span for part in parts[:at]) for at in range(len(parts))]
     assert stored_files(tmp_path, corpus) == named(corpus)
     for key in sorted(texts):
@@ -123,6 +127,7 @@ def test_a_merge_that_is_killed_leaves_nothing_that_counts(
     with monkeypatch.context() as patch:
         patch.setattr(merging, "_merge", merge)
         patch.setattr(objects, "put", real)
+        patch.setattr(compaction, "_discard", lambda *_: None)
         try:
             real_put = real
             real = lambda name, data: real_put(name.removesuffix(".merged"), data)  # noqa: E731 - what put calls
@@ -215,4 +220,4 @@ def test_merging_stops_when_its_time_is_over(run: Run) -> None:
     run()
     there = corpora.get(corpus, "ann")
     given = msgspec.structs.replace(there.manifest, parts=[Part(batch=at, ended=True) for at in range(3)])
-    assert merging.merged(there, given, until=time.monotonic() - 1) == (given, False)
+    assert merging.merged(there, given, "token", until=time.monotonic() - 1) == (given, False)
