@@ -1,10 +1,12 @@
 """Merging: neighbouring parts become one, so that a manifest names few of them however many batches a corpus has.
 
 Parts of like size are merged, as in a log-structured merge tree, so a row is written about as often as the number of
-batches has digits. The files of a merged part hold no document that does not count;
+batches has digits. Where large ones keep small ones apart, the smallest neighbours are merged all the same as soon as
+there are many parts, so that the manifest has room. The files of a merged part hold no document that does not count;
 they are written anew when one of them is replaced or removed.
 """
 
+import itertools
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,6 +22,7 @@ from chalicelib.store.corpora import BATCH_MOST, Corpus, Manifest, Part, marked,
 
 FANOUT = 10  # parts that are merged at once
 WORDS_MOST = 3_000_000  # of a merged part, and of what one run merges: some seconds of CPU
+SPARE = 64  # parts that there may be besides twice as many as full ones would be
 
 _ROWS = {"words": "select * from words order by fold, word, doc", "documents": "select * from documents order by doc"}
 _MERGED = {"spellings": queries.MERGED_SPELLINGS, "folds": queries.MERGED_FOLDS}
@@ -33,7 +36,7 @@ def merged(corpus: Corpus, manifest: Manifest, token: str, *, until: float) -> t
     """
     found, left = list(manifest.parts), WORDS_MOST
     named = set(files.of_manifest(corpus.id, corpus.manifest))
-    while (some := _mergeable(found)) is not None:
+    while (some := _mergeable(found) or _crowded(found)) is not None:
         group = found[some]
         left -= sum(part.words for part in group)
         if left < 0 or time.monotonic() > until:
@@ -60,6 +63,23 @@ def _mergeable(given: Sequence[Part]) -> slice | None:
         if full and end - start > 1 and 3 * most <= 2 * words:
             return slice(start, end)
     return None
+
+
+def _crowded(given: Sequence[Part]) -> slice | None:
+    """The two neighbours that have the fewest words, where there are more parts than their words need.
+
+    If no two fitted into one, there would be at most twice as many parts as full ones.
+    """
+    whole = [part.words for part in given if _is_whole(part)]
+    if len(whole) <= SPARE + 2 * sum(whole) // WORDS_MOST:
+        return None
+    pairs = [
+        (one.words + two.words, at)
+        for at, (one, two) in enumerate(itertools.pairwise(given))
+        if _is_whole(one) and _is_whole(two) and _follows(given, at, at + 1)
+    ]
+    words, at = min(pairs, default=(WORDS_MOST + 1, 0))
+    return slice(at, at + 2) if words <= WORDS_MOST else None
 
 
 def _is_whole(part: Part) -> bool:

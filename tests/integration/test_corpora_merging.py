@@ -214,6 +214,22 @@ def test_parts_are_merged_when_they_are_neighbours_of_like_size(monkeypatch: pyt
     assert merging._mergeable([*gap, Part(batch=5, words=1, ended=True)]) == slice(2, 5)
 
 
+@pytest.mark.parametrize("sizes", [[100, *[1] * 9], [1_900_000, 10]])
+def test_large_batches_among_small_ones_make_no_more_parts_than_there_is_room_for(sizes: list[int]) -> None:
+    parts, written = list[Part](), 0
+    for batch in range(400):
+        parts.append(Part(batch=batch, words=sizes[batch % len(sizes)], ended=True))
+        while (some := merging._mergeable(parts) or merging._crowded(parts)) is not None:
+            group = parts[some]
+            words = sum(part.words for part in group)
+            assert words <= merging.WORDS_MOST
+            written += words
+            parts[some] = [Part(batch=group[0].batch, span=sum(part.span for part in group), words=words, ended=True)]
+    every = sum(part.words for part in parts)
+    assert len(parts) <= merging.SPARE + 2 * every // merging.WORDS_MOST
+    assert written <= 6 * every
+
+
 def test_merging_stops_when_its_time_is_over(run: Run) -> None:
     corpus = new()
     add(corpus, {"k": "a word"})
