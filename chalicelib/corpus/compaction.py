@@ -189,6 +189,7 @@ def erase(store: Records, corpus: Corpus, *, seconds: float) -> bool:
         _erase_job(store, source.id, corpus.owner)
     for name in objects.names(files.folder(corpus.id)):
         objects.delete(name)
+    files.forget(corpus.id)
     store.erase_corpus(corpus)
     return True
 

@@ -3,8 +3,10 @@
 A name bears the token of the compaction that wrote it and is never written again, so a copy is as good as the original.
 """
 
+import contextlib
 import os
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from chalicelib.aws import objects
 from chalicelib.store.corpora import Manifest, Part
 
 CACHE_BYTES = 4_000_000_000  # of copies; the least recently used go first
+IN_USE_SECONDS = 300  # for so long after its last use a copy may be read; a job ends earlier
+KEPT_SECONDS = 86_400  # after its last use; of an erased corpus nothing may stay for ever
 KINDS = ("words", "documents", "spellings", "folds")
 
 
@@ -56,11 +60,18 @@ def views(corpus_id: str, parts: Iterable[Part], kinds: Iterable[str]) -> dict[s
     return found
 
 
+def forget(corpus_id: str) -> None:
+    """Delete the copies that this machine has of a corpus' files."""
+    if objects.path("") is None:
+        for copy in _cache().glob(f"{_copy(folder(corpus_id))}*"):
+            copy.unlink(missing_ok=True)
+
+
 def _local(stored: str) -> Path:
     if (path := objects.path(stored)) is not None:
         return path
-    copy = _cache() / stored.replace("/", "-")
-    if copy.exists():
+    copy = _cache() / _copy(stored)
+    with contextlib.suppress(FileNotFoundError):  # it is not there, or goes just now
         os.utime(copy)
         return copy
     data = objects.get(stored)
@@ -69,6 +80,10 @@ def _local(stored: str) -> Path:
     unfinished.write_bytes(data)
     unfinished.replace(copy)
     return copy
+
+
+def _copy(stored: str) -> str:
+    return stored.replace("/", "-")
 
 
 def _cache() -> Path:
@@ -80,10 +95,19 @@ def _cache() -> Path:
 
 
 def _make_room(size: int) -> None:
-    copies = sorted((entry.stat().st_mtime, entry.stat().st_size, entry) for entry in _cache().iterdir())
+    """Delete copies that were not used for long, and of the others as many as leave this room; none that may be read.
+
+    So a question over more than ``CACHE_BYTES`` takes what it needs.
+    """
+    now = time.time()
+    copies = []
+    for entry in _cache().iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another worker makes room too
+            there = entry.stat()
+            copies.append((there.st_mtime, there.st_size, entry))
     total = size + sum(size for _, size, _ in copies)
-    for _, freed, entry in copies:
-        if total <= CACHE_BYTES:
+    for used, freed, entry in sorted(copies):
+        if used > now - IN_USE_SECONDS or (used > now - KEPT_SECONDS and total <= CACHE_BYTES):
             return
         entry.unlink(missing_ok=True)
         total -= freed
