@@ -20,7 +20,9 @@ from chalicelib.analysis.words import Table
 from chalicelib.aws import objects
 from chalicelib.corpus import files
 from chalicelib.errors import (
+    AttemptFailed,
     CorpusFull,
+    ErrorKind,
     Gone,
     HasEnded,
     KeyReused,
@@ -122,14 +124,28 @@ def add(corpus_id: str, owner: str, given: Sequence[Given], *, request_id: str |
     was lost may be repeated. ``Unavailable`` where DynamoDB cannot serve.
     """
     store, corpus = jobs.table(), get(corpus_id, owner)
+    _require_room(corpus)
     last = {one.name: at for at, one in enumerate(given)}  # of one key twice the later counts
     answers = _submitted(corpus, given, request_id)
     wanted = {}
     for at, (one, answer) in enumerate(zip(given, answers, strict=True)):
         if last[one.name] == at and isinstance(answer, Job):
             wanted[one.name] = Document(one.name, answer.id, one.submission.url, one.metadata)
-    if wanted:
-        _require_room(corpus)
+    begun: list[int] = []
+    try:
+        _write(store, corpus, wanted, begun)
+        corpus = get(corpus_id, owner)
+        if corpus.erasing:
+            raise Gone
+    except Gone:
+        _take_back(store, corpus, answers, begun)
+        raise
+    compact(corpus)
+    return answers
+
+
+def _write(store: Records, corpus: Corpus, wanted: Mapping[str, Document], begun: list[int]) -> None:
+    """Write these documents into batches, whose numbers are added to ``begun``, but for those that are there."""
     for _ in range(TRIES):
         known = store.places(corpus.id, list(wanted))
         written = {
@@ -138,14 +154,28 @@ def add(corpus_id: str, owner: str, given: Sequence[Given], *, request_id: str |
         there = {name for name, (place, job) in known.items() if job == wanted[name].job and written[place.batch]}
         wanted = {name: document for name, document in wanted.items() if name not in there}
         if not wanted:
-            break
+            return
         wanted = {
-            key: one for some in fitting(list(wanted.values())) for key, one in _put(store, corpus, some, known).items()
+            key: one
+            for some in fitting(list(wanted.values()))
+            for key, one in _put(store, corpus, some, known, begun).items()
         }
-    else:
-        raise Unavailable("other requests write the same keys")
-    compact(get(corpus_id, owner))
-    return answers
+    raise Unavailable("other requests write the same keys")
+
+
+def _take_back(store: Records, corpus: Corpus, answers: Sequence[object], begun: Sequence[int]) -> None:
+    """Erase what was added to a corpus that is erased meanwhile: the job that erases it may have passed by already."""
+    for answer in answers:
+        if isinstance(answer, Job):
+            _erase_job(answer.id, corpus.owner)
+    store.take_back(corpus.id, begun)
+
+
+def _erase_job(job_id: str, owner: str) -> None:
+    with contextlib.suppress(NotFound, HasEnded, Gone):
+        jobs.cancel(job_id, owner)
+    with contextlib.suppress(NotFound, StillRuns, Gone):
+        jobs.erase(job_id, owner)
 
 
 def _require_room(corpus: Corpus) -> None:
@@ -177,7 +207,11 @@ def _submitted(corpus: Corpus, given: Sequence[Given], request_id: str | None) -
 
 
 def _put(
-    store: Records, corpus: Corpus, documents: Sequence[Document], known: Mapping[str, tuple[Place, str]]
+    store: Records,
+    corpus: Corpus,
+    documents: Sequence[Document],
+    known: Mapping[str, tuple[Place, str]],
+    begun: list[int],
 ) -> dict[str, Document]:
     """Write a batch; returns the documents that are to be tried again: somebody else wrote their keys meanwhile, or a
     compaction closed the batch, since nobody had written it for long.
@@ -187,6 +221,7 @@ def _put(
     """
     replaced = [known[one.key][0] for one in documents if one.key in known]
     number = store.begin_batch(corpus.id, len(documents), len(replaced)).batches - 1
+    begun.append(number)
     store.remove(corpus, replaced)
     lost = store.put_places(corpus, number, documents, {key: place for key, (place, _) in known.items()})
     store.remove(corpus, [Place(number, index) for index in lost])
@@ -205,10 +240,7 @@ def remove(corpus_id: str, owner: str, key: str) -> None:
     store.remove(corpus, [place])
     corpus = store.note_change(corpus.id, removed=1)
     store.drop_key(corpus.id, key, place)
-    with contextlib.suppress(NotFound, HasEnded, Gone):
-        jobs.cancel(job_id, owner)
-    with contextlib.suppress(NotFound, StillRuns, Gone):
-        jobs.erase(job_id, owner)
+    _erase_job(job_id, owner)
     compact(corpus)
 
 
@@ -223,7 +255,7 @@ def documents(
     for place, some in _chunks(store, corpus, after or Place(0, 0), removed):
         states = store.get_many([document.job for _, document in some])
         for at, document in some:
-            job = states.get(document.job)
+            job = _as_counted(corpus, states.get(document.job))
             if state is None or (job.state if job else records.FAILED) == state:
                 found.append((document, job))
                 if len(found) == limit:
@@ -232,6 +264,16 @@ def documents(
         if looked >= 10 * max(limit, 100):
             return found, Place(place.batch, some[-1][0] + 1)
     return found, None
+
+
+def _as_counted(corpus: Corpus, job: Job | None) -> Job | None:
+    """A document's job, as failed where its words are not added to the corpus' since other rules made them."""
+    rules = corpus.manifest.rules
+    if job is None or job.state != records.SUCCEEDED or not rules or job.rules == rules:
+        return job
+    detail = f"The document was counted by the rules {job.rules}, the corpus by {rules}. Add it to a new corpus."
+    error = AttemptFailed(ErrorKind.RULES_MISMATCH, detail).recorded()
+    return msgspec.structs.replace(job, state=records.FAILED, error=error, totals=None)
 
 
 def _chunks(

@@ -86,6 +86,11 @@ class ErrorKind(StrEnum):
         "The corpus has changed",
         "A compaction took documents in before the question was answered. Ask again.",
     )
+    RULES_MISMATCH = (
+        "rules-mismatch",
+        "The document was counted by other rules",
+        "Of a corpus' document: its `rules` are not those of the corpus, so its words are not added. Count it anew.",
+    )
     CORPUS_GONE = "corpus-gone", "The corpus is gone", "The corpus was erased or has expired."
     INTERNAL = "internal", "Something went wrong here", "A fault of the service. Tried again.", True
 
@@ -172,7 +177,7 @@ PROBLEMS = {
     "corpus-full": ProblemKind(
         409,
         "The corpus is full",
-        "A corpus takes documents in 10,000 batches, about one for each request that adds some, and some billions of "
+        "A corpus takes documents in 10,000 batches, about one for each request that adds some, and over a billion "
         "words. Send up to 1,000 documents in a request.",
     ),
     "too-many-sources": ProblemKind(

@@ -357,15 +357,29 @@ class Corpora(Table):
     def erase_corpus(self, corpus: Corpus) -> None:
         """Delete all items of a corpus, and leave a tombstone until it would have expired."""
         for keys in self._corpus_keys(corpus.id):
-            for start in range(0, len(keys), 25):
-                requests = [{"DeleteRequest": {"Key": one}} for one in keys[start : start + 25]]
-                for _ in self._batch("batch_write_item", {self.table_name: requests}, "UnprocessedItems"):
-                    pass
+            self._delete_items(keys)
         given = values({"owner": f"erased:{corpus.owner}", "expires_at": corpus.expires_at})
         self._call("put_item", Item={**_key(corpus.id, "corpus"), **given})
 
+    def take_back(self, corpus_id: str, batches: Iterable[int]) -> None:
+        """Delete these batches of a corpus that is being erased, and what keys and marks it has.
+
+        Other batches stay for the job that erases the corpus, since they name the jobs that it erases.
+        """
+        own = {f"batch#{number:06}" for number in batches}
+        for keys in self._corpus_keys(corpus_id):
+            names = [(one["sk"]["S"], one) for one in keys]
+            self._delete_items([one for name, one in names if name in own or name.startswith(("key#", "removed#"))])
+
+    def _delete_items(self, keys: Sequence[dict[str, Any]]) -> None:
+        for start in range(0, len(keys), 25):
+            requests = [{"DeleteRequest": {"Key": one}} for one in keys[start : start + 25]]
+            for _ in self._batch("batch_write_item", {self.table_name: requests}, "UnprocessedItems"):
+                pass
+
     def _corpus_keys(self, corpus_id: str) -> Iterator[list[dict[str, Any]]]:
-        for page in self._pages("query", **under(f"corpus#{corpus_id}"), ProjectionExpression="pk, sk"):
+        own = under(f"corpus#{corpus_id}")
+        for page in self._pages("query", **own, ProjectionExpression="pk, sk", ConsistentRead=True):
             yield [item for item in page["Items"] if item["sk"]["S"] != "corpus"]
 
 

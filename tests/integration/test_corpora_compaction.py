@@ -1,6 +1,7 @@
 """Compaction to the letter: what counts, which files stay, and what happens to those that a run wrote in vain."""
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from chalicelib.aws import objects
 from chalicelib.corpus import compaction, files
 from chalicelib.corpus.engine import opened
 from chalicelib.corpus.parts import SCHEMAS
+from chalicelib.store.corpora import BATCH_MOST
 from chalicelib.store.records import Records
+from chalicelib.store.table import under
 from tests.conftest import Table
 from tests.integration.corpora import Run, counts, expected, new, some_text, text, worked_off
 from tests.integration.test_corpora_faults import add, named, stored_files
@@ -154,6 +157,7 @@ def test_a_document_without_its_text_counts_as_failed(run: Run) -> None:
 
 
 def test_a_batch_of_many_words_is_taken_in_by_several_runs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    over: Iterator[bool] = iter([])
     monkeypatch.setattr(compaction, "FILE_WORDS", 100)  # two documents
     monkeypatch.setattr(compaction._Run, "is_over", lambda _: next(over, True))
     corpus, texts = new(), {f"k{at}": some_text(at) for at in range(9)}
@@ -172,7 +176,7 @@ def test_a_batch_of_many_words_is_taken_in_by_several_runs(run: Run, monkeypatch
     assert counts(corpus) == expected([*texts.values()])
     before = corpora.get(corpus, "ann").manifest.parts
     assert [(part.first, part.last, part.span) for part in before] == [
-        (0, 2, 0), (2, 3, 0), (3, 5, 0), (5, 7, 0), (7, compaction.BATCH_MOST, 1)
+        (0, 2, 0), (2, 3, 0), (3, 5, 0), (5, 7, 0), (7, BATCH_MOST, 1)
     ]  # fmt: skip
     corpora.remove(corpus, "ann", "k4")
     add(corpus, {"k8": "a new text"})
@@ -230,3 +234,68 @@ def test_a_compaction_that_breaks_off_leaves_no_file_of_its_own(
     assert stored_files(tmp_path, corpus) == named(corpus) == before
     run()
     assert counts(corpus) == expected(["another word", "two words"])
+
+
+def items_of(corpus: str) -> list[str]:
+    """The sort keys of all items of a corpus."""
+    query = under(f"corpus#{corpus}")
+    return [item["sk"]["S"] for page in jobs.table()._pages("query", **query) for item in page["Items"]]
+
+
+@pytest.mark.parametrize("done", [True, False])
+@pytest.mark.parametrize("step", ["places", "begin_batch", "put_places", "put_batch"])
+def test_an_addition_to_a_corpus_that_is_erased_meanwhile_leaves_nothing(
+    run: Run, step: str, done: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus, store = new(), jobs.table()
+    add(corpus, {"a": "a word"})
+    before = {one.job for one in store.batch(corpus, 0)}
+    real = getattr(Records, step)
+
+    def meanwhile(self: Records, *given: Any, **named: Any) -> Any:
+        monkeypatch.setattr(Records, step, real)
+        answer = real(self, *given, **named) if step == "begin_batch" else None
+        corpora.erase(corpus, "ann")
+        if done:
+            run()
+        return answer or real(self, *given, **named)
+
+    monkeypatch.setattr(Records, step, meanwhile)
+    with pytest.raises(errors.Gone):
+        add(corpus, {"a": "another", "b": "words"})
+    run()
+    assert items_of(corpus) == ["corpus"]
+    ids, _ = store.owned("ann", limit=100)
+    assert store.get_many([*ids, *before]).keys().isdisjoint(before)
+    assert not [job for job in store.get_many(ids).values() if job.kind == "text"]
+
+
+def test_a_corpus_that_is_full_queues_no_job(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = new()
+    add(corpus, {"a": "a word"})
+    run()
+    before = jobs.table().owned("ann", limit=100)
+    monkeypatch.setattr(corpora, "BATCHES_MOST", 1)
+    with pytest.raises(errors.CorpusFull):
+        add(corpus, {"b": "words"})
+    assert jobs.table().owned("ann", limit=100) == before
+
+
+def test_a_document_that_other_rules_counted_is_shown_as_failed(run: Run) -> None:
+    corpus = new()
+    add(corpus, {"a": "one word", "b": "other words"})
+    count_pages(corpus, 0)
+    store = jobs.table()
+    [_, other] = store.batch(corpus, 0)
+    store._change(other.job, {"rules": "of old"}, "#state = :ended", {":ended": "succeeded"})
+    run()
+    assert counts(corpus) == expected(["one word"])
+    [(_, first), (_, second)] = corpora.documents(corpus, "ann", limit=10)[0]
+    assert first
+    assert first.state == "succeeded"
+    assert second
+    assert second.error
+    assert (second.state, second.error["type"]) == ("failed", "rules-mismatch")
+    assert second.error["detail"].startswith("The document was counted by the rules of old, the corpus by ")
+    [(failed, _)] = corpora.documents(corpus, "ann", limit=10, state="failed")[0]
+    assert failed.key == "b"
