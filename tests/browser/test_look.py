@@ -152,6 +152,36 @@ def test_a_right_to_left_word_does_not_turn_the_sentence_around(counted, site):
     expect(page.locator("[data-is=rank-table] bdi").first).to_have_text("مرحبا")
 
 
+@pytest.mark.parametrize(
+    ("before", "word", "after"),
+    [
+        ("דף ראשון one two three five six", "target", "four five six seven eight"),
+        ("one two three four five six", "הדף", "four five six seven eight nine"),
+        ("אחת שתיים שלוש ארבע חמש", "target", "שש שבע שמונה תשע עשר"),
+    ],
+)
+def test_a_line_is_cut_at_its_ends_and_not_beside_its_word(visit, before, word, after):
+    """A line that begins in the other direction was turned, and showed what is far from the word."""
+    page = visit()
+    page.fill("#input", f"{before} {word} {after}")
+    page.press("#input", "Enter")
+    page.wait_for_selector("[data-is=rank] svg")
+    page.set_viewport_size({"width": 900, "height": 900})
+    page.locator("#words tr", has_text=word).click()
+    expect(page.locator("button.context mark")).to_have_text(word)
+    gaps = page.evaluate(
+        """() => { const [before, word, after] = document.querySelector('button.context').children
+        const letter = (node, at) => { const range = document.createRange(), text = node.firstChild
+          range.setStart(text, at); range.setEnd(text, at + 1)
+          return range.getBoundingClientRect() }
+        const box = word.getBoundingClientRect()
+        const gap = one => Math.min(Math.abs(one.right - box.left), Math.abs(one.left - box.right))
+        const [end, start] = [before.textContent.trimEnd().length - 1, after.textContent.search(/\\S/)]
+        return [gap(letter(before, end)), gap(letter(after, start))] }"""
+    )
+    assert max(gaps) < 20
+
+
 def test_a_text_with_more_space_between_its_letters_is_all_there(counted):
     page = counted(viewport={"width": 320, "height": 640})
     page.evaluate(

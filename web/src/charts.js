@@ -5,19 +5,22 @@ import { number, plural, share, times, visible } from './say.js'
 import { fitted, histogram, ranksToDraw } from './words.js'
 
 const HEIGHT = 320
-const MARGIN = { top: 16, right: 16, bottom: 42, left: 48 }
+const MARGIN = { top: 16, right: 16, bottom: 42 }
+const DIGIT = 7.2 // pixels of a figure in a chart's letters
 
 /** Count by rank of all words on log axes, with the line that fits them. items, most frequent first. */
 export function drawRank(d3, place, items, { language, open, chosen }) {
   const counts = items.map((item) => item.count)
   const fit = fitted(counts)
   const { svg, width, readout } = frame(place, HEIGHT, `Count by rank of ${plural(items.length, 'word')}. ${rankText(items, fit).join('')}`)
+  const left = Math.max(48, 20 + DIGIT * number(counts[0] ?? 1).length)
   // Of logarithms: all that scaleLog would add are ticks between the tens, which are not wanted.
-  const x = d3.scaleLinear([0, Math.log10(Math.max(counts.length, 10))], [MARGIN.left + 8, width - MARGIN.right - 12])
+  const x = d3.scaleLinear([0, Math.log10(Math.max(counts.length, 10))], [left + 8, width - MARGIN.right - 12])
   const y = d3.scaleLinear([0, Math.log10(Math.max(counts[0] ?? 1, 10))], [HEIGHT - MARGIN.bottom, MARGIN.top])
   const tens = (scale) => scale.ticks().filter(Number.isInteger)
-  axis(d3, svg, d3.axisLeft(y).tickValues(tens(y)).tickFormat((tick) => `${number(10 ** tick)}×`).tickSize(MARGIN.left + MARGIN.right - width), MARGIN.left, 0)
-  axis(d3, svg, d3.axisBottom(x).tickValues(tens(x)).tickFormat((tick) => ordinal(10 ** tick)).tickSizeOuter(0), 0, HEIGHT - MARGIN.bottom)
+  const step = (width - left) / tens(x).length < 60 ? 2 : 1 // every second where they would meet
+  axis(d3, svg, d3.axisLeft(y).tickValues(tens(y)).tickFormat((tick) => `${number(10 ** tick)}×`).tickSize(left + MARGIN.right - width), left, 0)
+  axis(d3, svg, d3.axisBottom(x).tickValues(tens(x).filter((ten) => ten % step === 0)).tickFormat((tick) => ordinal(10 ** tick)).tickSizeOuter(0), 0, HEIGHT - MARGIN.bottom)
   svg.append(makeSvg('text', { class: 'axis-name', x: width - MARGIN.right, y: HEIGHT - 6, 'text-anchor': 'end' }, 'rank'))
   if (fit) drawFit(svg, { x, y, fit, width, last: counts.length })
   const ranks = ranksToDraw(items.length)
@@ -82,12 +85,12 @@ export function drawOften(d3, place, items, { chosen }) {
   const all = bins.reduce((sum, bin) => sum + bin.sum, 0) || 1
   const height = 40 + 30 * bins.length
   const { svg, width, readout } = frame(place, height, `How often words occur. ${oftenText(items)}`)
-  const names = bins.map((bin) => times(bin.from, bin.to))
-  const room = Math.min(120, 16 + 6.4 * Math.max(0, ...names.map((name) => name.length)))
+  const names = bins.map((bin) => times(bin.from, bin.to).replace(' times', '×'))
+  const room = 16 + DIGIT * Math.max(0, ...names.map((name) => name.length))
   const half = (width - room) / 2
   const y = d3.scaleBand(names, [30, height - 6]).padding(0.25)
   const most = Math.max(1, ...bins.map((bin) => bin.words))
-  const many = d3.scaleLinear([0, most], [0, half - 48])
+  const many = d3.scaleLinear([0, most], [0, half - 14 - DIGIT * Math.max(4, number(most).length)])
   const much = d3.scaleLinear([0, Math.max(...bins.map((bin) => bin.sum / all), 0.01)], [0, half - 48])
   const text = (x, row, said, name = 'value') => makeSvg('text', { class: name, x, y: row }, said)
   svg.append(text(room, 18, half < 110 ? 'words' : 'different words', 'axis-name'), text(room + half, 18, half < 110 ? 'of the text' : 'share of the text', 'axis-name'))
@@ -108,7 +111,7 @@ export function drawOften(d3, place, items, { chosen }) {
   axis(d3, svg, d3.axisLeft(y).tickSize(0).tickPadding(8), room, 0)
   values(svg, readout, bars, {
     vertical: true,
-    say: (index) => [`${plural(bins[index].words, 'word')} ${bins[index].words === 1 ? 'occurs' : 'occur'} ${names[index]}: ${percent(bins[index].sum / all)} of the text`],
+    say: (index) => [`${plural(bins[index].words, 'word')} ${bins[index].words === 1 ? 'occurs' : 'occur'} ${times(bins[index].from, bins[index].to)}: ${percent(bins[index].sum / all)} of the text`],
     nearest: (at) => Math.floor((at - 30) / y.step()),
   })
   const highlight = (word) => {

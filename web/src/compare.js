@@ -1,7 +1,8 @@
 // Two pages side by side: the words that each uses more than the other, by the API's scores.
-import { addressOf, keywordsOf, listCorpora, listJobs } from './api.js'
+import { addressOf, listCorpora, listJobs } from './api.js'
 import { said } from './advice.js'
 import { bdi, button, make, sendByEnter } from './dom.js'
+import { keywordsOf } from './evidence.js'
 import { corpusName, firstWords, titleOf } from './history.js'
 import { factor, number, plural, when } from './say.js'
 import { isCorpus, writeState } from './state.js'

@@ -121,7 +121,7 @@ export async function showHistory(place, { signal, go, askForToken }) {
   parts.corpora.addEventListener('toggle', async () => {
     const corpora = parts.corpora.open ? await listCorpora().catch(() => []) : []
     parts['corpora-list'].replaceChildren(...corpora.filter((one) => one.documents.total).map(corpusItem))
-    if (!corpora.length) parts['corpora-list'].append('None yet. Six or more addresses at once become one.')
+    if (!corpora.length) parts['corpora-list'].append(make('li', {}, 'None yet. Six or more addresses at once become one.'))
   })
   await load()
   setTimeout(look, FIRST_LOOK)

@@ -1,8 +1,9 @@
 // One word: where it is, its forms, its neighbours, and the lines around it. All of it is asked of the API. Beside the
 // list on a wide screen, a sheet from below on a narrow one.
-import { contextsOf, jobAddress, phrasesOf, placesOf, textOf } from './api.js'
+import { jobAddress } from './api.js'
 import { said } from './advice.js'
 import { announce, bdi, button, make, routed } from './dom.js'
+import { contextsOf, phrasesOf, placesOf, textOf } from './evidence.js'
 import { stripSvg } from './list.js'
 import { number, plural, searchKey, share, visible } from './say.js'
 
@@ -158,12 +159,15 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
       if (text === null) place.replaceChildren(...paragraph(context.before + context.match + context.after, context.before.length, context))
       else place.replaceChildren(...paragraph(text, characters(text, context.start - start), context, start > 0))
     }
+    // What is cut off must be far from the word: the direction is that of the text beside it, not of where that begins.
+    const beside = /\p{L}(?=\P{L}*$)/u.exec(context.before)?.[0] ?? context.match
+    const dir = RIGHT_TO_LEFT.test(beside) ? 'rtl' : 'ltr'
     const pressed = button('context', toggle,
-      make('bdi', { lang: language, class: 'before', dir: 'auto' }, tail(context.before)),
+      make('bdi', { lang: language, class: 'before', dir }, tail(context.before)),
       ' ', make('mark', {}, bdi(context.match, 80, language)), ' ',
-      make('bdi', { lang: language, class: 'after', dir: 'auto' }, flat(context.after)))
+      make('bdi', { lang: language, class: 'after', dir }, flat(context.after)))
     pressed.setAttribute('aria-expanded', 'false')
-    if (RIGHT_TO_LEFT.test(context.match)) pressed.dir = 'rtl'
+    pressed.dir = dir
     const entry = make('li', {}, pressed)
     return entry
   }

@@ -1,10 +1,11 @@
 // What was found: a sentence, chips, the list of all words, one word's contexts, two charts, a comparison.
-import { addressOf, eraseJob, getToken, homeAddress, jobAddress, MOST_WORDS, phrasesOf, placesOf, textOf, wordsOf } from './api.js'
+import { addressOf, eraseJob, getToken, homeAddress, jobAddress } from './api.js'
 import { said } from './advice.js'
 import { oftenText, rankText, drawOften, drawRank, tables } from './charts.js'
 import { wireChips, wireMenus } from './chips.js'
 import { showCompared, showOnly } from './compare.js'
 import { addressNode, announce, bdi, button, calm, confirmed, fromTemplate, make, pause, routed } from './dom.js'
+import { MOST_WORDS, phrasesOf, placesOf, textOf, wordsOf } from './evidence.js'
 import { barsPicture, saveCsv, saveJson, savePicture } from './files.js'
 import { titleOf } from './history.js'
 import { makeInspector } from './inspector.js'
@@ -112,7 +113,8 @@ export function showResult(place, jobs, { view, signal, go, form, other = /** @t
     parts.shown.textContent = `${held}${plural(shown.indexes.length, kind)} · ${plural(shown.sum, 'occurrence')}`
     showChips({ state, items: words.items, named, several: several && !corpus })
     parts['word-head'].textContent = state.n > 1 ? 'phrase' : 'word'
-    parts.where.textContent = whole ? 'on pages' : several ? 'by page' : state.n > 1 ? '' : 'where on the page'
+    parts.where.textContent = whole ? 'on pages' : several ? 'by page' : 'where on the page'
+    element.classList.toggle('phrases', state.n > 1)
     for (const head of element.querySelectorAll('[data-sort]')) {
       if (head.dataset.sort === state.sort) head.setAttribute('aria-sort', state.sort === 'word' ? 'ascending' : 'descending')
       else head.removeAttribute('aria-sort')
@@ -222,7 +224,7 @@ export function showResult(place, jobs, { view, signal, go, form, other = /** @t
 
   const compare = async () => {
     if (!other) return null
-    const here = corpus ? 'on these pages' : 'on this page'
+    const here = corpus ? 'these pages' : 'this page'
     const theirAddress = isCorpus(other.id) ? viewOf({ jobs: [other.id], vs: '' }) : jobAddress(other.id)
     parts['compared-title'].replaceChildren('Compared with ', routed(theirAddress, bdi(titleOf(other), 200, knownLanguage(other.page?.language))))
     parts.uncompare.href = viewOf({ vs: '' })
@@ -230,8 +232,8 @@ export function showResult(place, jobs, { view, signal, go, form, other = /** @t
     await showCompared(parts, [source, other.id], { common: view.state().common, language, here, title: titleOf(other), signal, open })
     const theirs = await wordsOf(other.id, view.state()).load({ signal }).catch(() => null)
     if (!theirs || signal.aborted) return
-    showOnly(parts['only-mine'], `Only ${here}`, words.items, theirs.items, { language, open })
-    showOnly(parts['only-theirs'], `Not ${here}`, theirs.items, words.items, { language: knownLanguage(other.page?.language) })
+    showOnly(parts['only-mine'], `Only on ${here}`, words.items, theirs.items, { language, open })
+    showOnly(parts['only-theirs'], `Not on ${here}`, theirs.items, words.items, { language: knownLanguage(other.page?.language) })
   }
 
   wireFind(parts, listView, () => {
@@ -365,7 +367,7 @@ function sentence(parts, { all, words, top, language, several, open = (_) => {} 
   const says = top.length ? [` ${several > 1 ? 'They say' : 'It says'}`, ...listed(top).map((part) => (typeof part === 'string' ? part || ' ' : word(part))), ' most.'] : []
   const half = counts && wordsInHalf(counts)
   const once = counts?.filter((count) => count === 1).length
-  const rest = half
+  const rest = half && counts.length > 2
     ? ` ${half === 1 ? 'The most frequent word makes' : `The ${number(half)} most frequent words make`} up half of the text; ${once ? `${plural(once, 'word')} ${once === 1 ? 'occurs' : 'occur'} once` : 'no word occurs just once'}.`
     : ''
   parts.sentence.replaceChildren(make('strong', {}, plural(all, 'word')), `${different}, ${readingTime(all)} to read.`, ...says, rest)
