@@ -18,19 +18,15 @@ from chalicelib.analysis import corpus_words, words
 from chalicelib.analysis.corpus_words import CorpusTable
 from chalicelib.analysis.words import Table
 from chalicelib.aws import objects
-from chalicelib.corpus import files
 from chalicelib.errors import (
     AttemptFailed,
     CorpusFull,
     ErrorKind,
     Gone,
-    HasEnded,
     KeyReused,
     NoCorpus,
     NoObjectStore,
-    NotFound,
     RulesDiffer,
-    StillRuns,
     Unavailable,
 )
 from chalicelib.store import records
@@ -44,10 +40,11 @@ from chalicelib.store.corpora import (
     compaction_key,
     fitting,
 )
+from chalicelib.store.job import own_key
 from chalicelib.store.records import Job, Records
 from chalicelib.submissions import Submission
 
-LEFT_SECONDS = 7_200  # a question may still read a file that was replaced, and a compaction name one that it wrote
+LISTED_BATCHES = 100  # that one page of documents reads at most
 TRIES = 5  # of a document whose key others write at the same time
 
 
@@ -94,7 +91,13 @@ def create(
 
 def get(corpus_id: str, owner: str) -> Corpus:
     """The owner's corpus; ``NoCorpus``, or ``Gone`` where it was erased or has expired."""
-    corpus = jobs.table().corpus(corpus_id)
+    store = jobs.table()
+    try:
+        corpus = store.corpus(corpus_id)
+    except Gone:
+        if store.corpus_owner(corpus_id) == owner:
+            raise
+        raise NoCorpus(corpus_id) from None
     if corpus is None or corpus.owner != owner:
         raise NoCorpus(corpus_id)
     return corpus
@@ -148,10 +151,7 @@ def _write(store: Records, corpus: Corpus, wanted: Mapping[str, Document], begun
     """Write these documents into batches, whose numbers are added to ``begun``, but for those that are there."""
     for _ in range(TRIES):
         known = store.places(corpus.id, list(wanted))
-        written = {
-            number: bool(store.batch(corpus.id, number)) for number in {place.batch for place, _ in known.values()}
-        }
-        there = {name for name, (place, job) in known.items() if job == wanted[name].job and written[place.batch]}
+        there = _there(store, corpus.id, wanted, known)
         wanted = {name: document for name, document in wanted.items() if name not in there}
         if not wanted:
             return
@@ -167,15 +167,8 @@ def _take_back(store: Records, corpus: Corpus, answers: Sequence[object], begun:
     """Erase what was added to a corpus that is erased meanwhile: the job that erases it may have passed by already."""
     for answer in answers:
         if isinstance(answer, Job):
-            _erase_job(answer.id, corpus.owner)
+            jobs.cancel_and_erase(answer.id, corpus.owner)
     store.take_back(corpus.id, begun)
-
-
-def _erase_job(job_id: str, owner: str) -> None:
-    with contextlib.suppress(NotFound, HasEnded, Gone):
-        jobs.cancel(job_id, owner)
-    with contextlib.suppress(NotFound, StillRuns, Gone):
-        jobs.erase(job_id, owner)
 
 
 def _require_room(corpus: Corpus) -> None:
@@ -187,23 +180,61 @@ def _require_room(corpus: Corpus) -> None:
         raise Unavailable("too many requests for this corpus wait to be counted")
 
 
+def _there(
+    store: Records, corpus_id: str, wanted: Mapping[str, Document], known: Mapping[str, tuple[Place, str]]
+) -> set[str]:
+    """The keys of those documents that count just as they are wanted.
+
+    A key may name one that does not: it was removed before an addition broke off, or its batch was never written.
+    """
+    found = set()
+    for number in {place.batch for place, _ in known.values()}:
+        batch = store.batch(corpus_id, number)
+        gone = store.removed(corpus_id, number, number).get(number, set())
+        of_batch = {name: place.at for name, (place, _) in known.items() if place.batch == number}
+        found |= {name for name, at in of_batch.items() if batch[at : at + 1] == [wanted[name]] and at not in gone}
+    return found
+
+
 def _submitted(corpus: Corpus, given: Sequence[Given], request_id: str | None) -> list[Job | Exception]:
-    """The documents' jobs. One whose job was erased with an earlier document is submitted anew."""
+    """The documents' jobs. One whose job has failed, or was erased with an earlier document, is submitted anew."""
     requests = []
     for one in given:
-        options = {**corpus.options, **one.submission.options, "corpus": corpus.id}
+        options = {**corpus.options, **one.submission.options, "corpus": corpus.id, "keep_text": True}
+        if one.version:
+            options["object_version"] = one.version
         submission = msgspec.structs.replace(one.submission, options=options)
-        content = _digest(json.dumps([submission.url, submission.document, options, one.version], sort_keys=True))
-        key = f"document:{corpus.id}:{one.name}:{content}"
+        key = own_key("document", corpus.id, one.name, jobs.request_hash(submission))
         requests.append(jobs.Request(submission, corpus.owner, key, jobs.BULK, request_id))
     answers = jobs.submit_many(requests)
-    for at, answer in enumerate(answers):
-        if isinstance(answer, Gone):
-            answers[at], _ = jobs.submit(msgspec.structs.replace(requests[at], key=None))
+    ended = [at for at, answer in enumerate(answers) if isinstance(answer, Gone) or _has_failed(answer)]
+    if ended:
+        again = _submitted_anew(corpus, [given[at].name for at in ended], [requests[at] for at in ended])
+        for at, answer in zip(ended, again, strict=True):
+            answers[at] = answer
     for answer in answers:
         if isinstance(answer, Unavailable):
             raise answer
     return answers
+
+
+def _has_failed(answer: Job | Exception | None) -> bool:
+    return isinstance(answer, Job) and answer.state in (records.FAILED, records.CANCELED)
+
+
+def _submitted_anew(corpus: Corpus, names: Sequence[str], requests: Sequence[jobs.Request]) -> list[Job | Exception]:
+    """Jobs in place of those that failed or were erased: the corpus' own ones of the same requests, or new ones."""
+    store = jobs.table()
+    there = {name: job_id for name, (_, job_id) in store.places(corpus.id, names).items()}
+    known = store.get_many([*there.values()])
+    answers: list[Job | Exception | None] = []
+    for name, request in zip(names, requests, strict=True):
+        job = known.get(there.get(name, ""))
+        same = job is not None and job.request_hash == jobs.request_hash(request.submission) and not _has_failed(job)
+        answers.append(job if same else None)
+    new = [msgspec.structs.replace(one, key=None) for one, job in zip(requests, answers, strict=True) if job is None]
+    made = iter(jobs.submit_many(new))
+    return [next(made) if answer is None else answer for answer in answers]
 
 
 def _put(
@@ -239,9 +270,9 @@ def remove(corpus_id: str, owner: str, key: str) -> None:
     place, job_id = found
     store.remove(corpus, [place])
     corpus = store.note_change(corpus.id, removed=1)
-    store.drop_key(corpus.id, key, place)
-    _erase_job(job_id, owner)
+    jobs.cancel_and_erase(job_id, owner)
     compact(corpus)
+    store.drop_key(corpus.id, key, place)  # last, so that a removal that broke off can be repeated
 
 
 def documents(
@@ -249,10 +280,11 @@ def documents(
 ) -> tuple[list[tuple[Document, Job | None]], Place | None]:
     """A page of a corpus' documents with their jobs, in the order in which they came, and where the next one starts."""
     store, corpus = jobs.table(), get(corpus_id, owner)
-    removed = store.removed(corpus.id)
+    start = after or Place(0, 0)
+    end = min(start.batch + LISTED_BATCHES, corpus.batches)
     found: list[tuple[Document, Job | None]] = []
     looked = 0
-    for place, some in _chunks(store, corpus, after or Place(0, 0), removed):
+    for place, some in _chunks(store, corpus, start, end):
         states = store.get_many([document.job for _, document in some])
         for at, document in some:
             job = _as_counted(corpus, states.get(document.job))
@@ -263,7 +295,7 @@ def documents(
         looked += len(some)
         if looked >= 10 * max(limit, 100):
             return found, Place(place.batch, some[-1][0] + 1)
-    return found, None
+    return found, Place(end, 0) if end < corpus.batches else None
 
 
 def _as_counted(corpus: Corpus, job: Job | None) -> Job | None:
@@ -277,9 +309,11 @@ def _as_counted(corpus: Corpus, job: Job | None) -> Job | None:
 
 
 def _chunks(
-    store: Records, corpus: Corpus, start: Place, removed: Mapping[int, set[int]]
+    store: Records, corpus: Corpus, start: Place, end: int
 ) -> Iterator[tuple[Place, list[tuple[int, Document]]]]:
-    for number in range(start.batch, corpus.batches):
+    """The documents that count of the batches from ``start`` to before ``end``, some at a time."""
+    removed = store.removed(corpus.id, start.batch, end)
+    for number in range(start.batch, end):
         gone = removed.get(number, set())
         live = [
             (at, document)
@@ -357,7 +391,7 @@ def _table(name: str) -> CorpusTable:
 def ask(corpus: Corpus, question: str, asked: Mapping[str, Any], *, request_id: str | None = None) -> Job:
     """The job that answers a question about the corpus as it is now; the same question is the same job."""
     options = {"corpus": corpus.id, "version": corpus.version, "question": question, "asked": dict(asked)}
-    key = f"query:{_digest(json.dumps(options, sort_keys=True))}"
+    key = own_key("query", _digest(json.dumps(options, sort_keys=True)))
     request = jobs.Request(Submission("query", options=options), corpus.owner, key, queue.INTERACTIVE, request_id)
     job = jobs.submit(request)[0]
     if job.state in (records.FAILED, records.CANCELED):  # one that failed is asked anew, once a minute
@@ -371,19 +405,16 @@ def answer(job: Job) -> dict[str, Any]:
     return found
 
 
-def why(job: Job) -> tuple[str, str]:
-    """The problem of a question that found no answer: its name and a sentence."""
-    error = job.error or {"type": "job-canceled", "detail": "The question was canceled."}
-    known = {"corpus-gone": "gone", "corpus-changed": "corpus-changed"}
-    return known.get(error["type"], "unavailable"), error["detail"]
+def compared(corpus: Corpus, against: str, owner: str) -> tuple[Table, Table, int | None]:
+    """The folded words of a corpus, and of the corpus or job that ``against`` names: ``corpus:ID`` or ``job:ID``.
 
-
-def compared(corpus: Corpus, against: str, owner: str) -> tuple[Table, Table]:
-    """The folded words of a corpus, and of the corpus or job that ``against`` names: ``corpus:ID`` or ``job:ID``."""
+    A corpus that it names comes with its version.
+    """
     kind, _, other_id = against.partition(":")
+    version = None
     if kind == "corpus":
         other = get(other_id, owner)
-        rules, folded = other.manifest.rules, corpus_words.as_job_table(table(other))
+        rules, folded, version = other.manifest.rules, corpus_words.as_job_table(table(other)), other.version
     else:
         job = jobs.get(other_id, owner)
         if job.state != records.SUCCEEDED:
@@ -391,7 +422,7 @@ def compared(corpus: Corpus, against: str, owner: str) -> tuple[Table, Table]:
         rules, folded = job.rules or "", words.folded(jobs.word_table(job), jobs.language_of(job))
     if rules and corpus.manifest.rules and rules != corpus.manifest.rules:
         raise RulesDiffer(corpus.id, other_id)
-    return corpus_words.as_job_table(table(corpus)), folded
+    return corpus_words.as_job_table(table(corpus)), folded, version
 
 
 # --- erase ---
@@ -403,40 +434,6 @@ def erase(corpus_id: str, owner: str) -> None:
     corpus = jobs.table().begin_erasing(corpus_id)
     if corpus is not None:
         compact(corpus)
-
-
-def drop_files(now: float) -> int:
-    """Delete what nobody reads any more in the object store of this machine; how many files.
-
-    These are the files of corpora that have expired, and of those that are there what a newer manifest has replaced or
-    a worker that died has left, each ``LEFT_SECONDS`` after it was written. A bucket has a rule for what has expired.
-    """
-    dropped = 0
-    kept: dict[str, set[str]] = {}
-    for name in objects.names("corpora/") if objects.path("") is not None else ():
-        path, corpus_id = objects.path(name), name.split("/")[1]
-        if corpus_id not in kept:
-            kept[corpus_id] = _named(corpus_id, now)
-        with contextlib.suppress(FileNotFoundError):
-            if path is not None and name not in kept[corpus_id] and path.stat().st_mtime < now - LEFT_SECONDS:
-                objects.delete(name)
-                dropped += 1
-    return dropped
-
-
-def _named(corpus_id: str, now: float) -> set[str]:
-    """The files of a corpus that somebody may read."""
-    store = jobs.table()
-    try:
-        corpus = store.corpus(corpus_id)
-    except Gone:
-        return set()
-    if corpus is None:
-        return set()
-    fresh = [(name, at) for name, at in corpus.manifest.stale if at > (now - LEFT_SECONDS) * 1000]
-    manifest = msgspec.structs.replace(corpus.manifest, stale=fresh)
-    of_sources = (f"source-{one.id}-{kind}" for one in store.sources(corpus_id) for kind in ("robots", "addresses"))
-    return {*files.of_manifest(corpus_id, manifest), *(files.folder(corpus_id) + name for name in of_sources)}
 
 
 def _digest(text: str) -> str:

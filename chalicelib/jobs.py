@@ -121,10 +121,6 @@ def _expires_at(now: int) -> int:
 
 def _new_job(request: Request, *, now: int, expires_at: int) -> tuple[Job, list[bytes]]:
     submission = request.submission
-    # What was asked makes two requests the same; the service's defaults may have changed between them.
-    asked = json.dumps(
-        [submission.kind, submission.url, submission.document, submission.options], ensure_ascii=False, sort_keys=True
-    )
     pieces = [] if submission.document is None else records.packed(submission.document)
     job = Job(
         id=records.new_id() if request.key is None else records.key_id(request.owner, request.key),
@@ -133,13 +129,19 @@ def _new_job(request: Request, *, now: int, expires_at: int) -> tuple[Job, list[
         queue=request.queue,
         url=submission.url,
         options=_defaults() | submission.options,
-        request_hash=hashlib.sha256(asked.encode()).hexdigest()[:32],
+        request_hash=request_hash(submission),
         submitted_at=now,
         expires_at=expires_at,
         input_pieces=len(pieces),
         request_id=request.request_id,
     )
     return job, pieces
+
+
+def request_hash(submission: Submission) -> str:
+    """What makes two requests the same: what was asked. The service's defaults may have changed between them."""
+    asked = [submission.kind, submission.url, submission.document, submission.options]
+    return hashlib.sha256(json.dumps(asked, ensure_ascii=False, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _defaults() -> dict[str, Any]:
@@ -308,6 +310,14 @@ def erase(job_id: str, owner: str) -> None:
         store.delete_pieces(job_id)
         if not found:
             raise
+
+
+def cancel_and_erase(job_id: str, owner: str) -> None:
+    """Delete a job whatever becomes of it, if it is there."""
+    with contextlib.suppress(NotFound, HasEnded, Gone):
+        cancel(job_id, owner)
+    with contextlib.suppress(NotFound, StillRuns, Gone):
+        erase(job_id, owner)
 
 
 def tell_ended(job_id: str) -> None:

@@ -23,8 +23,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from chalicelib import corpora, jobs, queue, settings
+from chalicelib import jobs, queue, settings
 from chalicelib.aws import objects
+from chalicelib.corpus import files
 from chalicelib.errors import Unavailable
 from chalicelib.events import inbound, publisher, results
 
@@ -256,7 +257,7 @@ def run(inbox: Inbox) -> None:
                 sweep(_event("aws.events", "Scheduled Event", {}), Context())
                 if time.monotonic() - dropped > FILES_SECONDS and objects.is_configured():
                     dropped = time.monotonic()
-                    corpora.drop_files(time.time())
+                    files.drop_left(jobs.table(), time.time())
             except Exception as error:  # noqa: BLE001 - the next minute's run is the retry
                 logger.warning("sweep: %r", error)
 

@@ -10,10 +10,15 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
+
 from chalicelib.aws import objects
+from chalicelib.errors import Gone
 from chalicelib.store.corpora import Manifest, Part
+from chalicelib.store.records import Records
 
 CACHE_BYTES = 4_000_000_000  # of copies; the least recently used go first
+LEFT_SECONDS = 7_200  # a question may still read a file that was replaced, and a compaction name one that it wrote
 IN_USE_SECONDS = 300  # for so long after its last use a copy may be read; a job ends earlier
 KEPT_SECONDS = 86_400  # after its last use; of an erased corpus nothing may stay for ever
 KINDS = ("words", "documents", "spellings", "folds")
@@ -111,3 +116,39 @@ def _make_room(size: int) -> None:
             return
         entry.unlink(missing_ok=True)
         total -= freed
+
+
+def drop_left(store: Records, now: float) -> int:
+    """Delete what nobody reads any more in the object store of this machine; how many files.
+
+    These are the files of corpora that have expired, and of those that are there what a newer manifest has replaced or
+    a worker that died has left, each ``LEFT_SECONDS`` after it was written. A bucket has a rule for what has expired.
+    """
+    dropped = 0
+    kept: dict[str, set[str]] = {}
+    for stored in objects.names("corpora/") if objects.path("") is not None else ():
+        path, corpus_id = objects.path(stored), stored.split("/")[1]
+        if corpus_id not in kept:
+            kept[corpus_id] = _named(store, corpus_id, now)
+        with contextlib.suppress(FileNotFoundError):
+            if path is not None and stored not in kept[corpus_id] and path.stat().st_mtime < now - LEFT_SECONDS:
+                objects.delete(stored)
+                dropped += 1
+    return dropped
+
+
+def _named(store: Records, corpus_id: str, now: float) -> set[str]:
+    """The files of a corpus that somebody may read."""
+    try:
+        corpus = store.corpus(corpus_id)
+    except Gone:
+        return set()
+    if corpus is None:
+        return set()
+    fresh = [(stored, at) for stored, at in corpus.manifest.stale if at > (now - LEFT_SECONDS) * 1000]
+    manifest = msgspec.structs.replace(corpus.manifest, stale=fresh)
+    begin = f"{folder(corpus_id)}source-"
+    of_sources = {
+        f"{begin}{one.id}-{kind}" for one in store.sources(corpus_id) for kind in ("robots", one.progress.file)
+    }
+    return of_sources.union(of_manifest(corpus_id, manifest))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from chalicelib import corpora, jobs
 from chalicelib.errors import NoCorpus, TooManySources
 from chalicelib.store import records
+from chalicelib.store.job import own_key
 from chalicelib.store.records import Job
 from chalicelib.store.sources import Progress, Source
 from chalicelib.submissions import Submission
@@ -31,7 +32,7 @@ def create(
     The job is there before the change is noted: so no compaction takes the corpus for complete in between.
     """
     store, corpus = jobs.table(), corpora.get(corpus_id, owner)
-    key = f"source:{corpus.id}:{key or records.new_id()}"
+    key = own_key("source", corpus.id, key or records.new_id())
     options = {"corpus": corpus.id, "limit": limit, "include": [*include], "exclude": [*exclude]}
     request = jobs.Request(Submission("source", url=sitemap, options=options), owner, key, jobs.BULK, request_id)
     known = store.sources(corpus.id)

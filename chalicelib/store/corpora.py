@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from chalicelib.errors import Gone
-from chalicelib.store.job import key, values
+from chalicelib.store.job import key, own_key, values
 from chalicelib.store.table import ConditionFailed, Table, under
 
 BATCH_MOST = 1_000  # documents of one request, and of one part
@@ -154,6 +154,11 @@ class Corpora(Table):
         if "manifest" not in item or int(item["expires_at"]["N"]) <= self.clock.now() // 1000:
             raise Gone
         return corpus_of(item)
+
+    def corpus_owner(self, corpus_id: str) -> str | None:
+        """Whose corpus this is or was: what is left of an erased one and an expired one still say it."""
+        item = self._call("get_item", Key=_key(corpus_id, "corpus"), ConsistentRead=True).get("Item")
+        return None if item is None else str(item["owner"]["S"]).partition(":")[2]
 
     def corpora_of(
         self, owner: str, *, limit: int, after: tuple[int, str] | None = None
@@ -307,11 +312,12 @@ class Corpora(Table):
                 ExpressionAttributeValues={":indexes": indexes, **values({":expires_at": corpus.expires_at})},
             )
 
-    def removed(self, corpus_id: str) -> dict[int, set[int]]:
-        """By batch the numbers in it of documents that do not count any more."""
+    def removed(self, corpus_id: str, first: int = 0, last: int = BATCHES_MOST) -> dict[int, set[int]]:
+        """By batch, from the first to the last, the numbers in it of documents that do not count any more."""
+        ends = {":first": f"removed#{first:06}", ":last": f"removed#{last:06}"}
         condition = {
-            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :removed)",
-            "ExpressionAttributeValues": values({":pk": f"corpus#{corpus_id}", ":removed": "removed#"}),
+            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+            "ExpressionAttributeValues": values({":pk": f"corpus#{corpus_id}", **ends}),
         }
         return {
             int(item["sk"]["S"].removeprefix("removed#")): set(map(int, item["indexes"]["NS"]))
@@ -410,7 +416,7 @@ def corpus_of(item: Mapping[str, Any]) -> Corpus:
 
 def compaction_key(corpus_id: str, changes: int) -> str:
     """The idempotency key of the job that takes in a corpus' changes."""
-    return f"compaction:{corpus_id}:{changes}"
+    return own_key("compaction", corpus_id, changes)
 
 
 def fitting(documents: Sequence[Document]) -> Iterator[Sequence[Document]]:

@@ -70,6 +70,11 @@ def key_id(owner: str, key: str) -> str:
     return hashlib.sha256(f"{len(owner)}:{owner}{key}".encode()).hexdigest()[:32]
 
 
+def own_key(*parts: str | int) -> str:
+    """An idempotency key of the service's own: no request's header can have one that begins so."""
+    return "\0" + ":".join(map(str, parts))
+
+
 def new_token() -> str:
     """What tells one claim from every other: 64 random bits as 16 hexadecimal digits."""
     return secrets.token_hex(8)

@@ -1,9 +1,11 @@
-"""Sources of corpora in DynamoDB: what leads to documents, and how far it was followed.
+"""Sources of corpora in DynamoDB: what leads to documents, and how far it was followed. And the answers to questions.
 
-An item ``source#<time>-<id>`` of the corpus' partition for each. The state of a source is that of its job.
+An item ``source#<time>-<id>`` of the corpus' partition for each source, whose state is that of its job; and an item
+``query#<job>`` for each answer, which is erased with the corpus.
 """
 
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -30,6 +32,8 @@ class Progress(msgspec.Struct, kw_only=True):
     added: int = 0
     robots: bool = False  # whether the host's robots.txt was read; its rules are in the object store
     addresses: int = 0  # of the file that is taken in; they are in the object store
+    file: str = "addresses"  # there in the object of this name: of two workers that follow a source each writes its own
+    known: list[str] = []  # hashes of all files' addresses that were met, so that none is read twice
     taken: int = 0  # how many of these were added
     errors: list[dict[str, str]] = []  # of files and documents, the first ones
 
@@ -85,9 +89,30 @@ class Sources(Table):
             for item in page["Items"]
         ]
 
+    def note_query(self, corpus: Corpus, job_id: str) -> None:
+        """Note a job that answers a question about a corpus, before its answer is there."""
+        self._call("put_item", Item={**_query(corpus, job_id), **values({"expires_at": corpus.expires_at})})
+
+    def queries(self, corpus: Corpus) -> Iterator[str]:
+        """The jobs that were noted."""
+        condition = {
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :query)",
+            "ExpressionAttributeValues": values({":pk": f"corpus#{corpus.id}", ":query": "query#"}),
+        }
+        for page in self._pages("query", **condition, ConsistentRead=True):
+            yield from (item["sk"]["S"].removeprefix("query#") for item in page["Items"])
+
+    def drop_query(self, corpus: Corpus, job_id: str) -> None:
+        """Forget a job that was erased."""
+        self._call("delete_item", Key=_query(corpus, job_id))
+
     def source(self, corpus_id: str, source_id: str) -> Source | None:
         """One of them."""
         return next((one for one in self.sources(corpus_id) if one.id == source_id), None)
+
+
+def _query(corpus: Corpus, job_id: str) -> dict[str, Any]:
+    return key(f"corpus#{corpus.id}", f"query#{job_id}")
 
 
 def _item(corpus: Corpus, source: Source) -> dict[str, Any]:

@@ -11,7 +11,9 @@ import pytest
 
 from chalicelib import corpora, errors, jobs
 from chalicelib.analysis import corpus_words, words
+from chalicelib.corpora import Given
 from chalicelib.corpus import compaction, merging
+from chalicelib.submissions import Submission
 from tests.conftest import Table
 from tests.integration.corpora import Run, counts, expected, new, some_text, text, worked_off
 
@@ -87,9 +89,6 @@ def test_an_addition_that_broke_off_can_be_repeated(run: Run, step: str, monkeyp
     corpora.add(corpus, "ann", [text(one, key) for key, one in old.items()])
     run()
 
-    def breaks(*_: object, **__: object) -> None:
-        raise ConnectionResetError(step)
-
     given = [text(one, key) for key, one in now.items()]
     with monkeypatch.context() as broken:
         broken.setattr(type(jobs.table()), step, breaks)
@@ -98,6 +97,116 @@ def test_an_addition_that_broke_off_can_be_repeated(run: Run, step: str, monkeyp
     corpora.add(corpus, "ann", [text(one, key) for key, one in now.items()])
     run()
     assert counts(corpus) == expected(list(now.values()))
+
+
+def breaks(*_: object, **__: object) -> None:
+    raise ConnectionResetError("the process ends here")
+
+
+def documents_of(corpus: str) -> list[tuple[str, str | None]]:
+    return [(one.key, job.state if job else None) for one, job in corpora.documents(corpus, "ann", limit=100)[0]]
+
+
+def test_what_a_broken_addition_has_removed_is_not_taken_to_be_there(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus, old = new(), text("an old text", "k")
+    corpora.add(corpus, "ann", [old])
+    run()
+    with monkeypatch.context() as broken:
+        broken.setattr(type(jobs.table()), "put_places", breaks)
+        with pytest.raises(ConnectionResetError):
+            corpora.add(corpus, "ann", [text("a new text", "k")])
+    corpora.add(corpus, "ann", [old])
+    monkeypatch.setattr(compaction, "UNWRITTEN_MS", -1)
+    run()
+    assert counts(corpus) == expected(["an old text"])
+
+
+@pytest.mark.parametrize("step", ["cancel", "erase", "note_change"])
+def test_a_removal_that_broke_off_can_be_repeated(run: Run, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = new()
+    [job, _] = corpora.add(corpus, "ann", [text("a secret", "k"), text("another text", "other")])
+    run()
+    with monkeypatch.context() as broken:
+        broken.setattr(type(jobs.table()), step, breaks)
+        with pytest.raises(ConnectionResetError):
+            corpora.remove(corpus, "ann", "k")
+    corpora.remove(corpus, "ann", "k")
+    run()
+    assert counts(corpus) == expected(["another text"])
+    assert isinstance(job, jobs.Job)
+    with pytest.raises(errors.Gone):
+        jobs.get(job.id, "ann")
+    with pytest.raises(errors.NoCorpus):
+        corpora.remove(corpus, "ann", "k")
+
+
+def test_the_same_string_as_text_and_then_as_html_is_two_contents_of_one_document(run: Run) -> None:
+    corpus, given = new(), "<p>a word</p>"
+    for kind in ("text", "html"):
+        [answer] = corpora.add(corpus, "ann", [Given(Submission(kind, document=given))])
+        assert isinstance(answer, jobs.Job), answer
+    run()
+    assert counts(corpus) == expected(["a word"])
+
+
+def test_a_document_cannot_choose_not_to_be_kept(run: Run) -> None:
+    corpus = new()
+    corpora.add(corpus, "ann", [Given(Submission("text", document="a word", options={"keep_text": False}))])
+    run()
+    assert counts(corpus) == expected(["a word"])
+
+
+def test_corrected_metadata_take_the_place_of_the_old(run: Run) -> None:
+    corpus = new(metadata=["year"])
+    for year in ("1900", "1901", "1901"):
+        corpora.add(corpus, "ann", [Given(Submission("text", document="a word"), "k", {"year": year})])
+        run()
+        assert counts(corpus) == expected(["a word"])
+    [(document, _)] = corpora.documents(corpus, "ann", limit=10)[0]
+    assert document.metadata == {"year": "1901"}
+    assert corpora.get(corpus, "ann").batches == 2
+
+
+def test_a_document_that_failed_is_tried_again_when_it_is_sent_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus, store = new(), jobs.table()
+    given = [text("a word", "k"), text("two more words", "other")]
+    failed = {}
+    for _ in range(2):
+        [first, _] = corpora.add(corpus, "ann", given)
+        assert isinstance(first, jobs.Job)
+        failed[first.id] = first.state
+        claimed = store.claim(first.id, "w", lease_ms=60_000, max_attempts=3)
+        assert claimed is not None
+        store.fail(claimed, {"type": "timeout", "title": "", "detail": ""})
+        run()
+        assert ("k", "failed") in documents_of(corpus)
+        assert counts(corpus) == expected(["two more words"])
+    assert len(failed) == 2
+    for _ in range(3):
+        [first, _] = corpora.add(corpus, "ann", given)
+        run()
+        assert counts(corpus) == expected(["a word", "two more words"])
+    assert isinstance(first, jobs.Job)
+    assert first.state == "succeeded"
+    assert corpora.get(corpus, "ann").batches == 3  # what is there is not written again
+
+
+def test_a_page_of_documents_reads_only_the_batches_that_it_needs(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpora, "LISTED_BATCHES", 5)
+    corpus, batches = new(), 12
+    for at in range(batches):
+        corpora.add(corpus, "ann", [text(f"text {at}", f"k{at % 2}")])  # each replaces the last but one
+    read: list[int] = []
+    batch = type(jobs.table()).batch
+    monkeypatch.setattr(type(jobs.table()), "batch", lambda *asked: read.append(asked[-1]) or batch(*asked))
+    found, after = corpora.documents(corpus, "ann", limit=10)
+    assert (found, after, read) == ([], (5, 0), [0, 1, 2, 3, 4])
+    listed = []
+    while after is not None:
+        found, after = corpora.documents(corpus, "ann", limit=10, after=after)
+        listed += [document.key for document, _ in found]
+    assert (listed, read) == (["k0", "k1"], [*range(batches)])
+    run()
 
 
 def test_the_rows_have_documents_dispersion_and_tfidf(run: Run) -> None:
@@ -168,14 +277,44 @@ def test_phrases_and_collocates_are_those_of_a_plain_count(run: Run) -> None:
     assert {words.fold(row["word"]): row["count"] for row in found} == near
 
 
+@pytest.mark.parametrize("question", ["contexts", "phrases", "collocates"])
+def test_a_question_about_an_empty_corpus_is_answered(run: Run, question: str) -> None:
+    asked = {"phrase": "a", "word": "a", "n": 2, "min_count": 1, "measure": "count", "stop_words": "include"}
+    found = ask(new(), run, question, **{**CONTEXTS, **asked})
+    assert (found[question], found["next"], found.get("total", 0)) == ([], None, 0)
+
+
+def test_a_key_of_a_caller_s_own_takes_no_job_of_the_service(run: Run) -> None:
+    corpus = new()
+    for at in range(3):
+        jobs.submit(jobs.Request(Submission("text", document="x"), "ann", f"compaction:{corpus}:{at}"))
+    corpora.add(corpus, "ann", [text("a word")])
+    run()
+    assert counts(corpus) == expected(["a word"])
+
+
 def test_what_is_erased_leaves_nothing(run: Run, tmp_path: Path) -> None:
     corpus = new()
     corpora.add(corpus, "ann", [text("a secret word")])
     run()
+    asked = corpora.ask(corpora.get(corpus, "ann"), "contexts", {**CONTEXTS, "phrase": "secret"})
+    run()
+    answer = jobs.table().get(asked.id)
+    assert answer is not None
+    assert corpora.answer(answer)["total"] == 1
     corpora.erase(corpus, "ann")
+    late = corpora.ask(corpora.get(corpus, "ann"), "contexts", {**CONTEXTS, "phrase": "word"})
     run()
     with pytest.raises(errors.Gone):
+        jobs.table().get(asked.id)
+    failed = jobs.table().get(late.id)
+    assert failed is not None
+    assert failed.state == "failed"
+    assert not [path for path in (tmp_path / "jobs").rglob("*") if path.is_file()]
+    with pytest.raises(errors.Gone):
         corpora.get(corpus, "ann")
+    with pytest.raises(errors.NoCorpus):
+        corpora.get(corpus, "bob")
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and corpus in str(path)]
 
 
