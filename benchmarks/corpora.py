@@ -21,7 +21,7 @@ from typing import Any
 from chalicelib.analysis import corpus_words, keywords, words
 from chalicelib.analysis.evidence import Evidence
 from chalicelib.analysis.tokens import Tokens
-from chalicelib.corpus import parts, queries
+from chalicelib.corpus import answers, parts, queries
 from chalicelib.corpus.engine import opened
 
 NAMES = (
@@ -130,8 +130,7 @@ def questions(files: dict[str, list[Path]], packed: Path) -> dict[str, Callable[
     def contexts(engine: Any, word: str, _: str) -> Any:
         engine.rows(queries.total(1, column="fold"), word0=word)
         found = engine.rows(queries.contexts(1, column="fold"), word0=word, **page)
-        docs = sorted({row[0] for row in found})
-        return engine.rows(queries.ROWS, docs=docs), engine.rows(queries.TEXTS, docs=docs)
+        return list(answers._shown(engine, found, {"window": 8, "unit": "words"}))
 
     def sorted_contexts(engine: Any, word: str, _: str) -> Any:
         return engine.rows(queries.sorted_contexts(1, column="fold", side="left", everywhere=True), word0=word, **page)

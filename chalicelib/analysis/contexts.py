@@ -13,6 +13,7 @@ from chalicelib.analysis import words
 from chalicelib.analysis.evidence import Evidence
 
 SIDE_MOST = 2_000  # characters before or after a word, whatever the window: a text may have no words for megabytes
+PHRASE_WORDS_MOST = 10  # of a phrase of a corpus: each is a join
 NEIGHBOURS = 5  # words that an order by neighbours looks at
 # The counted text has one apostrophe, one hyphen and nothing invisible; what people type or paste may differ.
 _SIGNS = str.maketrans(
@@ -39,7 +40,7 @@ def find_word(evidence: Evidence, word: str, *, fold_case: bool = True) -> list[
     """Every occurrence of a word, as ranges of one token, in the text's order; as many as the table counts."""
     keys = evidence.keys(fold_case=fold_case)
     rows: set[int] = set()
-    for spelling in _spellings(word):
+    for spelling in spellings(word):
         wanted = words.fold(spelling, evidence.language) if fold_case else spelling
         rows = {row for row, key in enumerate(keys) if key == wanted}
         if rows:
@@ -53,14 +54,14 @@ def find_phrase(evidence: Evidence, phrase: str, *, fold_case: bool = True) -> l
     What is nowhere as it is spaced may be words that touch: ``l'homme``, or a phrase of a script without spaces.
     """
     keys = evidence.keys(fold_case=fold_case)
-    for spelling in _spellings(phrase):
+    for spelling in spellings(phrase):
         parts = (words.fold(spelling, evidence.language) if fold_case else spelling).split()
         if parts and (found := list(_spaced(evidence, keys, parts)) or list(_touching(evidence, keys, parts))):
             return found
     return []
 
 
-def _spellings(word: str) -> Iterator[str]:
+def spellings(word: str) -> Iterator[str]:
     """The word as it is written, then as the counted text would write it."""
     plain = unicodedata.normalize("NFC", word)
     yield plain

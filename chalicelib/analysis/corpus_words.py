@@ -28,7 +28,7 @@ class Columns(msgspec.Struct, frozen=True, array_like=True):
 
 
 class CorpusTable(msgspec.Struct, frozen=True, array_like=True):
-    """``folds`` has the words by their key without case; ``shown`` each one's most frequent spelling.
+    """``folds`` has the words by their key without case; ``shown`` each one's most frequent spelling, no two the same.
 
     ``rates``, ``squares`` and ``logs`` are Σ f/w, Σ (f/w)² and Σ f·log2(f/w) over the documents with the word, f its
     count and w the words of the document. ``total`` counts all words, ``size`` all documents.
@@ -83,9 +83,12 @@ def build(spellings: Mapping[str, Sequence[Any]], folds: Mapping[str, Sequence[A
     )
     names, counts = list(folds["fold"]), list(map(int, folds["count"]))
     marks = bytes(stops[fold] * 2 > count for fold, count in zip(names, counts, strict=True))
+    # A spelling may be two words in two languages, as Işık is: the less frequent one is shown by its key, so that each
+    # row of the table has a name of its own. No other word is spelled like that key.
+    first = {shown[fold]: fold for fold in reversed(names)}
     return CorpusTable(
         Columns(names, counts, list(map(int, folds["documents"])), marks),
-        [shown[fold] for fold in names],
+        [shown[fold] if first[shown[fold]] == fold else fold for fold in names],
         list(folds["rates"]),
         list(folds["squares"]),
         list(folds["logs"]),

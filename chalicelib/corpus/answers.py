@@ -4,21 +4,24 @@
 the statistics in analysis/statistics.py.
 """
 
-import unicodedata
-from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+import functools
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
-from chalicelib.analysis import contexts, corpus_words, statistics, words
+from chalicelib.analysis import contexts, corpus_words, statistics
 from chalicelib.analysis.corpus_words import CorpusTable
+from chalicelib.analysis.words import WORD_CHARACTERS
 from chalicelib.aws import objects
 from chalicelib.corpus import files, parts, queries
 from chalicelib.corpus.engine import Engine, opened
+from chalicelib.corpus.readings import Reading, readings
 from chalicelib.store.corpora import Corpus
 
 PHRASES_MOST = 100_000  # that are ranked: the most frequent
 EVERYWHERE = 3  # a word that one of so many documents has is looked for in all of them
-PHRASE_WORDS_MOST = 10  # of a phrase whose contexts are asked for
+SHOWN = 50  # contexts that are made at once: what is read for them is in memory
 
 
 class _Words:
@@ -41,60 +44,108 @@ class _Words:
 def answer(corpus: Corpus, question: str, asked: Mapping[str, Any], *, threads: int = 2) -> dict[str, Any]:
     """The answer to ``question`` (contexts, phrases or collocates) over the files that the corpus' manifest names."""
     manifest = corpus.manifest
+    if not manifest.table:  # nothing has been counted yet
+        sums = {} if question == "phrases" else {"total": 0, "documents": 0}
+        return {**sums, question: [], "next": None}
     paths = files.views(corpus.id, manifest.parts, ("words", "documents"))
     removed = [doc for part in manifest.parts for doc in part.removed]
+
+    @functools.cache
+    def table() -> CorpusTable:
+        return corpus_words.unpack(objects.get(files.table_name(corpus.id, manifest.table)))
+
     with opened(paths, parts.SCHEMAS, removed, threads=threads) as engine:
         if question == "contexts":
-            return _contexts(engine, manifest.documents, asked)
-        known = _Words(corpus_words.unpack(objects.get(files.table_name(corpus.id, manifest.table))))
+            return _contexts(engine, table, manifest.documents, asked)
         if question == "phrases":
-            return _phrases(engine, known, asked)
-        return _collocates(engine, known, manifest.documents, asked)
+            return _phrases(engine, _Words(table()), asked)
+        return _collocates(engine, table, manifest.documents, asked)
 
 
-def _contexts(engine: Engine, documents_there: int, asked: Mapping[str, Any]) -> dict[str, Any]:
-    column = "fold" if asked["fold_case"] else "word"
-    wanted = unicodedata.normalize("NFC", asked["phrase"])
-    given = [words.fold(word) if asked["fold_case"] else word for word in wanted.split()][:PHRASE_WORDS_MOST]
-    if not given:
+def _contexts(
+    engine: Engine, table: Callable[[], CorpusTable], documents_there: int, asked: Mapping[str, Any]
+) -> dict[str, Any]:
+    column, sort = "fold" if asked["fold_case"] else "word", asked["sort"]
+    every = readings(asked["phrase"], table, fold_case=asked["fold_case"])
+    reading, total, documents = _first(engine, every, column)
+    if not total:
         return {"total": 0, "documents": 0, "contexts": [], "next": None}
-    bound: dict[str, Any] = {f"word{number}": word for number, word in enumerate(given)}
-    [(total, documents)] = engine.rows(queries.total(len(given), column=column), **bound)
-    limit, offset, sort = asked["limit"], asked["offset"], asked["sort"]
-    sql = (
-        queries.contexts(len(given), column=column)
-        if sort == "place"
-        else queries.sorted_contexts(
-            len(given), column=column, side=sort, everywhere=EVERYWHERE * documents > documents_there
-        )
-    )
-    found = engine.rows(sql, **bound, limit=limit, offset=offset)
-    shown = _shown(engine, found, len(given), asked) if found else []
+    given: dict[str, Any] = {"column": column, "either": reading.either}
+    if sort != "place":
+        given |= {"side": sort, "everywhere": EVERYWHERE * documents > documents_there}
+    sql = (queries.contexts if sort == "place" else queries.sorted_contexts)(reading.words, **given)
+    limit, offset = asked["limit"], asked["offset"]
+    found = engine.rows(sql, **reading.bound, limit=limit, offset=offset)
+    shown = [row for at in range(0, len(found), SHOWN) for row in _shown(engine, found[at : at + SHOWN], asked)]
     following = offset + len(shown) if offset + len(shown) < total else None
     return {"total": total, "documents": documents, "contexts": shown, "next": following}
 
 
-def _shown(
-    engine: Engine, found: Sequence[tuple[Any, ...]], size: int, asked: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """The occurrences with what stands around them, by the same code as a job's, in their order."""
+def _first(engine: Engine, every: Iterable[Reading], column: str) -> tuple[Reading, int, int]:
+    """The first reading that occurs, or the last, with how often it does and in how many documents."""
+    reading, total, documents = Reading(1, {"word0": ""}), 0, 0
+    for reading in every:
+        sql = queries.total(reading.words, column=column, either=reading.either)
+        [(total, documents)] = engine.rows(sql, **reading.bound)
+        if total:
+            break
+    return reading, total, documents
+
+
+def _shown(engine: Engine, found: Sequence[tuple[int, ...]], asked: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The occurrences with what stands around them, by the same code as a job's, in their order.
+
+    Of a document only the blocks are read that can be shown, since many of them may be long.
+    """
     docs = sorted({row[0] for row in found})
-    rows: dict[int, list[tuple[str, bool, list[dict[str, int]]]]] = {}
-    for doc, word, stop, positions in engine.rows(queries.ROWS, docs=docs):
-        rows.setdefault(doc, []).append((word, stop, positions))
-    evidences, documents = {}, {}
-    for doc, job, key, url, title, language, text in engine.rows(queries.TEXTS, docs=docs):
-        evidences[doc] = parts.evidence(text, language, rows[doc])
-        documents[doc] = {"id": job, "key": key, "url": url, "title": title}
-    shown = []
-    for doc, start, _last, _place in found:
-        evidence = evidences[doc]
-        first = bisect_left(evidence.tokens.starts, start)
+    around = [_blocks(*row[:3]) for row in found]
+    texts = dict(engine.rows(queries.TEXTS, blocks=sorted(set().union(*around))))
+    # A sentence may end with a word that begins before the text that is shown, or go on after a gap.
+    more = WORD_CHARACTERS // queries.BLOCK if asked["unit"] == "sentence" else 0
+    blocks = sorted(set().union(*(range(some.start - more, some.stop + more) for some in around)))
+    tokens: dict[int, list[tuple[str, int, int]]] = {doc: [] for doc in docs}
+    for doc, *token in engine.rows(queries.TOKENS, docs=docs, blocks=blocks):
+        tokens[doc].append(tuple(token))
+    documents = {doc: described for doc, *described in engine.rows(queries.DOCUMENTS, docs=docs)}
+    for (doc, start, stop, _, size), some in zip(found, around, strict=True):
+        job, key, url, title, language, length = documents[doc]
+        before = some.start % queries.BLOCK_OF * queries.BLOCK
+        text = "".join(texts[block] for block in some if block in texts)
+        near = _near(tokens[doc], before, text, length, more * queries.BLOCK)
+        first = bisect_right(near, start - before, key=itemgetter(1)) - 1
+        evidence = parts.evidence(text, language, near)
         [context] = contexts.show(evidence, [range(first, first + size)], window=asked["window"], unit=asked["unit"])
-        shown.append(
-            {"document": documents[doc], **{name: getattr(context, name) for name in context.__struct_fields__}}
-        )
-    return shown
+        yield {
+            "document": {"id": job, "key": key, "url": url, "title": title},
+            **{name: getattr(context, name) for name in context.__struct_fields__},
+            "start": start,
+            "end": stop,
+            "place": round(start / length, 6),
+        }
+
+
+def _near(
+    tokens: list[tuple[str, int, int]], before: int, text: str, length: int, more: int
+) -> list[tuple[str, int, int]]:
+    """The words of a piece that begins at ``before`` of a text of this length, between two empty ones at its ends.
+
+    The places of these say whether a sentence goes on beyond: it does where no word is within ``more`` characters.
+    """
+    end = before + len(text)
+    low, high = (bisect_left(tokens, at, key=itemgetter(1)) for at in (before, end))
+    near = [(word, at - before, place) for word, at, place in tokens[low:high]]
+    is_known = low and tokens[low - 1][1] >= before - more
+    first = tokens[low - 1][2] if is_known else near[0][2] - (1 if before else 2)
+    is_known = high < len(tokens) and tokens[high][1] < end + more
+    last = tokens[high][2] if is_known else near[-1][2] + (1 if end < length else 2)
+    return [("", 0, first), *near, ("", len(text), last)]
+
+
+def _blocks(doc: int, start: int, stop: int) -> range:
+    """The blocks with all that can be shown of an occurrence, and a sign before it that may belong to a sentence."""
+    reach = contexts.SIDE_MOST + 100
+    first, last = max(0, start - reach) // queries.BLOCK, (stop + reach) // queries.BLOCK
+    return range(doc * queries.BLOCK_OF + first, doc * queries.BLOCK_OF + last + 1)
 
 
 def _phrases(engine: Engine, known: _Words, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,10 +170,13 @@ def _phrases(engine: Engine, known: _Words, asked: Mapping[str, Any]) -> dict[st
     return _page("phrases", rows, asked)
 
 
-def _collocates(engine: Engine, known: _Words, documents_there: int, asked: Mapping[str, Any]) -> dict[str, Any]:
-    node = words.fold(unicodedata.normalize("NFC", asked["word"]))
-    [(total, documents)] = engine.rows(queries.total(1, column="fold"), word0=node)
-    near = queries.collocates(asked["window"], everywhere=EVERYWHERE * documents > documents_there)
+def _collocates(
+    engine: Engine, table: Callable[[], CorpusTable], documents_there: int, asked: Mapping[str, Any]
+) -> dict[str, Any]:
+    every = (one for one in readings(asked["word"], table, fold_case=True) if one.words == 1)
+    node, total, documents = _first(engine, every, "fold")
+    known, everywhere = _Words(table()), EVERYWHERE * documents > documents_there
+    near = queries.collocates(asked["window"], either=node.either, everywhere=everywhere)
     rows = [
         {
             "word": known.shown(word),
@@ -132,7 +186,7 @@ def _collocates(engine: Engine, known: _Words, documents_there: int, asked: Mapp
             "logdice": round(statistics.log_dice(count, [total, known.frequency(word)]), 6),
             "stop_word": known.is_stop_word(word),
         }
-        for word, count, found_in in engine.rows(near, word0=node, min_count=asked["min_count"])
+        for word, count, found_in in engine.rows(near, **node.bound, min_count=asked["min_count"])
         if asked["stop_words"] == "include" or not known.is_stop_word(word)
     ]
     rows.sort(key=lambda row: (-row["logdice"], -row["count"], row["word"]))

@@ -14,7 +14,8 @@ distinct int32, metadata map<string, string>. Parts are derived and can be made 
 """
 
 from array import array
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -166,15 +167,12 @@ def _places(tokens: Tokens) -> Iterable[int]:
         before, gap = end, gap + SENTENCE_GAP
 
 
-def evidence(text: str, language: str, rows: Iterable[tuple[str, bool, list[dict[str, int]]]]) -> Evidence:
-    """A document's evidence again, from its rows of a part: word, stop mark and positions of each."""
-    found = [(word, stop, positions) for word, stop, positions in rows if positions]
-    found.sort(key=lambda row: (-len(row[2]), row[0]))
-    order = sorted(
-        (position["place"], position["start"], row) for row, (_, _, places) in enumerate(found) for position in places
+def evidence(text: str, language: str, rows: Sequence[tuple[str, int, int]]) -> Evidence:
+    """A piece of a text with its words: of each, in their order, the word, where it starts in the piece, its place."""
+    counts = Counter(word for word, _, _ in rows)
+    row_of = {word: row for row, word in enumerate(counts)}
+    ends = [at for at in range(1, len(rows)) if rows[at][2] - rows[at - 1][2] > 1]
+    tokens = Tokens(
+        array("I", (row_of[word] for word, _, _ in rows)), array("I", (start for _, start, _ in rows)), ends, []
     )
-    ends = [at for at in range(1, len(order)) if order[at][0] - order[at - 1][0] > 1]
-    tokens = Tokens(array("I", (row for _, _, row in order)), array("I", (start for _, start, _ in order)), ends, [])
-    counts = [len(positions) for _, _, positions in found]
-    table = Table([word for word, _, _ in found], counts, bytes(stop for _, stop, _ in found), sum(counts))
-    return Evidence(text, tokens, table, language)
+    return Evidence(text, tokens, Table([*counts], [*counts.values()], bytes(len(counts)), len(rows)), language)

@@ -7,6 +7,7 @@ which is written ``{explode}``. Statistics are computed afterwards, in Python, f
 
 from collections.abc import Iterable
 
+from chalicelib.analysis.words import WORD_CHARACTERS
 from chalicelib.corpus.parts import SENTENCE_GAP
 
 # A part's words by spelling: occurrences, documents, and how many occurrences are stop words.
@@ -41,44 +42,73 @@ select count(*) as documents, cast(coalesce(sum(words), 0) as bigint) as words f
 """
 
 
-def occurrences(words: int, *, column: str) -> str:
-    """Where ``words`` words follow each other: rows (doc, start, last, place), in order. Binds $word0, $word1, …
+def occurrences(words: int, *, column: str, either: bool = False) -> str:
+    """Where ``words`` words follow each other: rows (doc, start, stop, place, size), in order. Binds $word0, $word1, …
 
-    ``last`` is where the last word begins; ``column`` is ``fold`` or ``word``.
+    ``start`` and ``stop`` are offsets in the text, ``size`` is the number of words; ``column`` is ``fold`` or ``word``.
+    With ``either`` each word may be another one too: $or0, $or1, … Of 0 words see ``_touching``.
     """
+    if not words:
+        return _touching(column)
+    tests = [f"{column} = $word{n}" + (f" or {column} = $or{n}" if either else "") for n in range(words)]
     tables = [
-        f"w{n} as (select doc, p.start as start, p.place as place from "
-        f"(select doc, {{explode}}(positions) as p from words where {column} = $word{n}) as x{n})"
-        for n in range(words)
+        f"w{n} as (select doc, p.start as start, p.start + {_LENGTH} as stop, p.place as place from "
+        f"(select doc, word, {{explode}}(positions) as p from words where {test}) as x{n})"
+        for n, test in enumerate(tests)
     ]
     joins = "".join(f" join w{n} on w{n}.doc = w0.doc and w{n}.place = w0.place + {n}" for n in range(1, words))
     return (
-        f"with {', '.join(tables)} "
-        f"select w0.doc as doc, w0.start as start, w{words - 1}.start as last, w0.place as place from w0{joins}"
+        f"with {', '.join(tables)} select w0.doc as doc, w0.start as start, w{words - 1}.stop as stop, "
+        f"w0.place as place, {words} as size from w0{joins}"
     )
 
 
-def contexts(words: int, *, column: str) -> str:
-    """One page of the occurrences in the order of the corpus. Binds $limit and $offset too."""
-    return (
-        f"select * from ({occurrences(words, column=column)}) as found order by doc, start limit $limit offset $offset"
-    )
+_LENGTH = f"least(length(word), {WORD_CHARACTERS})"  # of a word in the text: tokens.length
 
 
-def sorted_contexts(words: int, *, column: str, side: str, everywhere: bool = False) -> str:
-    """The same by the neighbours on one side, the nearest word first, then in the order of the corpus."""
-    steps = [-n if side == "left" else words - 1 + n for n in (1, 2, 3)]
-    pairs = ", ".join(f"({step})" for step in steps)
-    names = ", ".join(f"max(case when step = {step} then fold end) as n{at}" for at, step in enumerate(steps))
+def _touching(column: str) -> str:
+    """Where words that touch each other are $wanted: in it a space is where two of them do not touch.
+
+    $pieces are the words that can be among them, or no row is found.
+    """
     return f"""
-with found as ({occurrences(words, column=column)}),
-spots as (select {_SPOT} + place + step as spot, {_SPOT} + place as origin, step
+with recursive pieces as (
+    select doc, p.start as start, p.start + {_LENGTH} as stop, p.place as place, piece
+    from (select doc, word, {column} as piece, {{explode}}(positions) as p from words
+          where {column} in (select {{explode}}($pieces))) as x),
+chain as (
+    select doc, start, stop, place, 1 as size, piece as made from pieces
+    where substr($wanted, 1, length(piece)) = piece
+    union all
+    select * from (
+        select chain.doc as doc, chain.start as start, pieces.stop as stop, chain.place as place,
+               chain.size + 1 as size,
+               chain.made || case when pieces.start = chain.stop then '' else ' ' end || pieces.piece as made
+        from chain join pieces on pieces.doc = chain.doc and pieces.place = chain.place + chain.size) as longer
+    where substr($wanted, 1, length(made)) = made)
+select doc, start, stop, place, size from chain where made = $wanted"""
+
+
+def contexts(words: int, *, column: str, either: bool = False) -> str:
+    """One page of the occurrences in the order of the corpus. Binds $limit and $offset too."""
+    found = occurrences(words, column=column, either=either)
+    return f"select * from ({found}) as found order by doc, start limit $limit offset $offset"
+
+
+def sorted_contexts(words: int, *, column: str, side: str, either: bool = False, everywhere: bool = False) -> str:
+    """The same by the neighbours on one side, the nearest word first, then in the order of the corpus."""
+    pairs = ", ".join(f"({step})" for step in (1, 2, 3))
+    names = ", ".join(f"max(case when step = {step} then fold end) as n{step}" for step in (1, 2, 3))
+    spot = "place - step" if side == "left" else "place + size - 1 + step"
+    return f"""
+with found as ({occurrences(words, column=column, either=either)}),
+spots as (select {_SPOT} + {spot} as spot, {_SPOT} + place as origin, step
           from found cross join (values {pairs}) as s(step)),
 {_tokens("found", everywhere=everywhere)},
 near as (select origin, {names} from tokens join spots on spots.spot = tokens.spot group by origin)
-select found.doc as doc, found.start as start, found.last as last, found.place as place
+select found.doc as doc, found.start as start, found.stop as stop, found.place as place, found.size as size
 from found left join near on near.origin = {_SPOT} + found.place
-order by coalesce(n0, ''), coalesce(n1, ''), coalesce(n2, ''), found.doc, found.start
+order by coalesce(n1, ''), coalesce(n2, ''), coalesce(n3, ''), found.doc, found.start
 limit $limit offset $offset
 """
 
@@ -106,27 +136,46 @@ def _tokens(found: str, *, everywhere: bool) -> str:
 _SPOT = "cast(doc as bigint) * 4294967296"
 
 
-def total(words: int, *, column: str) -> str:
+def total(words: int, *, column: str, either: bool = False) -> str:
     """How many occurrences there are, and in how many documents."""
-    return f"select count(*) as total, count(distinct doc) as documents from ({occurrences(words, column=column)}) as f"
+    found = occurrences(words, column=column, either=either)
+    return f"select count(*) as total, count(distinct doc) as documents from ({found}) as f"
 
 
-# All rows of some documents, to make their evidence again; $docs is a list.
-ROWS = "select doc, word, stop, positions from words where doc in (select {explode}($docs)) order by doc"
-TEXTS = (
-    "select doc, id, key, url, title, language, text from documents where doc in (select {explode}($docs)) order by doc"
+# What stands around some occurrences is read by blocks, since documents may be long: of so many characters of the text,
+# numbered in the corpus by $blocks: those of a document begin at its number times BLOCK_OF.
+BLOCK = 2_048
+BLOCK_OF = 2**32
+# The words of the documents $docs that begin in these blocks, in their order.
+TOKENS = f"""
+select doc, word, p.start as start, p.place as place
+from (select doc, word, {{explode}}(positions) as p from words where doc in (select {{explode}}($docs))) as x
+where cast(doc as bigint) * {BLOCK_OF} + cast(floor(p.start / {BLOCK}) as bigint) in (select {{explode}}($blocks))
+order by doc, start
+"""
+# The text of these blocks.
+TEXTS = f"""
+with wanted as (select block, cast(floor(block / {BLOCK_OF}) as integer) as doc
+                from (select {{explode}}($blocks) as block) as x)
+select block, substr(text, cast(block % {BLOCK_OF} as integer) * {BLOCK} + 1, {BLOCK}) as text
+from documents join wanted using (doc)
+"""
+DOCUMENTS = (
+    "select doc, id, key, url, title, language, length(text) as size from documents "
+    "where doc in (select {explode}($docs))"
 )
 
 
-def collocates(window: int, *, everywhere: bool = False) -> str:
+def collocates(window: int, *, either: bool = False, everywhere: bool = False) -> str:
     """Words within ``window`` words of $word0 in its sentence: (word, count, documents), $min_count times at least.
 
-    A place that is near two occurrences counts once.
+    A place that is near two occurrences counts once. With ``either`` the word may be $or0 too.
     """
+    test = "fold = $word0 or fold = $or0" if either else "fold = $word0"
     steps = [step for step in range(-window, window + 1) if step]
     return f"""
 with node as (select doc, p.place as place from (select doc, {{explode}}(positions) as p from words
-              where fold = $word0) as x0),
+              where {test}) as x0),
 {_near("node", steps, everywhere=everywhere)}
 select fold as word, count(*) as count, count(distinct doc) as documents from near
 group by fold having count(*) >= $min_count

@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 
 from chalicelib.analysis import corpus_words
 from chalicelib.analysis.corpus_words import CorpusTable
-from chalicelib.corpus import merging, parts, queries
+from chalicelib.corpus import answers, merging, parts, queries
 from chalicelib.corpus.engine import opened
+from chalicelib.corpus.readings import readings
 from tests.corpus_files import Files, Tokens, grams, merged, near, plain, rewritten, tokens_of, written
 from tests.evidence import counted
 
 EXAMPLES = settings.default.max_examples // 4  # each opens DuckDB several times
 WORDS = ["The", "the", "of", "Berlin", "berlin", "BERLIN", "Straße", "STRASSE", "I", "i", "ı", "İ", "don't", "tree"]
+WORDS += ["Işık", "ışık", "IŞIK", "l'homme", "D'İ"]
 TEXTS = st.lists(
     st.tuples(st.sampled_from(WORDS), st.sampled_from([" ", " ", " ", ". ", "\n"])), min_size=0, max_size=25
 ).map(lambda pairs: "".join(word + gap for word, gap in pairs))
@@ -29,7 +31,7 @@ Corpus = tuple[list[parts.Document], list[int], int]
 @st.composite
 def corpora(draw: Any) -> Corpus:
     """Documents with texts in several languages, the numbers of those that were removed, and how many parts."""
-    texts = draw(st.lists(st.tuples(TEXTS, st.sampled_from(["en", "tr", ""])), min_size=1, max_size=8))
+    texts = draw(st.lists(st.tuples(TEXTS, st.sampled_from(["en", "tr", "fr", "az", ""])), min_size=1, max_size=8))
     documents = [
         parts.Document(doc=at * 3, id=f"{at:032}", key=f"k{at}", evidence=counted(text, language=language))
         for at, (text, language) in enumerate(texts)
@@ -144,6 +146,11 @@ def test_contexts_phrases_and_collocates_are_those_of_a_plain_count(
     with opened({kind: files[kind] for kind in ("words", "documents")}, parts.SCHEMAS, corpus[1]) as engine:
         for fold, (count, documents, _, _) in plain(kept).items() if kept else ():
             assert engine.rows(queries.total(1, column="fold"), word0=fold) == [(count, documents)]
+        table = merged(files, len(kept))
+        for shown, count in zip(table.shown, table.folds.counts, strict=True):  # as it is, and as people may type it
+            for typed in {shown, shown.replace("'", "’")}:
+                found = answers._first(engine, readings(typed, lambda: table, fold_case=True), "fold")
+                assert (found[0].words, found[1]) == (1, count)
         pairs = grams(kept, n + 1)
         found = engine.rows(queries.phrases(n + 1), min_count=1, most=10_000)
         assert {row[: n + 1]: row[n + 1] for row in found} == pairs

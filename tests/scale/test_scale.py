@@ -52,6 +52,7 @@ def questions(word: str, pair: tuple[str, ...], docs: list[int]) -> list[dict[st
     """Every query of corpus/queries.py, with its values."""
     one, two = {"word0": word}, {"word0": pair[0], "word1": pair[1]}
     page = {"limit": 1_000_000, "offset": 0}
+    blocks = [doc * queries.BLOCK_OF + number for doc in docs for number in range(3)]
     return [
         {"sql": queries.SPELLINGS},
         {"sql": queries.FOLDS},
@@ -67,8 +68,9 @@ def questions(word: str, pair: tuple[str, ...], docs: list[int]) -> list[dict[st
         {"sql": queries.collocates(4), "values": {**one, "min_count": 2}},
         {"sql": queries.phrases(2), "values": {"min_count": 2, "most": 1_000_000}},
         {"sql": queries.phrases(3), "values": {"min_count": 2, "most": 1_000_000}},
-        {"sql": queries.ROWS, "values": {"docs": docs}},
-        {"sql": queries.TEXTS, "values": {"docs": docs}},
+        {"sql": queries.TOKENS, "values": {"docs": docs, "blocks": blocks}},
+        {"sql": queries.TEXTS, "values": {"blocks": blocks}},
+        {"sql": queries.DOCUMENTS, "values": {"docs": docs}},
         {"sql": queries.sorted_contexts(1, column="fold", side="left", everywhere=True), "values": {**one, **page}},
         {"sql": queries.collocates(4, everywhere=True), "values": {**one, "min_count": 2}},
     ]
