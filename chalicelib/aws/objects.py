@@ -127,6 +127,22 @@ def find(place: Place) -> Place:
     return Place(place.bucket, place.key, version or answer["ETag"].strip('"'), bool(version and version != "null"))
 
 
+def current(place: Place) -> Place:
+    """The object as it is there now, whichever version was meant; ``ObjectError`` if there is none.
+
+    Where the bucket keeps no versions, the time tells two contents apart that are the same, with another in between.
+    """
+    if _inbox(place.bucket) is not None:
+        return place
+    with _s3_errors():
+        answer = _s3().head_object(Bucket=place.bucket, Key=place.key)
+    version = answer.get("VersionId")
+    if version and version != "null":
+        return Place(place.bucket, place.key, version, versioned=True)
+    content = f"{answer['ETag'].strip(chr(34))}-{answer['LastModified'].timestamp():.0f}"
+    return Place(place.bucket, place.key, content)
+
+
 def chunks(place: Place, *, start: int = 0) -> Iterator[bytes]:
     """The object's bytes from ``start`` on, piece by piece; ``ObjectError`` where it is gone or was replaced."""
     if _inbox(place.bucket) is not None:

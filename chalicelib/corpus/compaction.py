@@ -6,6 +6,7 @@ leaves files that nobody reads: they bear a token of their own and are deleted b
 """
 
 import contextlib
+import itertools
 import tempfile
 import time
 from collections import Counter
@@ -154,10 +155,18 @@ def _gathers(store: Records, corpus: Corpus) -> bool:
 
 
 def _unfinished(store: Records, corpus: Corpus, there: Sequence[Part]) -> tuple[dict[int, Sequence[Document]], bool]:
-    """Batches that have not ended, ``UNFINISHED_MOST`` that have documents at most; and whether these are all."""
+    """Batches that have not ended, ``UNFINISHED_MOST`` that have documents at most; and whether these are all.
+
+    Those that were looked at before take turns, and others come between them: a few slow ones keep none waiting.
+    """
     found: dict[int, Sequence[Document]] = {}
     complete = True
-    for number in dict.fromkeys(part.batch for part in there if not part.ended):
+    waiting = dict.fromkeys(part.batch for part in there if not part.ended)
+    known = {part.batch for part in there if part.states}
+    fresh, seen = [one for one in waiting if one not in known], [one for one in waiting if one in known]
+    turn = store.now() % len(seen) if seen else 0
+    pairs = itertools.zip_longest(fresh, seen[turn:] + seen[:turn])
+    for number in (one for pair in pairs for one in pair if one is not None):
         if sum(map(bool, found.values())) >= UNFINISHED_MOST:
             return found, False
         documents = store.written(corpus.id, number)
@@ -185,6 +194,11 @@ def erase(store: Records, corpus: Corpus, *, seconds: float) -> bool:
                 return False
             _erase_job(store, document.job, corpus.owner)
         store.drop_batch(corpus, number)
+    for job_id in store.queries(corpus):
+        if time.monotonic() > until:
+            return False
+        _erase_job(store, job_id, corpus.owner)
+        store.drop_query(corpus, job_id)
     for source in store.sources(corpus.id):
         _erase_job(store, source.id, corpus.owner)
     for name in objects.names(files.folder(corpus.id)):

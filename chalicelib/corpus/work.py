@@ -32,7 +32,7 @@ def run(store: Records, job: Job) -> dict[str, Packed] | Later:
         corpus = store.corpus(job.options["corpus"])
         if corpus is None:
             raise Gone
-        return _answer(corpus, job) if job.kind == QUERY else _compact(store, corpus, job)
+        return _answer(store, corpus, job) if job.kind == QUERY else _compact(store, corpus, job)
     except Gone:
         raise _gone() from None
     except Unavailable:
@@ -91,8 +91,14 @@ def _changed() -> AttemptFailed:
     return AttemptFailed(ErrorKind.CORPUS_CHANGED, "The corpus has changed since the question was asked. Ask again.")
 
 
-def _answer(corpus: Corpus, job: Job) -> dict[str, Packed]:
+def _answer(store: Records, corpus: Corpus, job: Job) -> dict[str, Packed]:
     if corpus.version != job.options["version"]:
         raise _changed()
     found: dict[str, Any] = answers.answer(corpus, job.options["question"], job.options["asked"])
+    # Whoever erases the corpus erases the answers that are noted: so it is noted before it is there, and whether the
+    # corpus is being erased is looked at after that.
+    store.note_query(corpus, job.id)
+    now = store.corpus(corpus.id)
+    if now is None or now.erasing:
+        raise Gone
     return {"answer": Packed([zlib.compress(msgspec.json.encode(found), 1)], large=True)}

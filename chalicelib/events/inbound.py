@@ -43,6 +43,7 @@ _IN_CORPUS = re.compile(r"corpora/([0-9a-f]{32})/(.+)", re.DOTALL)
 LISTS = {".urls": "urls", ".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 BATCH_LINES, BATCH_BYTES = 500, 4_000_000  # of a list, submitted together
 RESERVE_SECONDS = 15.0  # before its function ends, a list is continued by another call: a batch and the report fit in
+LOOKS = 10  # at an object that is replaced while it is taken; then the event is delivered again
 PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # while the records cannot be reached
 
 logger = Logger(service="wordcounts", child=True)
@@ -197,13 +198,38 @@ def from_bucket(event: Mapping[str, Any], submit: Submit, remaining: Callable[[]
             raise
         logger.warning("an object was deleted before it was read", extra={"key": place.key})
         return {}
-    corpus, name = _corpus_of(place.key)
     try:
-        made = _submit_one(Entry(place.identity, Submission("object", url=place.address), corpus, name), submit)
+        return {"jobs": int(_document(place, submit) is not None)}
     except (NoCorpus, CorpusFull) as error:
         logger.warning("not submitted", extra={"key": place.key, "reason": problem(error)})
         return {"jobs": 0, "refused": 1}
-    return {"jobs": int(made is not None)}
+
+
+def _document(place: Place, submit: Submit) -> str | None:
+    """Submit an object; its job's id.
+
+    Events may come late, in another order, and twice. Where an object stands for one document of a corpus, which a
+    newer content replaces, what the bucket has now is taken, whichever event told of it; and whether it was replaced
+    meanwhile is looked at afterwards, since the other event may have been handled at the same time.
+    """
+    corpus, name = _corpus_of(place.key)
+    if corpus is None:
+        return _submit_one(Entry(place.identity, Submission("object", url=place.address)), submit)
+    made = None
+    for _ in range(LOOKS):
+        try:
+            now = objects.current(place)
+        except ObjectError as error:
+            if not error.absent:
+                raise
+            return made
+        if made is not None and now == place:
+            return made
+        place = now
+        made = _submit_one(Entry(place.identity, Submission("object", url=place.address), corpus, name), submit)
+        if made is None:
+            return None
+    raise Unavailable("the object is replaced again and again")
 
 
 def _corpus_of(key: str) -> tuple[str | None, str | None]:

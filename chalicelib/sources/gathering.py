@@ -5,6 +5,7 @@ What a step had begun when its worker died is done again, and changes nothing: a
 sitemap's pages must be of its host, and its host's robots.txt must allow them.
 """
 
+import hashlib
 import random
 import time
 import zlib
@@ -20,6 +21,7 @@ from chalicelib.aws import objects
 from chalicelib.corpora import Corpus, Given
 from chalicelib.errors import AttemptFailed, CorpusFull, ErrorKind, Gone, NoCorpus, Unavailable, problem_for
 from chalicelib.fetch import robots, sitemaps
+from chalicelib.store import records
 from chalicelib.store.records import Job, Records
 from chalicelib.store.sources import ERRORS_MOST, Progress, Source
 from chalicelib.submissions import Submission
@@ -76,6 +78,7 @@ class _Follower:
     def step(self) -> bool:
         """One of the things that are to be done; whether there are more."""
         progress = self.progress
+        before = progress.file
         if not progress.robots:
             self._put("robots", self._robots())
             progress.robots = True
@@ -86,13 +89,15 @@ class _Follower:
         else:
             return self._end()
         self._save()
+        if progress.file != before:
+            objects.delete(f"{self.name}-{before}")
         return True
 
     def _end(self) -> bool:
         if not self.progress.files and self.progress.errors:
             error = self.progress.errors[0]
             raise AttemptFailed(error["type"], error["detail"], transient=False)
-        for name in ("addresses", "robots"):
+        for name in (self.progress.file, "robots"):
             objects.delete(f"{self.name}-{name}")
         return False
 
@@ -145,23 +150,26 @@ class _Follower:
         found = self._wanted(pages)
         progress.over_limit += max(0, len(found) - self._left())
         found = found[: self._left()]
-        self._put("addresses", found)
+        progress.file = f"addresses-{records.new_token()}"
+        self._put(progress.file, found)
         progress.addresses, progress.taken = len(found), 0
 
     def _further(self, files: list[str]) -> None:
-        known = {url for url, _ in self.progress.pending} | {self.source.sitemap}
-        size = sum(map(len, known))
+        urls_there = [url for url, _ in self.progress.pending]
+        known = dict.fromkeys([*self.progress.known, *map(_hash, [self.source.sitemap, *urls_there])])
+        size = sum(map(len, urls_there))
         for text in files:
             url = self._usable(text)
-            if url is None or url in known:
+            if url is None or _hash(url) in known:
                 continue
             size += len(url)
             if len(known) > FILES_MOST or size > PENDING_BYTES:
                 detail = f"The index names more sitemaps than the {FILES_MOST} that a source reads."
                 self._note(self.source.sitemap, ErrorKind.TOO_LARGE.value, detail)
-                return
-            known.add(url)
+                break
+            known[_hash(url)] = None
             self.progress.pending.append((url, 0))
+        self.progress.known = [*known]
 
     def _wanted(self, pages: list[str]) -> list[str]:
         """The addresses that are to be added, each once, in their order."""
@@ -196,7 +204,7 @@ class _Follower:
     def _add(self) -> None:
         """Add the next documents of the file that was read."""
         progress = self.progress
-        some = self._get("addresses", list[str])[progress.taken : progress.taken + corpora.BATCH_MOST]
+        some = self._get(progress.file, list[str])[progress.taken : progress.taken + corpora.BATCH_MOST]
         given = [Given(Submission("url", url=url)) for url in some]
         try:
             answers = corpora.add(self.corpus.id, self.job.owner, given, request_id=self.job.request_id)
@@ -236,3 +244,7 @@ class _Follower:
 
     def _get(self, name: str, kind: Any) -> Any:
         return msgspec.json.decode(zlib.decompress(objects.get(f"{self.name}-{name}")), type=kind)
+
+
+def _hash(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()[:16]

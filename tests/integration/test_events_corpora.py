@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -80,6 +81,40 @@ def test_the_lines_of_a_list_and_documents_are_of_the_corpus_that_their_prefix_n
     assert counts(corpus).keys() == {*expected, "other", "altogether"} - {"first"}
     assert corpora.state(corpora.get(corpus, "ann"))["documents"]["total"] == 4
     assert [job.kind for job in jobs.owned("ann", limit=10)[0]] == ["object"]
+
+
+@pytest.mark.parametrize("versioning", [False, True])
+def test_an_event_that_comes_late_does_not_bring_an_older_document_back(
+    run: Run, moto_server: str, monkeypatch: pytest.MonkeyPatch, versioning: bool
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", moto_server)
+    corpus, s3, bucket = new(), boto3.client("s3"), f"late-{os.getpid()}-{versioning}".lower()
+    s3.create_bucket(Bucket=bucket)
+    if versioning:
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    name, events = f"corpora/{corpus}/a.txt", []
+    for text in ("first words", "second words"):
+        put = s3.put_object(Bucket=bucket, Key=name, Body=text.encode())
+        event = feed.created(name, put["ETag"], len(text))
+        event["detail"]["bucket"]["name"] = bucket
+        event["detail"]["object"] |= {"version-id": put["VersionId"]} if versioning else {}
+        events.append(event)
+        inbound.from_bucket(event, SUBMIT, lambda: 900.0)
+        run()
+    assert inbound.from_bucket(events[0], SUBMIT, lambda: 900.0) == {"jobs": 1}
+    run()
+    assert counts(corpus).keys() == {"second", "words"}
+
+    def replaced(entries: Any) -> Any:
+        if not calls:  # while the first is taken the object is replaced, and that event is handled
+            calls.append(s3.put_object(Bucket=bucket, Key=name, Body=b"third words"))
+            assert inbound.from_bucket(events[1], SUBMIT, lambda: 900.0) == {"jobs": 1}
+        return SUBMIT(entries)
+
+    calls: list[Any] = []
+    inbound.from_bucket(events[1], replaced, lambda: 900.0)
+    run()
+    assert counts(corpus).keys() == {"third", "words"}
 
 
 def test_what_names_no_corpus_of_the_owner_is_refused_line_by_line(run: Run, drop: Drop) -> None:

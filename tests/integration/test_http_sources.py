@@ -70,6 +70,48 @@ def until(read: Callable[[], dict[str, Any]], done: Callable[[dict[str, Any]], b
     raise AssertionError(found)
 
 
+def test_sitemap_indexes_that_name_each_other_are_read_once(api: LocalClient, site: Any) -> None:
+    address, files = site
+    files |= {"/sitemap.xml": index(f"{address}/1.xml"), "/page/1": b"<p>a page</p>"}
+    files |= {
+        "/1.xml": index(f"{address}/2.xml", f"{address}/1.xml"),
+        "/2.xml": index(f"{address}/1.xml", f"{address}/3.xml"),
+    }
+    files["/3.xml"] = urlset(f"{address}/page/1")
+    corpus = api("POST", "/corpora", JSON, b"{}").json()["id"]
+    body = json.dumps({"sitemap": f"{address}/sitemap.xml"}).encode()
+    made = api("POST", f"/corpora/{corpus}/sources", JSON, body).headers["location"]
+    found = until(lambda: api("GET", made).json(), lambda one: one["state"] == "succeeded")
+    assert (found["files"], found["added"], found["errors"]) == (4, 1, [])
+    assert sorted(path for path in files["asked"] if path.endswith("xml")) == [
+        *("/1.xml", "/2.xml", "/3.xml", "/sitemap.xml"),
+    ]
+
+
+def test_a_worker_that_follows_a_source_too_late_overwrites_nothing(run: Run, site: Any) -> None:
+    address, files = site
+    files |= {"/1.xml": urlset(f"{address}/page/1"), "/2.xml": urlset(f"{address}/page/2")}
+    files["/sitemap.xml"] = index(f"{address}/1.xml", f"{address}/2.xml")
+    corpus, store = corpora.get(new(), "ann"), jobs.table()
+    source, job = sources.create(corpus.id, "ann", f"{address}/sitemap.xml", limit=10)
+
+    def follower() -> gathering._Follower:
+        read = store.source(corpus.id, source.id)
+        assert read is not None
+        return gathering._Follower(store, corpus, read, job, lambda _: contextlib.nullcontext())
+
+    first = follower()
+    for _ in range(2):  # robots.txt, the index
+        first.step()
+    late = follower()
+    first.step()
+    late.progress.pending.reverse()
+    with pytest.raises(gathering._Wait):
+        late.step()
+    first.step()
+    assert [document.url for document in store.batch(corpus.id, 0)] == [f"{address}/page/1"]
+
+
 def test_a_sitemap_becomes_documents_as_far_as_robots_and_the_patterns_say(api: LocalClient, site: Any) -> None:
     address, files = site
     files |= {f"/page/{n}": f"<p>page number{n}</p>".encode() for n in range(6)}
