@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from chalicelib import corpora, submissions
+from chalicelib import corpora, submissions, urls
 from chalicelib.analysis import contexts, corpus_words, keywords, phrases
 from chalicelib.corpora import Given
-from chalicelib.errors import Fault, InvalidSubmission, Refused, Unreadable
+from chalicelib.errors import Fault, InvalidSubmission, Refused, Unreadable, problem_for
 from chalicelib.http import evidence, responses
 from chalicelib.http.responses import CSV, DEFAULT_LIMIT, JSON, Answer, Listed, Place, csv_lines, link, time_text
 from chalicelib.http.schemas import LIMIT_MOST, Id, Options
@@ -29,6 +29,14 @@ COLUMNS = {
 }
 _Limit = Annotated[int, Meta(ge=1, le=ROWS_MOST, description="Rows in an answer.")]
 _Offset = Annotated[int, Meta(ge=0, le=1_000_000_000, description="Rows to pass over.")]
+_Version = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=1_000_000_000,
+        description="The version that an earlier page had: another one answers `corpus-changed`.",
+    ),
+]
 _Word = Annotated[str, Meta(min_length=1, max_length=200)]
 _Field = Annotated[str, Meta(pattern=r"\A[A-Za-z_][A-Za-z0-9_-]{0,49}\Z")]
 _Key = Annotated[str, Meta(min_length=1, max_length=300, description="Names the document in its corpus.")]
@@ -104,9 +112,9 @@ class DocumentsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tr
 
 
 class KeyQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """Which document."""
+    """Which document: an address may be its key."""
 
-    key: _Key
+    key: Annotated[str, Meta(min_length=1, max_length=urls.MAX_LENGTH, description="The document's key.")]
 
 
 class WordsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -122,6 +130,7 @@ class WordsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     min_length: Annotated[int, Meta(ge=1, le=1000)] = 1
     limit: Annotated[int, Meta(ge=1, le=LIMIT_MOST)] | UnsetType = UNSET
     offset: _Offset = 0
+    version: _Version | UnsetType = UNSET
 
 
 class ContextsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -135,10 +144,15 @@ class ContextsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
     case: Literal["fold", "keep"] = "fold"
     limit: Annotated[int, Meta(ge=1, le=CONTEXTS_MOST)] = DEFAULT_LIMIT
     offset: _Offset = 0
+    version: _Version | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if isinstance(self.word, str) == isinstance(self.phrase, str):
             raise ValueError("word: give either a word or a phrase")
+        for name in ("word", "phrase"):
+            given = getattr(self, name)
+            if isinstance(given, str) and (size := len(given.split())) > contexts.PHRASE_WORDS_MOST:
+                raise ValueError(f"{name}: {contexts.PHRASE_WORDS_MOST} words are looked for at most, this has {size}")
 
     def asked(self) -> dict[str, Any]:
         """As a query job holds it."""
@@ -156,10 +170,11 @@ class PhrasesQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True
     stop_words: phrases.StopWords = "edges"
     limit: _Limit = DEFAULT_LIMIT
     offset: _Offset = 0
+    version: _Version | UnsetType = UNSET
 
     def asked(self) -> dict[str, Any]:
         """As a query job holds it."""
-        return {name: getattr(self, name) for name in self.__struct_fields__}
+        return {name: getattr(self, name) for name in self.__struct_fields__ if name != "version"}
 
 
 class CollocatesQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -171,10 +186,11 @@ class CollocatesQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
     stop_words: Literal["exclude", "include"] = "exclude"
     limit: _Limit = DEFAULT_LIMIT
     offset: _Offset = 0
+    version: _Version | UnsetType = UNSET
 
     def asked(self) -> dict[str, Any]:
         """As a query job holds it."""
-        return {name: getattr(self, name) for name in self.__struct_fields__}
+        return {name: getattr(self, name) for name in self.__struct_fields__ if name != "version"}
 
 
 class KeywordsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -187,9 +203,19 @@ class KeywordsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
     stop_words: Literal["exclude", "include"] = "include"
     limit: Annotated[int, Meta(ge=1, le=LIMIT_MOST)] | UnsetType = UNSET
     offset: _Offset = 0
+    version: _Version | UnsetType = UNSET
+    against_version: _Version | UnsetType = UNSET
 
 
 # --- what comes ---
+
+
+def of_version(asked: Any, **versions: int | None) -> Any:
+    """What was asked, bound to these versions, so that ``next`` is of the same; refused where it was of another."""
+    known = {name: version for name, version in versions.items() if version is not None}
+    if any(getattr(asked, name) not in (UNSET, version) for name, version in known.items()):
+        raise Refused("corpus-changed", "The corpus has changed since the first page. Ask again from the first page.")
+    return msgspec.structs.replace(asked, **known)
 
 
 def new_corpus(raw: bytes) -> tuple[NewCorpus, dict[str, Any]]:
@@ -204,19 +230,31 @@ def new_corpus(raw: bytes) -> tuple[NewCorpus, dict[str, Any]]:
     return given, submissions.read({**options, "html": "x"}).options  # the rules of options are those of a submission
 
 
-def documents(raw: bytes, media_type: str, corpus: Any) -> tuple[list[Given], list[dict[str, Any]]]:
-    """The documents of a request, and of each that was refused its number and its faults."""
+def documents(raw: bytes, media_type: str, corpus: Any) -> tuple[dict[int, Given], list[dict[str, Any]]]:
+    """The documents of a request by their numbers in it, and of each that was refused its number and its faults."""
     rows = _lines(raw) if media_type == NDJSON else _listed(raw)
     if len(rows) > corpora.BATCH_MOST:
         raise Refused("invalid-submission", f"A request may have {corpora.BATCH_MOST} documents, this has {len(rows)}.")
-    given, refused = [], []
+    given, refused = {}, []
     for index, row in enumerate(rows):
         try:
-            given.append(_document(row, corpus))
+            given[index] = _document(row, corpus)
         except InvalidSubmission as error:
             errors = [{"pointer": fault.pointer, "detail": fault.detail} for fault in error.faults]
             refused.append({"index": index, "errors": errors})
     return given, refused
+
+
+def accepted(given: Sequence[int], answers: Sequence[object], refused: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What is said of the documents of a request: how many were taken, and of each other one why it was not."""
+    failed = [
+        {"index": index, "errors": [{"pointer": "", "detail": refusal.detail if refusal else str(answer)}]}
+        for index, answer in zip(given, answers, strict=True)
+        if isinstance(answer, Exception)
+        for refusal in [problem_for(answer)]
+    ]
+    rows = sorted([*refused, *failed], key=lambda row: row["index"])
+    return {"accepted": len(given) - len(failed), "refused": rows}
 
 
 def _lines(raw: bytes) -> list[object]:
@@ -366,6 +404,14 @@ def found_answer(record: Any, name: str, found: Mapping[str, Any], asked: Any, p
     if len(body) > responses.MAX_ANSWER_BYTES:
         raise Refused("answer-too-large", "The answer would be too large: ask for fewer rows by limit.")
     return Answer(200, body, {"Content-Type": JSON, **link(following)})
+
+
+def no_answer(job: Any) -> Refused:
+    """The problem of a question whose job has ended without an answer."""
+    known = {"corpus-gone": "gone", "corpus-changed": "corpus-changed", "connection-failed": "unavailable"}
+    if job.error is not None and (name := known.get(job.error["type"])):
+        return Refused(name, job.error["detail"])
+    return responses.no_result(job)
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -57,8 +57,8 @@ def add_documents(call: Call, corpus_id: str) -> Answer:
         responses.check_content(call.headers, responses.JSON)
     corpus = _corpus(call, corpus_id)
     given, refused = corpus_http.documents(call.body(), media_type, corpus)
-    corpora.add(corpus.id, call.caller, given, request_id=call.request_id)
-    body = responses.encoded({"accepted": len(given), "refused": refused})
+    answers = corpora.add(corpus.id, call.caller, [*given.values()], request_id=call.request_id)
+    body = responses.encoded(corpus_http.accepted([*given], answers, refused))
     return Answer(202, body, {"Content-Type": responses.JSON, "Cache-Control": "no-store"})
 
 
@@ -125,6 +125,7 @@ def read_corpus_words(call: Call, corpus_id: str) -> Answer:
     """The words of a corpus."""
     media_type = call.accept(responses.JSON, responses.CSV)
     asked, corpus = call.asked(corpus_http.WordsQuery), _corpus(call, corpus_id)
+    asked = corpus_http.of_version(asked, version=corpus.version)
     return corpus_http.words_answer(corpus, corpora.table(corpus), asked, _place(call, corpus, media_type))
 
 
@@ -132,7 +133,8 @@ def read_corpus_keywords(call: Call, corpus_id: str) -> Answer:
     """Words that a corpus has relatively more or less often than a job or another corpus."""
     media_type = call.accept(responses.JSON, responses.CSV)
     asked, corpus = call.asked(corpus_http.KeywordsQuery), _corpus(call, corpus_id)
-    tables = corpora.compared(corpus, asked.against, call.caller)
+    *tables, other_version = corpora.compared(corpus, asked.against, call.caller)
+    asked = corpus_http.of_version(asked, version=corpus.version, against_version=other_version)
     return corpus_http.keywords_answer(corpus, tables, asked, _place(call, corpus, media_type))
 
 
@@ -166,18 +168,18 @@ def _question(call: Call, corpus_id: str, name: str, kind: Any) -> Answer:
     """The answer to a question that a worker has to look for: 202 while it does, for more than two seconds."""
     media_type = call.accept(responses.JSON, responses.CSV)
     asked, corpus = call.asked(kind), _corpus(call, corpus_id)
-    place = _place(call, corpus, media_type)
+    place, bound = _place(call, corpus, media_type), corpus_http.of_version(asked, version=corpus.version)
     is_file = call.subject is not None
     if is_file and "limit" not in call.query:
-        asked = msgspec.structs.replace(asked, limit=corpus_http.MOST[name])
-    job = corpora.ask(corpus, name, asked.asked(), request_id=call.request_id)
+        bound = msgspec.structs.replace(bound, limit=corpus_http.MOST[name])
+    job = corpora.ask(corpus, name, bound.asked(), request_id=call.request_id)
     wanted = negotiation.wait_preference(call.headers.get("prefer"))
     usual = jobs.MAX_WAIT if is_file else QUESTION_SECONDS
     job = jobs.wait(job, usual if wanted is None else min(wanted, jobs.MAX_WAIT))
     if job.state == "succeeded":
-        return corpus_http.found_answer(corpus, name, corpora.answer(job), asked, place)
+        return corpus_http.found_answer(corpus, name, corpora.answer(job), bound, place)
     if job.state in responses.ENDED:
-        raise Refused(*corpora.why(job))
+        raise corpus_http.no_answer(job)
     if is_file:
         raise Refused("job-running", "The answer is still being looked for: ask again.", headers={"Retry-After": "1"})
     more = {"Location": responses.address(place.path, asked), "Retry-After": "1", "Cache-Control": "no-store"}

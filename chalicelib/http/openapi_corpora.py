@@ -77,7 +77,7 @@ def paths(private: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _tables(known: tuple[int, ...]) -> dict[str, Any]:
-    words = _rows("readCorpusWords", "The words of a corpus", corpora.WordsQuery, known)
+    words = _rows("readCorpusWords", "The words of a corpus", corpora.WordsQuery, (*known, 409))
     compared = "Words that a corpus has relatively more or less often than a job or another corpus"
     keywords = _rows("readCorpusKeywords", compared, corpora.KeywordsQuery, (*known, 409))
     questions = {name: _question(name, summary, query, known) for name, (summary, query) in _QUESTIONS.items()}

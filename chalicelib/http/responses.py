@@ -182,7 +182,9 @@ def plain(given: Any) -> Any:
 
 Query = TypeVar("Query", bound=Struct)
 _INTEGER = re.compile(r"-?\d{1,10}", re.ASCII)
-_INTEGERS = frozenset({"limit", "offset", "min_count", "min_length", "n", "parts", "window"})
+_INTEGERS = frozenset(
+    {"limit", "offset", "min_count", "min_length", "n", "parts", "window", "version", "against_version"}
+)
 _NUMBER = re.compile(r"-?(?:\d{1,20}(?:\.\d{0,400})?|\.\d{1,400})(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _NUMBERS = frozenset({"alpha"})
 _OFFSET = re.compile(r"[?&]offset=(\d+)")

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -110,6 +111,34 @@ def test_a_corpus_from_its_making_to_its_erasing(api: LocalClient) -> None:
     assert [one["id"] for one in api("GET", "/corpora").json()["corpora"]][-1] in (other, corpus)
 
 
+def test_a_document_whose_address_is_long_can_be_removed(api: LocalClient) -> None:
+    corpus, url = make(api), "http://127.0.0.1:9/" + "a" * 1000
+    body = json.dumps({"documents": [{"url": url}]}).encode()
+    assert api("POST", f"/corpora/{corpus}/documents", JSON, body).json() == {"accepted": 1, "refused": []}
+    assert api("DELETE", f"/corpora/{corpus}/documents?{urlencode({'key': url})}").status == 204
+    assert api("GET", f"/corpora/{corpus}/documents").json()["documents"] == []
+
+
+def test_the_pages_of_a_table_are_of_one_version(api: LocalClient) -> None:
+    corpus, other = make(api), make(api)
+    for which, texts in ((corpus, ["a tree, a river", "an old tree"]), (other, ["a tree"])):
+        body = json.dumps({"documents": [{"text": text} for text in texts]}).encode()
+        assert api("POST", f"/corpora/{which}/documents", JSON, body).status == 202
+        ready(api, which)
+    targets = [
+        *("words?stop_words=include&", "contexts?word=tree&", "collocates?word=tree&min_count=1&stop_words=include&"),
+        f"keywords?against=corpus:{other}&",
+    ]
+    wait = {"Prefer": "wait=20"}
+    following = [api("GET", f"/corpora/{corpus}/{target}limit=1", wait).json()["next"] for target in targets]
+    assert all(api("GET", one, wait).status == 200 for one in following)
+    for which, changed in ((other, following[-1:]), (corpus, following)):
+        added = json.dumps({"documents": [{"text": "one more tree"}]}).encode()
+        assert api("POST", f"/corpora/{which}/documents", JSON, added).status == 202
+        ready(api, which)
+        assert [api("GET", one, wait).problem for one in changed] == ["corpus-changed"] * len(changed)
+
+
 @pytest.mark.parametrize(
     ("target", "problem"),
     [
@@ -118,6 +147,9 @@ def test_a_corpus_from_its_making_to_its_erasing(api: LocalClient) -> None:
         ("/corpora?limit=0", "invalid-parameter"),
         ("/corpora/{corpus}/contexts", "invalid-parameter"),
         ("/corpora/{corpus}/contexts?word=a&phrase=b", "invalid-parameter"),
+        ("/corpora/{corpus}/contexts?phrase=" + "a+" * 10 + "a", "invalid-parameter"),
+        ("/corpora/{corpus}/words?version=0", "invalid-parameter"),
+        ("/corpora/{corpus}/words?version=7", "corpus-changed"),
         ("/corpora/{corpus}/words?sort=size", "invalid-parameter"),
         ("/corpora/{corpus}/keywords?against=job:1", "invalid-parameter"),
         ("/corpora/{corpus}/keywords?against=job:" + "0" * 32, "not-found"),
