@@ -154,6 +154,15 @@ def test_several_addresses_are_several_jobs_and_one_list(visit, site):
     expect(page.locator("[data-is=count]")).to_have_text("2 pages counted, 1 not")
     assert tops(page)[:2] == [("alpha", "42"), ("Beta", "30")]
     expect(page.locator("[data-is=what]").last).to_contain_text("in the order of the pages: 1 A page of words, 2 Other")
+    find = page.get_by_label("Find a word")
+    for typed, times in (("gamma gamma", "14 times"), ("alpha delta", "1 time"), ("delta gamma", "0 times")):
+        find.fill(typed)
+        find.press("Enter")
+        expect(page.locator("[data-is=about]")).to_have_text(times)
+    expect(page.locator("[data-is=problem]")).to_have_text("This is not in the text.")
+    page.get_by_role("button", name="Close").press("Enter")
+    expect(find).to_be_focused()
+    find.fill("")
     bars = page.locator("#words tr[data-place]").first.locator(".strip path").last.get_attribute("d")
     heights = [float(height) for height in re.findall(r"v-([\d.]+)", bars)]
     assert heights[1] == 19  # two of its three words: the highest bar is of the page of which it is the most

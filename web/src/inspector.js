@@ -16,15 +16,17 @@ const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/ // Hebrew, Ara
 const NARROW = matchMedia('(max-width: 56rem)')
 
 /**
- * shown() gives what the panel needs to know of the view: {id, fold, all}; pages(item) of several pages {id, title, count} of each; hide(word) hides it as common; onClose(byKey)
- * is called when the reader is done with it.
+ * shown() gives what the panel needs to know of the view: {id, fold, all}; pages(item) of several pages {id, title, count} of each; hide(word) hides it as common; onClose()
+ * is called when the reader is done with it, focusList() where the keyboard came from nowhere.
  */
-export function makeInspector(parts, { language, shown, pages, hide, onClose, signal }) {
+export function makeInspector(parts, { language, shown, pages, hide, onClose, focusList, signal }) {
   const { inspector } = parts
   let leave = new AbortController()
   /** @type {import('./words.js').Item | null} */
   let current = null
   let opened = '' // what is shown of it
+  /** @type {any} */
+  let from = null // where the keyboard was before
   const neighbours = new Map() // by state of the case, what the API says of pairs of words
 
   function close() {
@@ -37,6 +39,7 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
   /** Shows a word of the list; with the keyboard, the keyboard goes there too. */
   async function open(item, rank, { keyboard = false, quiet = false } = {}) {
     const { id, all, fold, corpus } = shown()
+    if (!quiet && !inspector.contains(document.activeElement)) from = document.activeElement
     const asked = [id, fold, item.count, item.stop, item.word].join()
     if (current && asked === opened) return unfold({ keyboard, quiet }) // not again: a line may be unfolded by now
     leave.abort()
@@ -122,19 +125,26 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
 
   /** Of several pages some lines of each that has the word, below its name; those with most of it first. */
   async function ofPages(all, item, signal) {
-    const having = all.filter((page) => page.count).sort((a, b) => b.count - a.count)
+    const having = item.phrase ? all : all.filter((page) => page.count).sort((a, b) => b.count - a.count) // of a phrase nobody knows yet
     const { fold } = shown()
     empty()
     parts.more.hidden = true
-    for (const { id, title, count } of having.slice(0, PAGES)) {
+    let [named, times] = [0, 0]
+    for (const { id, title, count } of having) {
+      if (named === PAGES) break
       const found = await contextsOf(id, item, { signal, limit: 5, window: 12, case: fold ? 'fold' : 'keep' }).catch((error) => {
         if (error.name === 'AbortError' || error.type !== 'text-not-kept') throw error
-        return { contexts: [] }
+        return { contexts: [], total: 0 }
       })
-      heading({ id, title, note: number(count) })
+      if (item.phrase && !found.total) continue
+      named += 1
+      times += found.total
+      heading({ id, title, note: number(count || found.total) })
       parts.lines.append(...found.contexts.map((context) => line(id, context)))
     }
-    if (having.length > PAGES) parts.problem.textContent = `And on ${plural(having.length - PAGES, 'more page')}.`
+    if (item.phrase) parts.about.textContent = named < PAGES ? plural(times, 'time') : `On the first ${PAGES} pages that have it`
+    else if (having.length > PAGES) parts.problem.textContent = `And on ${plural(having.length - PAGES, 'more page')}.`
+    if (!named) parts.problem.textContent = 'This is not in the text.'
   }
 
   /** The page that the lines below are of, where it is another than that of the line above. */
@@ -222,9 +232,12 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
     parts.near.replaceChildren('Next to: ', ...counted([...beside]))
   }
 
+  const goBack = () => (from?.isConnected && from !== document.body ? from.focus() : focusList())
+
   parts.close.addEventListener('click', () => {
     close()
-    onClose(true)
+    onClose()
+    goBack()
   })
   inspector.addEventListener('cancel', (event) => {
     event.preventDefault()
@@ -233,7 +246,7 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, si
   inspector.addEventListener('keydown', (event) => {
     if (event.key !== 'Escape' || inspector.matches(':modal')) return
     event.preventDefault()
-    onClose(true, { keep: true })
+    goBack()
   })
   parts.hide.addEventListener('click', () => {
     if (!current) return

@@ -75,11 +75,11 @@ export function showResult(place, jobs, { view, signal, go, form, other = /** @t
       if (!item.stop) view.change({ add: [...add, item.word], remove: remove.filter((word) => word !== item.word) })
       else view.change({ remove: [...remove, item.word], add: add.filter((word) => word !== item.word) })
     },
-    onClose(byKey, { keep = false } = {}) {
-      if (!keep) view.change({ word: '' }, { quiet: true })
-      if (!keep) listView.choose('')
-      if (byKey) listView.focus()
+    onClose() {
+      view.change({ word: '' }, { quiet: true })
+      listView.choose('')
     },
+    focusList: () => listView.focus(),
   })
   signal.addEventListener('abort', () => inspector.close())
   if (several || whole) element.classList.add('several')
