@@ -106,7 +106,7 @@ def test_an_expired_job_leaves_the_due_index_and_one_that_is_not_stays(store):
     later = store.now() + records.GRACE_MS
     found = [store.due("interactive", shard, before=later, limit=5) for shard in range(records.SHARDS)]
     assert [job_id for entries in found for _, job_id in entries] == [waits.id]
-    assert store.owner_of(unknown) is None
+    assert store.find(unknown) is None
 
 
 def test_a_claim_takes_the_job_and_a_second_is_refused_while_the_lease_lives(store):
