@@ -404,8 +404,18 @@ def test_two_pages_are_compared_by_their_counts(counted, visit, site):
         page.get_by_label(f"Compare {title}").first.check()
     page.get_by_role("button", name="Compare 2 pages").click()
     rows = page.locator(".butterfly tbody tr")
-    expect(rows.filter(has_text="delta")).to_contain_text("only here")
+    expect(rows.filter(has_text="delta")).to_contain_text("only there")
     expect(rows.filter(has_text="delta")).to_contain_text("0 : 200")
+    bars = page.eval_on_selector_all(
+        ".butterfly .fill", "bars => bars.map(bar => [Number(bar.style.getPropertyValue('--size')), bar.offsetWidth])"
+    )
+    widest = max(width for _, width in bars)
+    assert all(abs(width - size * widest) <= 1 for size, width in bars), bars
+    drawn = kept(page, page.get_by_role("button", name="Download the comparison as SVG").click).decode()
+    for text in ("A page of words compared with More", "delta", "0 : 200", "only there"):
+        assert f">{text}<" in drawn
+    png = kept(page, page.get_by_role("button", name="Download the comparison as PNG").click)
+    assert png.startswith(b"\x89PNG")
     expect(rows.filter(has_text="alpha")).to_contain_text("40 : 20")
     expect(page.get_by_role("heading", name="Compared with More")).to_be_visible()
     expect(page.locator("[data-is=only-mine]")).to_contain_text("Beta 30, gamma 15")

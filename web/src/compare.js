@@ -33,8 +33,8 @@ export function wireCompare(parts, { view, go, send }) {
   sendByEnter(parts['compare-input'])
 }
 
-/** Shows the words typical of either of two jobs or corpora by their ids; open(word) shows one of them in the first. */
-export async function showCompared(parts, [one, other], { common, language, here, title, open, signal }) {
+/** Shows the words typical of either of two jobs or corpora by their ids; open(word) shows one of them in the first, save(kind, rows) makes a picture. */
+export async function showCompared(parts, [one, other], { common, language, here, title, open, save, signal }) {
   parts.compared.hidden = false
   parts['compared-note'].textContent = 'Loading…'
   parts['compared-rows'].replaceChildren()
@@ -55,14 +55,15 @@ export async function showCompared(parts, [one, other], { common, language, here
   parts['compared-note'].textContent = mine.length + theirs.length
     ? 'Words typical of either, by how many times more frequent they are there; only differences that are unlikely to be chance. “3 : 0” are the counts here and there.'
     : 'No word is used clearly more here or there. Short pages show few differences.'
-  parts['compared-head'].hidden = !(mine.length + theirs.length)
+  parts['compared-head'].hidden = parts['compared-files'].hidden = !(mine.length + theirs.length)
   parts['compared-mine'].textContent = here
   parts['compared-theirs'].replaceChildren(bdi(title, 40))
   let shown = ROWS
   const draw = () => {
     const most = Math.max(1, ...[...mine, ...theirs].map(size))
-    const row = (word) => compared(word, most, language, open)
-    parts['compared-rows'].replaceChildren(...mine.slice(0, shown).map(row), ...theirs.slice(0, shown).reverse().map(row))
+    const rows = [...mine.slice(0, shown), ...theirs.slice(0, shown).reverse()].map((word) => compared(word, most))
+    parts['compared-rows'].replaceChildren(...rows.map((row) => line(row, language, open)))
+    for (const kind of ['svg', 'png']) parts[`compared-${kind}`].onclick = () => save(kind, rows)
     parts['compared-more'].hidden = shown >= Math.max(mine.length, theirs.length)
   }
   parts['compared-more'].onclick = () => {
@@ -103,15 +104,19 @@ const typical = (keywords, turned) =>
     .sort((a, b) => Math.abs(b.log_ratio) - Math.abs(a.log_ratio))
 const size = (word) => Math.min(8, Math.abs(word.log_ratio))
 
-function compared(word, most, language, open) {
-  const mine = word.log_ratio > 0
+/** What is shown of a word, its size as a part of the greatest. */
+function compared({ word, log_ratio: ratio, count, count_other: theirs }, most) {
+  const mine = ratio > 0
+  const only = mine ? !theirs : !count
+  const said = only ? `only ${mine ? 'here' : 'there'}` : factor(2 ** Math.abs(ratio))
+  return { word, mine, said, counts: `${number(count)} : ${number(theirs)}`, size: size({ log_ratio: ratio }) / most }
+}
+
+function line({ word, mine, said, counts, size }, language, open) {
   const bar = make('span', { class: mine ? 'fill' : 'fill other' })
-  bar.style.inlineSize = `${Math.max(2, (100 * size(word)) / most)}%`
-  const only = mine ? !word.count_other : !word.count
-  const said = only ? 'only here' : factor(2 ** Math.abs(word.log_ratio))
-  const counts = `${number(word.count)} : ${number(word.count_other)}`
-  const name = button('entry', () => open(word.word), bdi(word.word, 40, language))
-  name.dataset.word = word.word
+  bar.style.setProperty('--size', String(size))
+  const name = button('entry', () => open(word), bdi(word, 40, language))
+  name.dataset.word = word
   const measure = [make('span', { class: 'value' }, said), bar]
   return make('tr', {},
     make('td', { class: 'mine' }, ...(mine ? measure : [make('span', { class: 'value quiet' }, counts)])),

@@ -51,10 +51,27 @@ export function barsPicture(rows, all) {
   return svg
 }
 
+/** Two pages' words to either side, each with its bar, in a picture's shapes. rows as compare.js has them. */
+export function comparedPicture(rows) {
+  const [line, room, longest, middle] = [26, 85, 170, WIDTH / 2 - EDGE]
+  const { ink, data, other, quiet } = colours()
+  const svg = makeSvg('svg', { width: 2 * middle, height: rows.length * line })
+  rows.forEach(({ word, mine, said, counts, size }, at) => {
+    const [y, side, length] = [at * line, mine ? -1 : 1, size * longest]
+    const text = (x, anchor, fill, content) => makeSvg('text', { x, y: y + 17, fill, 'font-size': 14, 'text-anchor': anchor }, content)
+    svg.append(
+      text(middle, 'middle', ink, visible(word, 20)),
+      makeSvg('rect', { x: middle + side * room - (mine ? length : 0), y: y + 4, width: length, height: line - 9, fill: mine ? data : other }),
+      text(middle + side * (room + length + 8), mine ? 'end' : 'start', ink, said),
+      text(middle - side * room, mine ? 'start' : 'end', quiet, counts))
+  })
+  return svg
+}
+
 function colours() {
   const style = getComputedStyle(document.body)
   const value = (name) => style.getPropertyValue(`--${name}`).trim()
-  return { ink: value('ink'), data: value('data'), quiet: value('quiet'), paper: value('card') }
+  return { ink: value('ink'), data: value('data'), quiet: value('quiet'), paper: value('card'), other: value('other') }
 }
 
 /** The content with what says of what it is, in colours of its own: it looks the same anywhere. */

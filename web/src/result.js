@@ -6,7 +6,7 @@ import { wireChips, wireMenus } from './chips.js'
 import { showCompared, showOnly } from './compare.js'
 import { addressNode, announce, bdi, button, calm, confirmed, fromTemplate, make, pause, routed } from './dom.js'
 import { MOST_WORDS, phrasesOf, placesOf, textOf, wordsOf } from './evidence.js'
-import { barsPicture, saveCsv, saveJson, savePicture } from './files.js'
+import { barsPicture, comparedPicture, saveCsv, saveJson, savePicture } from './files.js'
 import { titleOf } from './history.js'
 import { makeInspector } from './inspector.js'
 import { makeList, PARTS } from './list.js'
@@ -229,7 +229,9 @@ export function showResult(place, jobs, { view, signal, go, form, other = /** @t
     parts['compared-title'].replaceChildren('Compared with ', routed(theirAddress, bdi(titleOf(other), 200, knownLanguage(other.page?.language))))
     parts.uncompare.href = viewOf({ vs: '' })
     const open = (word) => openWord(itemOf(word) ?? { word, count: 0, stop: false }, { keyboard: true })
-    await showCompared(parts, [source, other.id], { common: view.state().common, language, here, title: titleOf(other), signal, open })
+    const save = (kind, rows) => savePicture(kind, `${fileName(jobs)}-compared`, comparedPicture(rows),
+      { ...about(), title: `${about().title} compared with ${titleOf(other)}`, note: parts['compared-note'].textContent })
+    await showCompared(parts, [source, other.id], { common: view.state().common, language, here, title: titleOf(other), signal, open, save })
     const theirs = await wordsOf(other.id, view.state()).load({ signal }).catch(() => null)
     if (!theirs || signal.aborted) return
     showOnly(parts['only-mine'], `Only on ${here}`, words.items, theirs.items, { language, open })

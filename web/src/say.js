@@ -1,12 +1,10 @@
 // Numbers, times and words as a reader sees them.
 
 const whole = new Intl.NumberFormat('en')
-const decimal = new Intl.NumberFormat('en', { maximumFractionDigits: 1 })
 const precise = new Intl.NumberFormat('en', { maximumSignificantDigits: 2 })
 const moment = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' })
 
 export const number = (value) => whole.format(value)
-export const rounded = (value) => decimal.format(value)
 export const plural = (value, one, many = `${one}s`) => `${number(value)} ${value === 1 ? one : many}`
 export const when = (time) => (time ? moment.format(new Date(time)) : '')
 
