@@ -87,6 +87,7 @@ def _connected(threads: int) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]
             }
         )
         try:
+            connection.execute("set enable_progress_bar = false")  # it would be drawn into the worker's log
             yield connection, Path(folder)
         finally:
             connection.close()
