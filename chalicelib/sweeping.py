@@ -4,6 +4,7 @@ Every change is one conditional write, so any number of sweeps may run at once: 
 """
 
 import contextlib
+import math
 import time
 from collections.abc import Sequence
 
@@ -103,9 +104,7 @@ def _requeue_or_fail_all(store: Records, job_ids: Sequence[str], until: float, s
 def requeue(job_ids: Sequence[str]) -> Swept:
     """Put jobs whose time has come on the queue, or fail them when their tries are used."""
     swept = Swept()
-    store = jobs.table()
-    for start in range(0, len(job_ids), 100):
-        _requeue_or_fail(store, job_ids[start : start + 100], swept)
+    _requeue_or_fail_all(jobs.table(), job_ids, math.inf, swept)
     return swept
 
 

@@ -28,20 +28,10 @@ _Leaving = tuple[str, dict[str, str]]  # a record's sequence number, and the ent
 
 def cloud_event(job: Job) -> dict[str, Any]:
     """An ended job as a CloudEvent: what the API shows of it and where to read its words, at most 200 KB as JSON."""
-    shown = responses.plain(responses.job(job))
-    shown["link"] = f"{settings.load().api_url.rstrip('/')}/jobs/{job.id}"
+    shown = {**responses.plain(responses.job(job)), "link": _link("jobs", job.id)}
     if job.request_id:
         shown["request_id"] = job.request_id
-    event = {
-        "specversion": "1.0",
-        "id": f"{job.id}:{job.version}",
-        "source": f"/{SOURCE}",
-        "type": f"{SOURCE}.job.{job.state}",
-        "subject": job.id,
-        "time": shown["finished_at"],
-        "datacontenttype": "application/json",
-        "data": shown,
-    }
+    event = _event(job, f"job.{job.state}", shown["finished_at"], shown)
     for name in ("top", "page", "error", "url", "options"):  # never met: each of them is bounded where it is made
         if len(_encode(event)) <= EVENT_BYTES:
             break
@@ -56,20 +46,28 @@ def ready_event(corpus: Corpus) -> dict[str, Any] | None:
     """
     if corpus.erasing or not corpus.manifest.seen or not corpora.is_complete(corpus):
         return None
-    shown = responses.plain(corpus_http.corpus(corpus))
+    shown = {**responses.plain(corpus_http.corpus(corpus)), "link": _link("corpora", corpus.id)}
+    return _event(corpus, "corpus.ready", responses.time_text(corpus.manifest.made_at), shown)
+
+
+def _link(kind: str, name: str) -> str:
+    return f"{settings.load().api_url.rstrip('/')}/{kind}/{name}"
+
+
+def _event(of: Job | Corpus, kind: str, time: str | None, shown: dict[str, Any]) -> dict[str, Any]:
     return {
         "specversion": "1.0",
-        "id": f"{corpus.id}:{corpus.version}",
+        "id": f"{of.id}:{of.version}",
         "source": f"/{SOURCE}",
-        "type": f"{SOURCE}.corpus.ready",
-        "subject": corpus.id,
-        "time": responses.time_text(corpus.manifest.made_at),
+        "type": f"{SOURCE}.{kind}",
+        "subject": of.id,
+        "time": time,
         "datacontenttype": "application/json",
-        "data": {**shown, "link": f"{settings.load().api_url.rstrip('/')}/corpora/{corpus.id}"},
+        "data": shown,
     }
 
 
-def _event(image: Mapping[str, Any]) -> dict[str, Any] | None:
+def _event_of(image: Mapping[str, Any]) -> dict[str, Any] | None:
     """The event that a record of the table as it is now stands for, if any."""
     kind = image.get("sk", {}).get("S")
     if kind == "corpus" and "manifest" in image:
@@ -86,7 +84,7 @@ def publish_events(stream: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     for record in stream:
         number = str(record["dynamodb"]["SequenceNumber"])
         try:
-            event = _event(record["dynamodb"].get("NewImage", {}))
+            event = _event_of(record["dynamodb"].get("NewImage", {}))
             if event is not None:
                 leaving.append((number, _outgoing(event)))
         except (LookupError, TypeError, ValueError):  # no record of ours as it is now: it must not keep back the others

@@ -102,15 +102,6 @@ def enforce_rate_limit(meters: Sequence[Meter]) -> dict[str, str]:
     raise Refused("rate-limited", detail, headers={**stated, "Retry-After": str(max(after))})
 
 
-def refuse_address() -> Refused:
-    """The refusal of an address that has sent too many requests without a valid token."""
-    return Refused(
-        "rate-limited",
-        "Too many requests without a valid token came from this address.",
-        headers={"Retry-After": "2"},
-    )
-
-
 def cors(given: Headers, method: str, allow_origin: str, methods: Sequence[str]) -> dict[str, str]:
     """What lets the scripts of the allowed origin read the answer; nothing where none is allowed."""
     if not allow_origin:

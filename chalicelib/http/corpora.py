@@ -1,17 +1,17 @@
 """What the API takes and gives of corpora. Pure."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chalicelib import corpora, submissions, urls
-from chalicelib.analysis import contexts, corpus_words, keywords, phrases
+from chalicelib.analysis import contexts, corpus_words, keywords
 from chalicelib.corpora import Given
 from chalicelib.errors import Fault, InvalidSubmission, Refused, Unreadable, problem_for
-from chalicelib.http import evidence, responses
+from chalicelib.http import evidence, responses, schemas
 from chalicelib.http.responses import CSV, DEFAULT_LIMIT, JSON, Answer, Listed, Place, csv_lines, link, time_text
 from chalicelib.http.schemas import LIMIT_MOST, Id, Options
 
@@ -37,10 +37,12 @@ _Version = Annotated[
         description="The version that an earlier page had: another one answers `corpus-changed`.",
     ),
 ]
-_Word = Annotated[str, Meta(min_length=1, max_length=200)]
 _Field = Annotated[str, Meta(pattern=r"\A[A-Za-z_][A-Za-z0-9_-]{0,49}\Z")]
 _Key = Annotated[str, Meta(min_length=1, max_length=300, description="Names the document in its corpus.")]
-_State = Literal["queued", "running", "succeeded", "failed", "canceled"]
+
+
+def _cursor(form: str) -> Meta:
+    return Meta(pattern=rf"\A{form}\Z", description="Where to go on: from an answer's `next`.")
 
 
 class DocumentOptions(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True, omit_defaults=True):
@@ -99,16 +101,16 @@ class Corpora(Struct, kw_only=True):
 class CursorQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """Which page of the corpora."""
 
-    limit: Annotated[int, Meta(ge=1, le=100)] = 50
-    cursor: Annotated[str, Meta(pattern=r"\A[0-9a-f]{12}[0-9a-f]{32}\Z")] | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=100, description="Corpora in an answer.")] = 50
+    cursor: Annotated[str, _cursor("[0-9a-f]{12}[0-9a-f]{32}")] | UnsetType = UNSET
 
 
 class DocumentsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """Which documents, and which page of them."""
 
-    state: _State | UnsetType = UNSET
-    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
-    cursor: Annotated[str, Meta(pattern=r"\A[0-9]{1,6}-[0-9]{1,4}\Z")] | UnsetType = UNSET
+    state: Annotated[schemas.State, Meta(description="Only documents in this state.")] | UnsetType = UNSET
+    limit: Annotated[int, Meta(ge=1, le=1000, description="Documents in an answer.")] = 100
+    cursor: Annotated[str, _cursor("[0-9]{1,6}-[0-9]{1,4}")] | UnsetType = UNSET
 
 
 class KeyQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -117,38 +119,21 @@ class KeyQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     key: Annotated[str, Meta(min_length=1, max_length=urls.MAX_LENGTH, description="The document's key.")]
 
 
-class WordsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+class WordsQuery(schemas.WordsQuery, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """Which words of a corpus, in which order."""
 
-    sort: corpus_words.Order = "count"
-    stop_words: Literal["exclude", "include"] = "exclude"
-    stop_add: Annotated[str, Meta(max_length=2_000)] = ""
-    stop_remove: Annotated[str, Meta(max_length=2_000)] = ""
-    case: Literal["fold", "keep"] = "fold"
-    prefix: Annotated[str, Meta(max_length=200)] = ""
-    min_count: Annotated[int, Meta(ge=1, le=1_000_000_000)] = 1
-    min_length: Annotated[int, Meta(ge=1, le=1000)] = 1
-    limit: Annotated[int, Meta(ge=1, le=LIMIT_MOST)] | UnsetType = UNSET
-    offset: _Offset = 0
+    sort: Annotated[corpus_words.Order, Meta(description="By what, the largest first.")] = "count"
     version: _Version | UnsetType = UNSET
 
 
-class ContextsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+class ContextsQuery(evidence.ContextsQuery, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """A word or a phrase, one of the two, and how its occurrences are shown."""
 
-    word: _Word | UnsetType = UNSET
-    phrase: _Word | UnsetType = UNSET
-    window: Annotated[int, Meta(ge=1, le=1000)] = 8
-    unit: contexts.Unit = "words"
-    sort: contexts.Order = "place"
-    case: Literal["fold", "keep"] = "fold"
-    limit: Annotated[int, Meta(ge=1, le=CONTEXTS_MOST)] = DEFAULT_LIMIT
-    offset: _Offset = 0
+    limit: Annotated[int, Meta(ge=1, le=CONTEXTS_MOST, description="Rows in an answer.")] = DEFAULT_LIMIT
     version: _Version | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        if isinstance(self.word, str) == isinstance(self.phrase, str):
-            raise ValueError("word: give either a word or a phrase")
+        super().__post_init__()
         for name in ("word", "phrase"):
             given = getattr(self, name)
             if isinstance(given, str) and (size := len(given.split())) > contexts.PHRASE_WORDS_MOST:
@@ -161,15 +146,10 @@ class ContextsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
         return {"phrase": wanted, "fold_case": self.case == "fold", **given}
 
 
-class PhrasesQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
+class PhrasesQuery(evidence.PhrasesQuery, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """Which phrases, and by which measure."""
 
-    n: Annotated[int, Meta(ge=2, le=phrases.LONGEST)] = 2
-    min_count: Annotated[int, Meta(ge=2, le=1_000_000_000)] = 2
-    measure: phrases.Measure = "logdice"
-    stop_words: phrases.StopWords = "edges"
     limit: _Limit = DEFAULT_LIMIT
-    offset: _Offset = 0
     version: _Version | UnsetType = UNSET
 
     def asked(self) -> dict[str, Any]:
@@ -180,10 +160,10 @@ class PhrasesQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True
 class CollocatesQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """Which word's neighbours."""
 
-    word: _Word
-    window: Annotated[int, Meta(ge=1, le=20)] = 5
-    min_count: Annotated[int, Meta(ge=1, le=1_000_000_000)] = 2
-    stop_words: Literal["exclude", "include"] = "exclude"
+    word: Annotated[str, Meta(min_length=1, max_length=200, description="A word, as in the word table.")]
+    window: Annotated[int, Meta(ge=1, le=20, description="Words on each side.")] = 5
+    min_count: Annotated[int, Meta(ge=1, le=1_000_000_000, description="Only neighbours that occur so often.")] = 2
+    stop_words: Annotated[Literal["exclude", "include"], Meta(description="Words such as `the`.")] = "exclude"
     limit: _Limit = DEFAULT_LIMIT
     offset: _Offset = 0
     version: _Version | UnsetType = UNSET
@@ -194,14 +174,16 @@ class CollocatesQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
 
 
 class KeywordsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """What to compare with: `corpus:ID` or `job:ID`."""
+    """What to compare with, and which of the words to list."""
 
-    against: Annotated[str, Meta(pattern=r"\A(?:corpus|job):[0-9a-f]{32}\Z")]
-    alpha: Annotated[float, Meta(gt=0, lt=1)] = 0.05
-    sort: keywords.Order = "lrc"
-    sign: keywords.Sign = "both"
-    stop_words: Literal["exclude", "include"] = "include"
-    limit: Annotated[int, Meta(ge=1, le=LIMIT_MOST)] | UnsetType = UNSET
+    against: Annotated[
+        str, Meta(pattern=r"\A(?:corpus|job):[0-9a-f]{32}\Z", description="`corpus:` or `job:` with an id.")
+    ]
+    alpha: Annotated[float, Meta(gt=0, lt=1, description="The level of significance of all tests together.")] = 0.05
+    sort: Annotated[keywords.Order, Meta(description="By the size of which score, of either sign.")] = "lrc"
+    sign: Annotated[keywords.Sign, Meta(description="`positive`: words that this corpus has more of.")] = "both"
+    stop_words: Annotated[Literal["include", "exclude"], Meta(description="Words such as `the`.")] = "include"
+    limit: Annotated[int, Meta(ge=1, le=LIMIT_MOST, description="Rows in an answer.")] | UnsetType = UNSET
     offset: _Offset = 0
     version: _Version | UnsetType = UNSET
     against_version: _Version | UnsetType = UNSET
@@ -363,8 +345,8 @@ def words_answer(record: Any, table: corpus_words.CorpusTable, asked: WordsQuery
         table,
         fold_case=asked.case == "fold",
         stop_words=asked.stop_words == "include",
-        added=_several(asked.stop_add),
-        removed=_several(asked.stop_remove),
+        added=_folded("stop_add", asked.stop_add),
+        removed=_folded("stop_remove", asked.stop_remove),
         prefix=asked.prefix,
         min_count=asked.min_count,
         min_length=asked.min_length,
@@ -423,5 +405,5 @@ def _about(record: Any) -> dict[str, Any]:
     return {"id": record.id, "version": record.version, "complete": corpora.is_complete(record)}
 
 
-def _several(text: str) -> Iterable[str]:
-    return [word.strip().casefold() for word in text.split(",") if word.strip()][:500]
+def _folded(name: str, text: str) -> list[str]:
+    return [word.casefold() for word in responses.listed_words(name, text)]

@@ -11,7 +11,7 @@ from chalicelib.http import negotiation, responses
 from chalicelib.http import sources as source_http
 from chalicelib.http.gateway import Call
 from chalicelib.http.responses import Answer
-from chalicelib.http.schemas import NoQuery
+from chalicelib.http.schemas import ENDED, NoQuery
 from chalicelib.sources import resource as sources
 
 QUESTION_SECONDS = 2.0  # that a question about a corpus waits for its answer
@@ -178,7 +178,7 @@ def _question(call: Call, corpus_id: str, name: str, kind: Any) -> Answer:
     job = jobs.wait(job, usual if wanted is None else min(wanted, jobs.MAX_WAIT))
     if job.state == "succeeded":
         return corpus_http.found_answer(corpus, name, corpora.answer(job), bound, place)
-    if job.state in responses.ENDED:
+    if job.state in ENDED:
         raise corpus_http.no_answer(job)
     if is_file:
         raise Refused("job-running", "The answer is still being looked for: ask again.", headers={"Retry-After": "1"})

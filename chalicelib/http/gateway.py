@@ -171,7 +171,8 @@ def _file(handler: Handler, call: Call, **parameters: str) -> Answer:
 def _bearer(call: Call) -> str:
     """The caller that the request's token names; an address that sends too many that are not valid has to wait."""
     if metering.is_refused(call.address):
-        raise access.refuse_address()
+        detail = "Too many requests without a valid token came from this address."
+        raise Refused("rate-limited", detail, headers={"Retry-After": "2"})
     try:
         return access.bearer(call.headers, jobs.owner_of_token)
     except Refused:

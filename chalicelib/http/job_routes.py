@@ -9,7 +9,7 @@ from chalicelib.aws import metrics
 from chalicelib.http import negotiation, responses
 from chalicelib.http.gateway import Call
 from chalicelib.http.responses import Answer
-from chalicelib.http.schemas import ListQuery, NoQuery, WordsQuery
+from chalicelib.http.schemas import ENDED, ListQuery, NoQuery, WordsQuery
 
 REVALIDATE = "private, no-cache"  # a job that has ended does not change, but it may be erased
 
@@ -100,7 +100,7 @@ def result_of(
         host = urlsplit(record.url).hostname if record.kind == "url" and record.url else None
         call.subject = "-".join(filter(None, (host, call.subject)))
         record, _ = call.wait(record)
-    elif record.state not in responses.ENDED:
+    elif record.state not in ENDED:
         return responses.accepted(record, prefix=call.prefix, now=jobs.now())
     if record.state != "succeeded":
         raise responses.no_result(record)

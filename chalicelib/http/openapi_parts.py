@@ -27,8 +27,7 @@ def parameters(kind: type) -> list[dict[str, Any]]:
     _, found = msgspec.json.schema_components([kind], ref_template=REFERENCE)
     made = []
     for name, schema in found[kind.__name__]["properties"].items():
-        description = schema.pop("description", "Only jobs in this state.")
-        parameter = {"name": name, "in": "query", "description": description, "schema": schema}
+        parameter = {"name": name, "in": "query", "description": schema.pop("description"), "schema": schema}
         if name in found[kind.__name__].get("required", ()):
             parameter["required"] = True
         made.append(parameter)

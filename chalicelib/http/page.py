@@ -18,7 +18,9 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from chalicelib.analysis.words import Row
 from chalicelib.http import reference
+from chalicelib.http.schemas import ENDED, Job, Page, Totals
 
 WEB = Path(__file__).parent.parent / "web"
 
@@ -71,8 +73,8 @@ class Asset(msgspec.Struct, frozen=True):
 
 
 def render(
-    job: Mapping[str, Any] | None = None,
-    words: Sequence[Mapping[str, Any]] | None = None,
+    job: Job | None = None,
+    words: Sequence[Row] = (),
     *,
     prefix: str = "./",
     problem: Mapping[str, Any] | None = None,
@@ -82,14 +84,14 @@ def render(
 ) -> str:
     """The whole HTML document.
 
-    ``job`` and ``words`` are as the API answers them (words without stop words, most frequent first); ``problem`` is a
-    problem+json body, of a refused submission (then ``form`` holds what was typed) or of a job that is not there.
-    ``prefix`` is the stage's root with a slash at its end; ``plain`` is false where a form post cannot be accepted
-    (AUTH=token). FileNotFoundError where the page was not built.
+    ``words`` are without stop words, the most frequent first; ``problem`` is a problem+json body, of a refused
+    submission (then ``form`` holds what was typed) or of a job that is not there. ``prefix`` is the stage's root with a
+    slash at its end; ``plain`` is false where a form post cannot be accepted (AUTH=token). FileNotFoundError where the
+    page was not built.
     """
     form = form or {}
-    if not form and job and job.get("kind") == "url":
-        form = {"url": str(job.get("url") or "")}
+    if not form and job and job.kind == "url":
+        form = {"url": job.url or ""}
     form = {"input": form.get("url") or form.get("text") or "", **form}
     errors = _field_errors(problem)
     fields: dict[str, str] = {}
@@ -105,7 +107,7 @@ def render(
         view="job" if job or (problem and not errors) else "home",
         key=secrets.token_urlsafe(16),
         refresh=_refresh(job, now or datetime.now(UTC)),
-        plain=_plain(job, words or [], problem, prefix) if plain else _template("token.html").substitute(),
+        plain=_plain(job, words, problem, prefix) if plain else _template("token.html").substitute(),
     )
 
 
@@ -194,81 +196,68 @@ def visible_text(text: str) -> str:
     )
 
 
-def _title(job: Mapping[str, Any] | None) -> str:
+def _title(job: Job | None) -> str:
     if not job:
         return "Wordcounts"
-    page = job.get("page") or {}
-    return f"{page.get('title') or job.get('url') or 'A text'} – Wordcounts"
+    return f"{(job.page and job.page.title) or job.url or 'A text'} – Wordcounts"
 
 
-def _refresh(job: Mapping[str, Any] | None, now: datetime) -> str:
+def _refresh(job: Job | None, now: datetime) -> str:
     """Every two seconds for a minute, then every fifteen: a forgotten tab must not poll for a month."""
-    if not job or job["state"] not in ("queued", "running"):
+    if not job or job.state in ENDED:
         return ""
-    try:
-        age = (now - datetime.fromisoformat(str(job.get("submitted_at")))).total_seconds()
-    except (ValueError, TypeError):
-        age = 0.0
+    age = (now - datetime.fromisoformat(job.submitted_at)).total_seconds()
     return f'<noscript><meta http-equiv="refresh" content="{2 if age < 60 else 15}"></noscript>'
 
 
-def _plain(
-    job: Mapping[str, Any] | None,
-    words: Sequence[Mapping[str, Any]],
-    problem: Mapping[str, Any] | None,
-    prefix: str,
-) -> str:
+def _plain(job: Job | None, words: Sequence[Row], problem: Mapping[str, Any] | None, prefix: str) -> str:
     if problem and problem.get("errors"):
         return ""  # said beside the fields
     if problem:
         return _message(problem.get("title", "Something went wrong"), problem.get("detail", ""))
     if not job:
         return _template("welcome.html").substitute()
-    state = job["state"]
-    if state in ("queued", "running"):
+    if job.state not in ENDED:
         return _template("waiting.html").substitute(
-            state=_escape(STATES[state]), link=_escape(f"{prefix}?job={job['id']}"), what=_escape(_what(job))
+            state=_escape(STATES[job.state]), link=_escape(f"{prefix}?job={job.id}"), what=_escape(_what(job))
         )
-    if state == "succeeded":
-        return _words(job, words, prefix)
-    error = job.get("error") or {}
-    return _message(error.get("title") or STATES[state], error.get("detail") or "")
+    if job.page and job.totals and job.state == "succeeded":
+        return _words(job, job.page, job.totals, words, prefix)
+    return _message(job.error.title, job.error.detail) if job.error else _message(STATES[job.state], "")
 
 
 def _message(title: object, detail: object) -> str:
     return _template("message.html").substitute(title=_escape(title), detail=_escape(detail))
 
 
-def _what(job: Mapping[str, Any]) -> str:
-    return str(job.get("url") or {"text": "Your text", "html": "Your document"}.get(str(job.get("kind")), "The page"))
+def _what(job: Job) -> str:
+    return job.url or {"text": "Your text", "html": "Your document"}.get(job.kind, "The page")
 
 
-def _words(job: Mapping[str, Any], words: Sequence[Mapping[str, Any]], prefix: str) -> str:
-    page, totals = job.get("page") or {}, job.get("totals") or {}
-    language = page.get("language") or "en"
-    most = max((int(word["count"]) for word in words), default=1)
+def _words(job: Job, page: Page, totals: Totals, words: Sequence[Row], prefix: str) -> str:
+    language = page.language or "en"
     row = _template("word.html")
     rows = "".join(
         row.substitute(
             rank=rank,
-            word=html.escape(visible(str(word["word"]))),
+            word=html.escape(visible(word.word)),
             language=_escape(language),
-            count=f"{int(word['count']):,}",
-            value=int(word["count"]),
-            most=most,
-            share=_escape(_percent(float(word.get("share") or 0))),
+            count=f"{word.count:,}",
+            value=word.count,
+            most=words[0].count,
+            share=_escape(_percent(word.share)),
         )
         for rank, word in enumerate(words, 1)
     )
-    link = f"{prefix}jobs/{job['id']}/words.csv?stop_words=include"
+    link = f"{prefix}jobs/{job.id}/words.csv?stop_words=include"
     return _template("words.html").substitute(
-        title=_escape(page.get("title") or _what(job)),
-        what=_escape(page.get("url") or _what(job)),
+        title=_escape(page.title or _what(job)),
+        what=_escape(page.url or _what(job)),
         language=_escape(language),
-        language_name=_escape(page.get("language") or "language unknown"),
-        total=f"{int(totals.get('words') or 0):,}",
-        distinct=f"{int(totals.get('distinct') or 0):,}",
-        caption=_escape(_caption(len(words), stop_list=totals.get("stop_list") is not False)),
+        language_name=_escape(page.language or "language unknown"),
+        total=f"{totals.words:,}",
+        distinct=f"{totals.distinct:,}",
+        caption=_escape(_caption(len(words), stop_list=totals.stop_list)),
         csv=_template("csv.html").substitute(link=_escape(link)) if rows else "",
         rows=rows or '<tr><td colspan="5">No words found. This page may need JavaScript, which we don’t run.</td></tr>',
     )

@@ -10,13 +10,14 @@ import msgspec
 from aws_lambda_powertools import Logger
 
 from chalicelib import errors, jobs, submissions
+from chalicelib.analysis import words
 from chalicelib.aws import metrics
 from chalicelib.errors import Refused
 from chalicelib.http import negotiation, openapi, page, responses
 from chalicelib.http.gateway import Call, problem_of
 from chalicelib.http.job_routes import read_record
 from chalicelib.http.responses import Answer
-from chalicelib.http.schemas import Health, NoQuery, WordsQuery
+from chalicelib.http.schemas import Health, NoQuery
 
 logger = Logger(service="wordcounts", child=True)
 
@@ -71,10 +72,10 @@ def show_page(call: Call) -> Answer:
 def _plain_view(record: jobs.Job) -> dict[str, Any]:
     job = responses.job(record)
     if job.state != "succeeded":
-        return {"job": responses.plain(job)}
-    place = responses.Place(record.id, "", responses.JSON)
-    answer = responses.words_answer(jobs.word_table(record), jobs.language_of(record), WordsQuery(), place)
-    return {"job": responses.plain(job), "words": responses.plain(answer)["words"]}
+        return {"job": job}
+    wanted = words.Query(stop_words=False)
+    found = words.query(jobs.word_table(record), wanted, jobs.language_of(record))
+    return {"job": job, "words": words.rows(found, 0, min(responses.WORDS_LIMIT, len(found)))}
 
 
 def submit_form(call: Call) -> Answer:
@@ -97,9 +98,11 @@ def submit_form(call: Call) -> Answer:
 
 def _form(call: Call) -> tuple[dict[str, str], str | None]:
     responses.check_content(call.headers, responses.FORM)
-    responses.check_form(call.body())
+    raw = call.body()
+    if len(raw) > submissions.MAX_BODY_BYTES:  # larger than can hold a submission
+        raise Refused("body-too-large", f"The form is too large: {submissions.MAX_BODY_BYTES // 1_000_000} MB at most.")
     try:
-        return page.read_form(call.body())
+        return page.read_form(raw)
     except ValueError as error:
         raise Refused("invalid-request", "The form cannot be read.") from error
 

@@ -24,6 +24,7 @@ from chalicelib.analysis import words
 from chalicelib.errors import PROBLEMS, ProblemError, Refused
 from chalicelib.http import negotiation
 from chalicelib.http.schemas import (
+    ENDED,
     URN,
     Job,
     JobError,
@@ -42,7 +43,6 @@ FORM = "application/x-www-form-urlencoded"
 MAX_ANSWER_BYTES = 4_000_000  # as base64 it stays under Lambda's 6 MB
 GZIP_FROM = 4096  # bytes; below, a packet or two carry the answer as it is
 JOB_ID = re.compile(r"[0-9a-f]{32}")
-ENDED = frozenset({"succeeded", "failed", "canceled"})
 MAX_LISTED = 500  # words of stop_add or stop_remove
 DEFAULT_LIMIT, WORDS_LIMIT = 50, 100  # rows in a page of JSON where no limit is asked for, and words
 STEP = 500  # rows that are made at once
@@ -56,17 +56,12 @@ class Answer(msgspec.Struct):
     headers: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-_encode = msgspec.json.Encoder().encode
+encoded = msgspec.json.Encoder().encode
 
 
 def answer(status: int, body: Struct, more: Mapping[str, str] | None = None) -> Answer:
     """A struct as JSON."""
-    return Answer(status, _encode(body), {"Content-Type": JSON, **(more or {})})
-
-
-def encoded(value: Any) -> bytes:
-    """A value as JSON."""
-    return _encode(value)
+    return Answer(status, encoded(body), {"Content-Type": JSON, **(more or {})})
 
 
 def problem(refused: Refused) -> Answer:
@@ -77,7 +72,7 @@ def problem(refused: Refused) -> Answer:
         body.type, body.title, body.error = URN + refused.error.type, refused.error.title, refused.error
     if refused.errors:
         body.errors = refused.errors
-    return Answer(status, _encode(body), {"Content-Type": PROBLEM, "Cache-Control": "no-store", **refused.headers})
+    return Answer(status, encoded(body), {"Content-Type": PROBLEM, "Cache-Control": "no-store", **refused.headers})
 
 
 def no_result(record: Any) -> Refused:
@@ -269,22 +264,16 @@ def check_content(given: Mapping[str, str], media_type: str) -> None:
         raise Refused("unsupported-media-type", "Send the submission without a Content-Encoding.", headers=said)
 
 
-def check_form(raw: bytes) -> None:
-    """Refuse a larger form than can hold a submission."""
-    if len(raw) > submissions.MAX_BODY_BYTES:
-        raise Refused("body-too-large", f"The form is too large: {submissions.MAX_BODY_BYTES // 1_000_000} MB at most.")
-
-
 # --- cursors and pages ---
 
 
 def jobs_answer(found: Sequence[Any], after: tuple[int, str] | None, asked: ListQuery, prefix: str) -> Answer:
     """A page of records (``records.Job``) with a link to the next; as many as ``MAX_ANSWER_BYTES`` has room for."""
-    rows = _fitting(_encode(job(record)) for record in found)
+    rows = _fitting(encoded(job(record)) for record in found)
     if len(rows) < len(found):
         after = found[len(rows) - 1].submitted_at, found[len(rows) - 1].id
     following = None if after is None else address(f"{prefix}/jobs", asked, cursor=cursor(after))
-    body = b'{"jobs":[' + b",".join(rows) + b"]," + _encode({"next": following})[1:]
+    body = b'{"jobs":[' + b",".join(rows) + b"]," + encoded({"next": following})[1:]
     return Answer(200, body, {"Content-Type": JSON, "Cache-Control": "no-store", **link(following)})
 
 
@@ -354,14 +343,14 @@ def listed_answer(listed: Listed, asked: Any, place: Place) -> Answer:
     stop = min(start + (usual if isinstance(asked.limit, UnsetType) else asked.limit), listed.total)
     cells = listed.cells or attrgetter(*listed.columns)
     shown = _shown(listed, start, stop)
-    rows = _fitting(csv_lines(map(cells, shown)) if as_csv else map(_encode, shown))
+    rows = _fitting(csv_lines(map(cells, shown)) if as_csv else map(encoded, shown))
     end = start + len(rows)
     following = address(place.path, asked, offset=end) if end < listed.total else None
     if as_csv:
         body = b"".join([*csv_lines([listed.columns]), *rows])
         return Answer(200, body, {"Content-Type": CSV_TYPE, **link(following)})
-    head = _encode({**listed.head, "total": listed.total, "offset": asked.offset})[:-1]
-    tail = _encode({"next": following})[1:]
+    head = encoded({**listed.head, "total": listed.total, "offset": asked.offset})[:-1]
+    tail = encoded({"next": following})[1:]
     body = head + f',"{listed.name}":['.encode() + b",".join(rows) + b"]," + tail
     return Answer(200, body, {"Content-Type": JSON, **link(following)})
 

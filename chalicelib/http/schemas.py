@@ -10,6 +10,7 @@ URN = "urn:wordcounts:problem:"
 LIMIT_MOST = 1_000_000  # rows that may be asked for: an answer has as many as its bytes have room for
 
 State = Literal["queued", "running", "succeeded", "failed", "canceled"]
+ENDED = frozenset({"succeeded", "failed", "canceled"})
 Id = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="128 bits in hexadecimal digits.")]
 Time = Annotated[
     str, Meta(description="RFC 3339, in UTC with milliseconds.", extra_json_schema={"format": "date-time"})
@@ -144,7 +145,7 @@ class Problem(Struct, kw_only=True, omit_defaults=True):
 class ListQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """Which of the caller's jobs."""
 
-    state: State | UnsetType = UNSET
+    state: Annotated[State, Meta(description="Only jobs in this state.")] | UnsetType = UNSET
     limit: Annotated[int, Meta(ge=1, le=100, description="Jobs in an answer.")] = 20
     cursor: (
         Annotated[

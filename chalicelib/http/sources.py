@@ -1,6 +1,6 @@
 """What the API takes and gives of a corpus' sources. Pure."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
@@ -9,7 +9,7 @@ from chalicelib import urls
 from chalicelib.errors import Refused
 from chalicelib.http import responses
 from chalicelib.http.responses import time_text
-from chalicelib.http.schemas import Id, JobError
+from chalicelib.http.schemas import Id, JobError, State
 from chalicelib.sources.resource import ADDRESSES_MOST
 
 _Pattern = Annotated[
@@ -54,7 +54,7 @@ class Source(Struct, kw_only=True):
     """A source as it stands. `listed` addresses were found in `files`; each of them is in one of the next counts."""
 
     id: Id
-    state: Literal["queued", "running", "succeeded", "failed", "canceled"]
+    state: State
     sitemap: str
     limit: int
     include: list[str]

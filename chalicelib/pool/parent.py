@@ -71,7 +71,6 @@ class Parent:
         self.next_sweep = self.next_note = 0.0
         self.sizes = sizes
         self.name = f"{socket.gethostname()}.{os.getpid()}"
-        self.killed = False
         self._awake, self._wake = os.pipe()  # signals
         self._heard, self._news = os.pipe()  # lines of due_at and job id, from workers that gave a job back
 
@@ -93,7 +92,7 @@ class Parent:
             elif not any(place.pid for place in self.places):
                 return 0
             elif time.monotonic() - self.stopping_since > STOP_SECONDS:
-                self._kill()
+                self._signal_all(signal.SIGKILL)
             _alive_file().touch()
             self._sleep(0.2)
 
@@ -111,11 +110,7 @@ class Parent:
             self.next_note = 0.0
             self._signal_all(signal.SIGTERM)
         elif time.monotonic() - self.stopping_since > 1.0:  # make and a terminal send one signal twice
-            self._kill()
-
-    def _kill(self) -> None:
-        self.killed = True
-        self._signal_all(signal.SIGKILL)
+            self._signal_all(signal.SIGKILL)
 
     def _signal_all(self, signum: int) -> None:
         for place in self.places:

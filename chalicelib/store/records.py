@@ -205,10 +205,9 @@ class Records(Pieces, AccessTokens, Corpora, Sources):
         self._delete_artifacts(job, artifacts)  # nobody reads them, and the job may have been canceled and erased
         return False
 
-    def fail(self, job: Job, error: dict[str, Any], *, page: dict[str, Any] | None = None) -> bool:
+    def fail(self, job: Job, error: dict[str, Any]) -> bool:
         """End a claimed job with its error; False when the claim is not ours any more."""
-        failed = {"error": error} if page is None else {"error": error, "page": page}
-        return self._end(job, FAILED, failed, add={"failures": 1})
+        return self._end(job, FAILED, {"error": error}, add={"failures": 1})
 
     def _end(self, job: Job, state: str, result: dict[str, Any], add: Mapping[str, int] | None = None) -> bool:
         changed = {"state": state, "finished_at": self.clock.now(), **result}
