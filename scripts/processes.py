@@ -7,6 +7,7 @@ Why not honcho or circus: docs/adr says.
 
 import contextlib
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -23,6 +24,7 @@ from typing import IO
 import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
+DATA_DIR = ".local"
 MARK = "WORDCOUNTS_DATA"  # in the environment of every child: whose it is, so that leftovers can be found
 LOG_BYTES = 10_000_000
 
@@ -204,6 +206,13 @@ def sole_user(data: Path, who: str) -> Iterator[None]:
             yield
         finally:
             end_leftovers(data)
+
+
+def join_stack(*names: str) -> None:
+    """Take the settings of the stack that runs here, where the environment has none of these."""
+    file = Path(os.environ.get("DATA_DIR") or DATA_DIR) / "environment.json"
+    if not any(map(os.environ.get, names)) and file.is_file():
+        os.environ.update(json.loads(file.read_text()))
 
 
 def _make_private(data: Path) -> None:

@@ -29,7 +29,7 @@ from .processes import Child, Signals
 
 STOP_SECONDS = 30  # for what runs: a fetch may take 20, then it is counted and written
 START_SECONDS = 60
-PORT, DATA_DIR = 8000, ".local"
+PORT = 8000
 # What could lead a child to somebody's real account instead of the DynamoDB of this machine.
 FOREIGN = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
 SILENCE_SECONDS = 3  # of a start; then it says what it waits for
@@ -292,7 +292,7 @@ _in_short: dict[str, Callable[[dict[str, Any]], str]] = {"request": _request_in_
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.run", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--port", default=os.environ.get("PORT") or str(PORT))
-    parser.add_argument("--data", default=os.environ.get("DATA_DIR") or DATA_DIR)
+    parser.add_argument("--data", default=os.environ.get("DATA_DIR") or processes.DATA_DIR)
     parser.add_argument("--parent", type=int, help="stop when this process, which started it, is gone")
     options = parser.parse_args(arguments)
     os.umask(0o077)  # what is written here is this user's alone
@@ -376,18 +376,14 @@ def _why_not(port: int) -> str | None:
 
 
 def _environment(data: Path) -> dict[str, str]:
-    environment = {**os.environ, processes.MARK: str(data), "PYTHONUNBUFFERED": "1", "TMPDIR": _temporary(data)}
+    environment = {**os.environ, processes.MARK: str(data), "PYTHONUNBUFFERED": "1", "TMPDIR": _folder(data / "tmp")}
+    # TMPDIR has the worker's sign of life, which two stacks must not share.
     environment["INBOX_DIR"] = _folder(data / "inbox")  # what feed.py takes, and the worker may read
     environment["OBJECT_STORE"] = environment.get("OBJECT_STORE") or _folder(data / "objects")  # of long texts
     environment["WORKER_PROCESSES"] = environment.get("WORKER_PROCESSES") or "8"  # a desk is not a server
     for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
         environment.pop(name, None)
     return environment
-
-
-def _temporary(data: Path) -> str:
-    # The worker's sign of life lies in the temporary folder: two stacks must not share it.
-    return _folder(data / "tmp")
 
 
 def _folder(path: Path) -> str:

@@ -112,7 +112,7 @@ def refusal(refused: Refused, method: str, headers: Mapping[str, str]) -> Raw:
     """What never reaches the app, answered and logged as the app's own refusals are."""
     answer = _for_people(refused, headers) or responses.problem(refused)
     shared = access.cors(CaseInsensitiveMapping(dict(headers)), method, ALLOW_ORIGIN, METHODS)
-    common = {**access.SECURITY, "X-Request-Id": str(uuid.uuid4()), **shared}
+    common = {**access.ALWAYS, "X-Request-Id": str(uuid.uuid4()), **shared}
     said = {"method": method, "status": answer.status, "problem": refused.name}
     logger.info("request", extra={**said, "request_id": common["X-Request-Id"]})
     return answer.status, {**common, **answer.headers}, answer.body

@@ -8,7 +8,6 @@ usage: python -m scripts.status [--json]
 
 import argparse
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from chalicelib import queue
+from scripts.processes import join_stack
 
 
 def in_words(name: str, found: queue.Status, now: float) -> list[str]:
@@ -35,17 +35,11 @@ def in_words(name: str, found: queue.Status, now: float) -> list[str]:
     return lines
 
 
-def _find_stack(file: Path) -> None:
-    """Take the local stack's Redis where the environment names none."""
-    if not os.environ.get("REDIS_URL") and file.is_file():
-        os.environ.update(json.loads(file.read_text()))
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.status", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="as JSON, for programs")
     given = parser.parse_args()
-    _find_stack(Path(os.environ.get("DATA_DIR") or ".local") / "environment.json")
+    join_stack("REDIS_URL")
     now = time.time()
     try:
         found = {name: queue.status(name, now=int(now * 1000)) for name in queue.QUEUES}

@@ -8,8 +8,6 @@ usage: python -m scripts.tokens make NAME [--owner OWNER] [--days N] | list | re
 """
 
 import argparse
-import json
-import os
 import re
 import secrets
 import sys
@@ -19,6 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from chalicelib import jobs
+from scripts.processes import join_stack
 
 PREFIX = "wc_"  # so that a token that leaked can be told from other secrets
 MOST_DAYS = 3_650
@@ -77,12 +76,6 @@ def revoke(what: str) -> int:
     return 0
 
 
-def _find_stack(file: Path) -> None:
-    """Take the local stack's table where the environment names none."""
-    if not (os.environ.get("TABLE_NAME") or os.environ.get("AWS_ENDPOINT_URL_DYNAMODB")) and file.is_file():
-        os.environ.update(json.loads(file.read_text()))
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.tokens", description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
@@ -95,7 +88,7 @@ def main() -> int:
     revoker.add_argument("token", help="the start of its hash, the token, or - to read the token from standard input")
     commands.add_parser("move", help="list the tokens that version 0.1 has made, too")
     given = parser.parse_args()
-    _find_stack(Path(os.environ.get("DATA_DIR") or ".local") / "environment.json")
+    join_stack("TABLE_NAME", "AWS_ENDPOINT_URL_DYNAMODB")
     try:
         if given.command == "make":
             return make(given.name, given.owner or given.name, given.days)

@@ -15,7 +15,7 @@ from wordcounts import cli, client
 from wordcounts.cli.options import Session
 from wordcounts.errors import Unreachable
 
-from . import run
+from . import processes, run
 
 
 def main(arguments: list[str]) -> int:
@@ -49,7 +49,7 @@ def _addresses() -> Iterator[str]:
     """Where the service may run: at PORT, and, where no port of its own is asked for, as the stack of DATA_DIR."""
     port = os.environ.get("PORT") or str(run.PORT)
     yield f"http://127.0.0.1:{port}"
-    file = Path(os.environ.get("DATA_DIR") or run.DATA_DIR) / "environment.json"
+    file = Path(os.environ.get("DATA_DIR") or processes.DATA_DIR) / "environment.json"
     if port == str(run.PORT) and file.is_file() and (noted := json.loads(file.read_text()).get("WORDCOUNTS_URL")):
         yield noted
 

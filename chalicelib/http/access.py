@@ -10,7 +10,8 @@ from chalicelib.errors import Refused
 
 Headers = Mapping[str, str]
 
-SECURITY = {
+ALWAYS = {
+    "Cache-Control": "no-store",  # where nothing else is said
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",

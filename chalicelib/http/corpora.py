@@ -309,7 +309,7 @@ def corpora_answer(found: Sequence[Any], after: tuple[int, str] | None, asked: C
     """A page of corpora."""
     following = None if after is None else responses.address(path, asked, cursor=responses.cursor(after))
     body = Corpora(corpora=list(map(corpus, found)), next=following)
-    return responses.answer(200, body, {"Cache-Control": "no-store", **link(following)})
+    return responses.answer(200, body, link(following))
 
 
 def read_cursor(text: str | UnsetType) -> Any:
@@ -336,7 +336,7 @@ def documents_answer(found: Sequence[Any], after: Any, asked: DocumentsQuery, pa
     ]
     following = None if after is None else responses.address(path, asked, cursor=f"{after.batch}-{after.at}")
     body = msgspec.json.encode({"documents": rows, "next": following})
-    return Answer(200, body, {"Content-Type": JSON, "Cache-Control": "no-store", **link(following)})
+    return Answer(200, body, {"Content-Type": JSON, **link(following)})
 
 
 def words_answer(record: Any, table: corpus_words.CorpusTable, asked: WordsQuery, place: Place) -> Answer:

@@ -24,7 +24,7 @@ def make_corpus(call: Call) -> Answer:
     key = negotiation.idempotency_key(call.headers.get("idempotency-key"))
     asked, options = corpus_http.new_corpus(call.body())
     made, created = corpora.create(call.caller, name=asked.name, options=options, metadata=asked.metadata, key=key)
-    more = {"Location": f"{call.prefix}/corpora/{made.id}", "Cache-Control": "no-store"}
+    more = {"Location": f"{call.prefix}/corpora/{made.id}"}
     return responses.answer(201 if created else 200, corpus_http.corpus(made), more)
 
 
@@ -39,7 +39,7 @@ def list_corpora(call: Call) -> Answer:
 def read_corpus(call: Call, corpus_id: str) -> Answer:
     """One corpus."""
     call.json_only()
-    return responses.answer(200, corpus_http.corpus(_corpus(call, corpus_id)), {"Cache-Control": "no-store"})
+    return responses.answer(200, corpus_http.corpus(_corpus(call, corpus_id)))
 
 
 def erase_corpus(call: Call, corpus_id: str) -> Answer:
@@ -59,7 +59,7 @@ def add_documents(call: Call, corpus_id: str) -> Answer:
     given, refused = corpus_http.documents(call.body(), media_type, corpus)
     answers = corpora.add(corpus.id, call.caller, [*given.values()], request_id=call.request_id)
     body = responses.encoded(corpus_http.accepted([*given], answers, refused))
-    return Answer(202, body, {"Content-Type": responses.JSON, "Cache-Control": "no-store"})
+    return Answer(202, body, {"Content-Type": responses.JSON})
 
 
 def list_documents(call: Call, corpus_id: str) -> Answer:
@@ -100,7 +100,7 @@ def add_source(call: Call, corpus_id: str) -> Answer:
         key=key,
         request_id=call.request_id,
     )
-    more = {"Location": f"{call.prefix}/corpora/{corpus.id}/sources/{source.id}", "Cache-Control": "no-store"}
+    more = {"Location": f"{call.prefix}/corpora/{corpus.id}/sources/{source.id}"}
     return responses.answer(202, source_http.source(source, job), more)
 
 
@@ -109,7 +109,7 @@ def list_sources(call: Call, corpus_id: str) -> Answer:
     call.json_only()
     found = sources.of(_corpus(call, corpus_id).id, call.caller)
     body = source_http.Sources(sources=[source_http.source(*one) for one in found])
-    return responses.answer(200, body, {"Cache-Control": "no-store"})
+    return responses.answer(200, body)
 
 
 def read_source(call: Call, corpus_id: str, source_id: str) -> Answer:
@@ -118,7 +118,7 @@ def read_source(call: Call, corpus_id: str, source_id: str) -> Answer:
     if not responses.JOB_ID.fullmatch(source_id):
         raise errors.NoCorpus(source_id)
     found = sources.get(_corpus(call, corpus_id).id, source_id, call.caller)
-    return responses.answer(200, source_http.source(*found), {"Cache-Control": "no-store"})
+    return responses.answer(200, source_http.source(*found))
 
 
 def read_corpus_words(call: Call, corpus_id: str) -> Answer:
@@ -182,5 +182,5 @@ def _question(call: Call, corpus_id: str, name: str, kind: Any) -> Answer:
         raise corpus_http.no_answer(job)
     if is_file:
         raise Refused("job-running", "The answer is still being looked for: ask again.", headers={"Retry-After": "1"})
-    more = {"Location": responses.address(place.path, asked), "Retry-After": "1", "Cache-Control": "no-store"}
+    more = {"Location": responses.address(place.path, asked), "Retry-After": "1"}
     return responses.answer(202, corpus_http.corpus(corpus), more)

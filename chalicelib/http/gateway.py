@@ -148,12 +148,12 @@ class Gateway:
         if call.method == "HEAD":
             answer.body = b""
         shared = access.cors(call.headers, call.method, self.allow_origin, METHODS)
-        kept = answer.headers.get("Cache-Control", "no-store") != "no-store"
+        kept = "Cache-Control" in answer.headers
         by = (answer.headers.get("Vary"), "Accept-Encoding" if kept else None, shared.get("Vary"))
         if vary := ", ".join(filter(None, by)):
             answer.headers["Vary"] = vary
         shared |= call.limits
-        answer.headers = {**access.SECURITY, "X-Request-Id": call.request_id, **shared, **answer.headers}
+        answer.headers = {**access.ALWAYS, "X-Request-Id": call.request_id, **shared, **answer.headers}
 
 
 def _file(handler: Handler, call: Call, **parameters: str) -> Answer:

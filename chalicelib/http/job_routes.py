@@ -68,9 +68,7 @@ def erase_job(call: Call, job_id: str) -> Answer:
 def cancel_job(call: Call, job_id: str) -> Answer:
     """End a job that waits or runs."""
     call.json_only()
-    return responses.answer(
-        200, responses.job(jobs.cancel(_checked(job_id), call.caller)), {"Cache-Control": "no-store"}
-    )
+    return responses.answer(200, responses.job(jobs.cancel(_checked(job_id), call.caller)))
 
 
 def read_words(call: Call, job_id: str) -> Answer:

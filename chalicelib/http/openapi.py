@@ -18,7 +18,7 @@ from chalicelib.http.evidence import (
     PlacesQuery,
     TextQuery,
 )
-from chalicelib.http.openapi_parts import ALWAYS, REFERENCE, answer, file, operation, parameters, problems
+from chalicelib.http.openapi_parts import REFERENCE, Paths, answer, text
 from chalicelib.http.responses import CSV, JSON
 from chalicelib.http.schemas import Health, Job, Jobs, ListQuery, Problem, Words, WordsQuery
 from chalicelib.submissions import COMMON_OPTIONS, PAGE_OPTIONS, Request
@@ -48,14 +48,6 @@ _IF_NONE_MATCH = {
     "description": "An `ETag` of an earlier answer: 304 when nothing has changed.",
     "schema": {"type": "string"},
 }
-_JOB_ID = {
-    "name": "job_id",
-    "in": "path",
-    "required": True,
-    "description": "The job's `id`.",
-    "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
-    "example": examples.JOB["id"],
-}
 
 
 @functools.cache
@@ -63,14 +55,16 @@ def document(server: str, *, auth: str) -> bytes:
     """The document as JSON; ``server`` is the stage's path, or /; with ``auth`` token it asks for one."""
     secured: list[dict[str, list[str]]] = [{"token": []}] if auth == "token" else []
     components: dict[str, Any] = {"schemas": _schemas()}
+    paths = _paths()
     if secured:
         components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        paths.secure()
     made = {
         "openapi": "3.1.0",
         "info": {"title": "Wordcounts", "version": "1", "description": DESCRIPTION, "license": _LICENSE},
         "servers": [{"url": server}],
         "security": secured,
-        "paths": _paths(private=(401, 429) if secured else ()),
+        "paths": paths,
         "components": components,
     }
     return msgspec.json.encode(made)
@@ -95,108 +89,76 @@ def _schemas() -> dict[str, Any]:
     return found
 
 
-def _submit(*known: int) -> dict[str, Any]:
+def _paths() -> Paths:
+    paths = Paths()
+    _add_jobs(paths)
+    _add_results(paths)
+    openapi_corpora.add(paths)
+    about: dict[str, Any] = {"usual": (400, 403, 405, 406, 413, 421, 500), "security": []}  # no token is needed
+    health = {"200": answer("As it is.", Health), "503": answer("Not now.", Health)}
+    paths.add("GET /health", "health", "Whether the service serves", health, **about)
+    described = {"200": answer("As it is.", None, content={JSON: {"schema": {"type": "object"}}})}
+    paths.add("GET /openapi.json", "describe", "This document", described, **about)
+    return paths
+
+
+def _add_jobs(paths: Paths) -> None:
     links = {
         name: {"operationId": name, "parameters": {"job_id": "$response.body#/id"}}
         for name in ("readJob", "readWords", "readText", "readPhrases", "cancelJob", "eraseJob")
     }
     headers = ("Location", "Preference-Applied", "Idempotency-Replayed")
-    ended = "The job has ended, within the time that the client waited."
-    return operation(
+    submitted = {
+        "202": answer("Accepted.", Job, *headers, "Retry-After", links=links),
+        "200": answer("The job has ended, within the time that the client waited.", Job, *headers, links=links),
+    }
+    one_of = [{"$ref": REFERENCE.format(name=f"{kind}Submission")} for kind in ("Url", "Text", "Html")]
+    paths.add(
+        "POST /jobs",
         "submitJob",
         "Submit a page, a text or a document",
-        {
-            "202": answer("Accepted.", Job, *headers, "Retry-After", links=links),
-            "200": answer(ended, Job, *headers, links=links),
-            **problems(*known, 410, 415, 422),
-        },
-        parameters=[_PREFER, _KEY],
-        requestBody=_submission(),
+        submitted,
+        headers=[_PREFER, _KEY],
+        body={JSON: {"schema": {"oneOf": one_of}, "examples": examples.SUBMISSIONS}},
+        refused=[410],
     )
-
-
-def _paths(private: tuple[int, ...]) -> dict[str, Any]:
-    usual, known = (*ALWAYS, *private), (*ALWAYS, 410, *private)
-    listed = operation(
-        "listJobs",
-        "The caller's jobs, newest first",
-        {"200": answer("Some jobs, and where the next are.", Jobs, "Link"), **problems(*usual)},
-        parameters=parameters(ListQuery),
-    )
-    read = operation(
-        "readJob",
-        "A job, at once or when it has ended",
-        {
-            "200": answer("The job as it is now.", Job, "ETag", "Retry-After", "Preference-Applied"),
-            "304": answer("The client has it.", None, "ETag"),
-            **problems(*known),
-        },
-        parameters=[_JOB_ID, _PREFER, _IF_NONE_MATCH],
-    )
-    erased = {"204": {"description": "Erased."}, **problems(*known, 409)}
-    erase = operation("eraseJob", "Erase a job and its words", erased, parameters=[_JOB_ID])
-    canceled = {"200": answer("The job, canceled.", Job), **problems(*known, 409)}
-    cancel = operation("cancelJob", "Cancel a job that has not ended", canceled, parameters=[_JOB_ID])
-    return {
-        "/jobs": {"post": _submit(*usual), "get": listed},
-        "/jobs/{job_id}": {"get": read, "delete": erase},
-        "/jobs/{job_id}/cancel": {"post": cancel},
-        **{f"/jobs/{{job_id}}/{name}": {"get": made} for name, made in _results(known).items()},
-        **{f"/jobs/{{job_id}}/{name}.csv": {"get": made} for name, made in _files(known).items()},
-        **openapi_corpora.paths(private),
-        "/health": {"get": _about("health", "Whether the service serves", Health)},
-        "/openapi.json": {"get": _about("describe", "This document", None)},
+    listed = {"200": answer("Some jobs, and where the next are.", Jobs, "Link")}
+    paths.add("GET /jobs", "listJobs", "The caller's jobs, newest first", listed, query=ListQuery)
+    read = {
+        "200": answer("The job as it is now.", Job, "ETag", "Retry-After", "Preference-Applied"),
+        "304": answer("The client has it.", None, "ETag"),
     }
+    summary = "A job, at once or when it has ended"
+    paths.add("GET /jobs/{job_id}", "readJob", summary, read, headers=[_PREFER, _IF_NONE_MATCH])
+    erased = {"204": answer("Erased.", None)}
+    paths.add("DELETE /jobs/{job_id}", "eraseJob", "Erase a job and its words", erased, refused=[409])
+    canceled = {"200": answer("The job, canceled.", Job)}
+    summary = "Cancel a job that has not ended"
+    paths.add("POST /jobs/{job_id}/cancel", "cancelJob", summary, canceled, refused=[409])
 
 
-def _results(known: tuple[int, ...]) -> dict[str, Any]:
-    """What can be read of a job that has succeeded, by the last part of its path."""
+def _add_results(paths: Paths) -> None:
+    """What can be read of a job that has succeeded."""
 
-    def result(name: str, summary: str, kind: type | None, query: type, **content: Any) -> dict[str, Any]:
-        shown = answer("Some of them, and where the next are.", kind, "ETag", "Link")
-        shown.setdefault("content", {}).update(
-            {media: {"schema": {"type": "string"}, "example": example} for media, example in content["also"].items()}
-        )
+    def add(name: str, summary: str, kind: type | None, query: type, content: dict[str, Any]) -> None:
         answers = {
-            "200": shown,
+            "200": answer("Some of them, and where the next are.", kind, "ETag", "Link", content=content),
             "202": answer("The job has not ended yet.", Job, "Location", "Retry-After"),
             "304": answer("The client has them.", None, "ETag"),
-            **problems(*known, 409),
         }
-        return operation(name, summary, answers, parameters=[_JOB_ID, *parameters(query), _IF_NONE_MATCH])
+        path, operation = f"/jobs/{{job_id}}/{name}", f"read{name.capitalize()}"
+        paths.add(f"GET {path}", operation, summary, answers, query=query, headers=[_IF_NONE_MATCH], refused=[409])
+        if CSV in content:
+            paths.add_file(path, f"The {name} of a job as a CSV file")
 
     words = "The words of a job, most frequent first"
     contexts = "Where a word or a phrase of a job occurs, with what stands before and after it"
     places = "In which parts of a job's text some words are, and in which spellings"
     phrases = "Words of a job that follow each other again and again"
     keywords = "Words that a job has relatively more or less often than another"
-    return {
-        "words": result("readWords", words, Words, WordsQuery, also={CSV: examples.CSV}),
-        "text": result("readText", "The text of a job, as it was counted", None, TextQuery, also={TEXT: examples.TEXT}),
-        "contexts": result("readContexts", contexts, Contexts, ContextsQuery, also={CSV: examples.CONTEXTS_CSV}),
-        "places": result("readPlaces", places, Places, PlacesQuery, also={}),
-        "phrases": result("readPhrases", phrases, Phrases, PhrasesQuery, also={CSV: examples.PHRASES_CSV}),
-        "keywords": result("readKeywords", keywords, Keywords, KeywordsQuery, also={CSV: examples.KEYWORDS_CSV}),
-    }
-
-
-def _files(known: tuple[int, ...]) -> dict[str, Any]:
-    tables = ("words", "contexts", "phrases", "keywords")
-    results = _results(known)
-    return {name: file(results[name], f"The {name} of a job as a CSV file") for name in tables}
-
-
-def _submission() -> dict[str, Any]:
-    kinds = ("Url", "Text", "Html")
-    one_of = [{"$ref": REFERENCE.format(name=f"{kind}Submission")} for kind in kinds]
-    return {"required": True, "content": {JSON: {"schema": {"oneOf": one_of}, "examples": examples.SUBMISSIONS}}}
-
-
-def _about(name: str, summary: str, kind: type | None) -> dict[str, Any]:
-    """An operation that needs no token."""
-    answers = {"200": answer("As it is.", kind), **problems(400, 403, 405, 406, 413, 421, 500)}
-    if kind is None:
-        answers["200"]["content"] = {JSON: {"schema": {"type": "object"}}}
-    else:
-        answers["503"] = answer("Not now.", kind)
-    return operation(name, summary, answers, security=[])
+    add("words", words, Words, WordsQuery, {CSV: text(examples.CSV)})
+    add("text", "The text of a job, as it was counted", None, TextQuery, {TEXT: text(examples.TEXT)})
+    add("contexts", contexts, Contexts, ContextsQuery, {CSV: text(examples.CONTEXTS_CSV)})
+    add("places", places, Places, PlacesQuery, {})
+    add("phrases", phrases, Phrases, PhrasesQuery, {CSV: text(examples.PHRASES_CSV)})
+    add("keywords", keywords, Keywords, KeywordsQuery, {CSV: text(examples.KEYWORDS_CSV)})

@@ -1,5 +1,6 @@
 """What the OpenAPI document is put together from: parameters, answers, problems, operations. Pure."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -38,16 +39,21 @@ def ref(kind: type) -> dict[str, str]:
     return {"$ref": REFERENCE.format(name=kind.__name__)}
 
 
-def answer(description: str, kind: type | None, *headers: str, **content: Any) -> dict[str, Any]:
+def answer(description: str, kind: type | None, *headers: str, **more: Any) -> dict[str, Any]:
+    """An answer with a struct's JSON; ``content`` has other media types, and ``links`` are OpenAPI's."""
     made: dict[str, Any] = {"description": description}
     if headers:
         made["headers"] = {name: {"description": _HEADERS[name][0], "schema": _HEADERS[name][1]} for name in headers}
+    content = more.pop("content", {})
     if kind is not None:
         example = {"example": examples.OF[kind]} if kind in examples.OF else {}
-        made["content"] = {JSON: {"schema": ref(kind), **example}, **content.get("more", {})}
-    if "links" in content:
-        made["links"] = content["links"]
-    return made
+        content = {JSON: {"schema": ref(kind), **example}, **content}
+    return made | ({"content": content} if content else {}) | more
+
+
+def text(example: str | None = None) -> dict[str, Any]:
+    """A media type that is no JSON."""
+    return {"schema": {"type": "string"}} | ({} if example is None else {"example": example})
 
 
 def problems(*statuses: int) -> dict[str, Any]:
@@ -71,21 +77,65 @@ def _problem(status: int) -> dict[str, Any]:
     return made
 
 
-def operation(name: str, summary: str, answers: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"operationId": name, "summary": summary, **more, "responses": dict(sorted(answers.items()))}
+class Paths(dict[str, dict[str, Any]]):
+    """The operations by path and method. What follows from the path, and what every operation may answer, is added."""
+
+    def add(self, place: str, name: str, summary: str, answers: dict[str, Any], **more: Any) -> None:
+        """Add an operation at a place such as ``GET /jobs``.
+
+        ``query`` is the struct of its query, ``headers`` are the parameters in headers, ``body`` is the content of its
+        request; ``refused`` has statuses of problems beside the usual ones, and ``usual`` others in their place.
+        """
+        method, path = place.split()
+        made: dict[str, Any] = {"operationId": name, "summary": summary}
+        given = [_IN_PATH[part] for part in _PARTS.findall(path)]
+        given += parameters(more["query"]) if "query" in more else []
+        given += more.get("headers", ())
+        if given:
+            made["parameters"] = given
+        statuses = {*more.get("usual", _USUAL), *more.get("refused", ())} | ({410} if "{" in path else set())
+        if "body" in more:
+            made["requestBody"] = {"required": True, "content": more["body"]}
+            statuses |= {415, 422}
+        if "security" in more:
+            made["security"] = more["security"]
+        made["responses"] = dict(sorted({**problems(*statuses), **answers}.items()))
+        self.setdefault(path, {})[method.lower()] = made
+
+    def add_file(self, path: str, summary: str) -> None:
+        """Add that a table can be had as a file."""
+        read = self[path]["get"]
+        content = dict(read["responses"]["200"]["content"][CSV])
+        if "example" in content:
+            content["example"] = "\ufeff" + content["example"]
+        said = "The whole table, in UTF-8 with a byte-order mark."
+        shown = answer(said, None, "Content-Disposition", "Link", content={CSV: content})
+        answers = {status: one for status, one in read["responses"].items() if status != "202"}
+        answers |= {"200": shown, **problems(409)}
+        made = {"operationId": f"{read['operationId']}File", "summary": summary, "parameters": read["parameters"]}
+        self[f"{path}.csv"] = {"get": {**made, "responses": answers}}
+
+    def secure(self) -> None:
+        """Add what may be answered where a token is needed."""
+        for operation in (one for methods in self.values() for one in methods.values()):
+            if "security" not in operation:
+                operation["responses"] = dict(sorted({**operation["responses"], **problems(401, 429)}.items()))
 
 
-def file(read: dict[str, Any], summary: str) -> dict[str, Any]:
-    """The operation that answers as a CSV file what ``read`` answers."""
-    shown = answer("The whole table, in UTF-8 with a byte-order mark.", None, "Content-Disposition", "Link")
-    shown["content"] = {CSV: {"schema": {"type": "string"}, **_example(read["responses"]["200"]["content"][CSV])}}
-    answers = {status: one for status, one in read["responses"].items() if status != "202"}
-    answers |= {"200": shown, **problems(409)}
-    return operation(f"{read['operationId']}File", summary, answers, parameters=read["parameters"])
-
-
-def _example(content: dict[str, Any]) -> dict[str, Any]:
-    return {"example": "\ufeff" + content["example"]} if "example" in content else {}
-
-
-ALWAYS = (400, 403, 404, 405, 406, 413, 421, 431, 500, 503)
+_USUAL = (400, 403, 404, 405, 406, 413, 421, 431, 500, 503)
+_PARTS = re.compile(r"\{(\w+)\}")
+_IN_PATH = {
+    f"{what}_id": {
+        "name": f"{what}_id",
+        "in": "path",
+        "required": True,
+        "description": f"The {whose} `id`.",
+        "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+        "example": example,
+    }
+    for what, whose, example in (
+        ("job", "job's", examples.JOB["id"]),
+        ("corpus", "corpus'", "5d2f7a0c9be14b8e93c1f0a6d4e8b721"),
+        ("source", "source's", "5d2f7a0c9be14b8e93c1f0a6d4e8b721"),
+    )
+}

@@ -46,7 +46,7 @@ def health(call: Call) -> Answer:
             _name_fault(found["fault"])
             _health = time.monotonic(), Health(status=found["status"], checks=found["checks"])
     status = 503 if _health[1].status == "unavailable" else 200
-    return responses.answer(status, _health[1], {"Cache-Control": "no-store"})
+    return responses.answer(status, _health[1])
 
 
 @functools.cache
@@ -93,7 +93,7 @@ def submit_form(call: Call) -> Answer:
         refused = problem_of(error)
         return _page(call, refused.status, problem=responses.plain(refused), form=fields)
     metrics.emit_submitted(job.queue, int(created))
-    return Answer(303, headers={"Location": f"{call.prefix}/?job={job.id}", "Cache-Control": "no-store"})
+    return Answer(303, headers={"Location": f"{call.prefix}/?job={job.id}"})
 
 
 def _form(call: Call) -> tuple[dict[str, str], str | None]:

@@ -72,7 +72,7 @@ def problem(refused: Refused) -> Answer:
         body.type, body.title, body.error = URN + refused.error.type, refused.error.title, refused.error
     if refused.errors:
         body.errors = refused.errors
-    return Answer(status, encoded(body), {"Content-Type": PROBLEM, "Cache-Control": "no-store", **refused.headers})
+    return Answer(status, encoded(body), {"Content-Type": PROBLEM, **refused.headers})
 
 
 def no_result(record: Any) -> Refused:
@@ -131,7 +131,6 @@ def accepted(record: Any, *, prefix: str, now: int, more: Mapping[str, str] | No
     waited = more is not None and "Preference-Applied" in more
     shown = {
         "Location": f"{prefix}/jobs/{record.id}",
-        "Cache-Control": "no-store",
         **(more or {}),
         **retry_after(record, now),
     }
@@ -274,7 +273,7 @@ def jobs_answer(found: Sequence[Any], after: tuple[int, str] | None, asked: List
         after = found[len(rows) - 1].submitted_at, found[len(rows) - 1].id
     following = None if after is None else address(f"{prefix}/jobs", asked, cursor=cursor(after))
     body = b'{"jobs":[' + b",".join(rows) + b"]," + encoded({"next": following})[1:]
-    return Answer(200, body, {"Content-Type": JSON, "Cache-Control": "no-store", **link(following)})
+    return Answer(200, body, {"Content-Type": JSON, **link(following)})
 
 
 def cursor(after: tuple[int, str]) -> str:
