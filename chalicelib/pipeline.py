@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from chalicelib import counting, extracting, fetching, queue, settings
 from chalicelib.analysis import evidence, words
 from chalicelib.aws import objects
@@ -186,7 +188,7 @@ def _finished(job: Job, source: "_Source", outcome: Outcome) -> dict[str, Any]:
     with _clocked(outcome, "count"):
         counted = _counted(page.text, page.language, options)
         made = _artifacts(counted)
-        totals = words.totals(counted.read)
+        totals = msgspec.structs.asdict(words.totals(counted.read))
     return {
         "artifacts": made,
         "page": {
@@ -199,12 +201,7 @@ def _finished(job: Job, source: "_Source", outcome: Outcome) -> dict[str, Any]:
             "bytes": len(source.body),
             "sha256": hashlib.sha256(source.body).hexdigest(),
         },
-        "totals": {
-            "words": totals.words,
-            "distinct": totals.distinct,
-            "stop_words": totals.stop_words,
-            "stop_list": counted.stop_list,
-        },
+        "totals": {**totals, "stop_list": counted.stop_list},
         "top": [{"word": row.word[:WORD_MAX_CHARS], "count": row.count} for row in words.top(counted.read, TOP)],
         "rules": counted.rules,
     }

@@ -97,8 +97,6 @@ def _event(source: str, kind: str, detail: dict[str, Any]) -> dict[str, Any]:
 class Context:
     """What a handler may ask of Lambda; there is no end here."""
 
-    function_name = "feed"
-
     def __init__(self) -> None:
         self.aws_request_id = str(uuid.uuid4())
 

@@ -5,9 +5,10 @@ import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from chalicelib.analysis import words
 from chalicelib.analysis.evidence import Evidence
@@ -26,11 +27,11 @@ Order = Literal["place", "left", "right"]
 
 
 class Context(msgspec.Struct, frozen=True):
-    """An occurrence: ``text[start:end]`` is ``match``; ``place`` is how far into the text it begins, 0 to 1."""
+    """An occurrence: `start` and `end` are characters of the text, `place` is how far into it, 0 to 1."""
 
-    start: int
-    end: int
-    place: float
+    start: Annotated[int, Meta(ge=0)]
+    end: Annotated[int, Meta(ge=0)]
+    place: Annotated[float, Meta(ge=0, le=1)]
     before: str
     match: str
     after: str

@@ -6,9 +6,10 @@ not change a score.
 
 from collections.abc import Callable, Iterable
 from itertools import compress
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from chalicelib.analysis import statistics, words
 from chalicelib.analysis.words import Table
@@ -18,17 +19,17 @@ Sign = Literal["both", "positive", "negative"]
 
 
 class Keyword(msgspec.Struct, frozen=True):
-    """A word with its counts and rates in both texts, and its scores, above 0 where the first has more of it."""
+    """A word in both jobs. Scores above 0 say that this job has relatively more of it."""
 
     word: str
-    count: int
-    count_other: int
-    per_million: float
-    per_million_other: float
+    count: Annotated[int, Meta(ge=0)]
+    count_other: Annotated[int, Meta(ge=0)]
+    per_million: Annotated[float, Meta(ge=0)]
+    per_million_other: Annotated[float, Meta(ge=0)]
     log_ratio: float
-    lrc: float
+    lrc: Annotated[float, Meta(description="Conservative log ratio; 0 where the difference is not significant.")]
     g2: float
-    p: float
+    p: Annotated[float, Meta(ge=0, le=1)]
     stop_word: bool
 
 

@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import compress, islice, repeat
 from operator import add, and_, mul, sub
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from chalicelib.analysis import statistics
 from chalicelib.analysis.evidence import Evidence
@@ -21,16 +22,13 @@ StopWords = Literal["edges", "any", "include"]
 
 
 class Phrase(msgspec.Struct, frozen=True):
-    """Words in their most frequent spelling together, how often they follow each other, and three measures.
+    """Words that follow each other, how often, and how strongly they belong together; `g2` is of two words only."""
 
-    ``g2`` is None for more than two words, of which there is no table of four cells.
-    """
-
-    phrase: tuple[str, ...]
-    count: int
-    logdice: float
-    g2: float | None
-    npmi: float
+    phrase: Annotated[tuple[str, ...], Meta(min_length=2, max_length=LONGEST)]  # most frequent spelling together
+    count: Annotated[int, Meta(ge=2)]
+    logdice: Annotated[float, Meta(le=14)]
+    g2: float | None  # of more words there is no table of four cells
+    npmi: Annotated[float, Meta(ge=-1, le=1)]
 
 
 class Phrases(msgspec.Struct, frozen=True):

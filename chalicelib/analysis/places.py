@@ -2,30 +2,32 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from chalicelib.analysis import words
 from chalicelib.analysis.evidence import Evidence
 
 
-class Form(msgspec.Struct, frozen=True):
-    """A spelling and how often it occurs."""
+class WordForm(msgspec.Struct, frozen=True):
+    """A spelling of a word and how often it occurs."""
 
     word: str
-    count: int
+    count: Annotated[int, Meta(ge=1)]
 
 
-class Places(msgspec.Struct, frozen=True):
-    """Where a word is: ``parts`` counts its occurrences in equal parts of the text, ``forms`` by spelling."""
+class WordPlaces(msgspec.Struct, frozen=True):
+    """A word as it was asked for: `parts` counts it in equal parts of the text, `forms` by spelling."""
 
     word: str
-    total: int
-    parts: list[int]
-    forms: list[Form]
+    total: Annotated[int, Meta(ge=0)]
+    parts: list[Annotated[int, Meta(ge=0)]]
+    forms: list[WordForm]
 
 
-def places(evidence: Evidence, wanted: Sequence[str], *, parts: int, fold_case: bool = True) -> list[Places]:
+def places(evidence: Evidence, wanted: Sequence[str], *, parts: int, fold_case: bool = True) -> list[WordPlaces]:
     """The places of each word that the text has, in the order asked for. One pass over the text's tokens."""
     asked = {words.fold(word, evidence.language) if fold_case else word: word for word in wanted}
     keys = evidence.keys(fold_case=fold_case)
@@ -39,7 +41,7 @@ def places(evidence: Evidence, wanted: Sequence[str], *, parts: int, fold_case: 
             found[key][start * parts // length] += 1
             forms[key][evidence.table.words[row]] += 1
     return [
-        Places(word, sum(found[key]), found[key], [Form(*form) for form in forms[key].most_common()])
+        WordPlaces(word, sum(found[key]), found[key], [WordForm(*form) for form in forms[key].most_common()])
         for key, word in asked.items()
         if key in found
     ]

@@ -14,8 +14,10 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import compress, islice
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 PIECE_BYTES = 350_000  # DynamoDB's item holds 400 KB; the rest is for keys and attributes
 WORD_CHARACTERS = 16_384  # longer words are no words; at 4 bytes a character one still fits a piece
@@ -30,12 +32,12 @@ class DamagedTable(ValueError):
     """Stored pieces that cannot be read back."""
 
 
-class Row(msgspec.Struct, frozen=True):
-    """A word with its count, and its share of all words of the page (0 to 1)."""
+class Word(msgspec.Struct, frozen=True):
+    """A word in its most frequent spelling, how often it occurs, and its share (0 to 1) of all words of the page."""
 
     word: str
-    count: int
-    share: float
+    count: Annotated[int, Meta(ge=1)]
+    share: Annotated[float, Meta(ge=0, le=1)]
     stop_word: bool
 
 
@@ -118,7 +120,7 @@ def totals(table: Table) -> Totals:
     return Totals(sum(table.counts), len(table), stop_words)
 
 
-def top(table: Table, limit: int = 10) -> list[Row]:
+def top(table: Table, limit: int = 10) -> list[Word]:
     """The most frequent words that are no stop words."""
     places = islice((place for place, stop in enumerate(table.stops) if not stop), limit)
     return [_row(table, place) for place in places]
@@ -198,7 +200,7 @@ def weight(table: Table) -> int:
     return sum(map(sys.getsizeof, table.words)) + sum(map(sys.getsizeof, own)) + 25 * len(table)
 
 
-def rows(table: Table, start: int, stop: int) -> list[Row]:
+def rows(table: Table, start: int, stop: int) -> list[Word]:
     """The rows from ``start`` to ``stop``."""
     return [_row(table, place) for place in range(start, stop)]
 
@@ -208,9 +210,9 @@ def guarded(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _row(table: Table, place: int) -> Row:
+def _row(table: Table, place: int) -> Word:
     number = table.counts[place]
-    return Row(table.words[place], number, round(number / table.total, 8), bool(table.stops[place]))
+    return Word(table.words[place], number, round(number / table.total, 8), bool(table.stops[place]))
 
 
 def _folded(keys: Sequence[str], table: Table) -> Table:

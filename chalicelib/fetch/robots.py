@@ -4,7 +4,7 @@ Every path is compared in time that grows with its length and the number of patt
 pieces are looked for from left to right, and no regular expression is made of it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -85,6 +85,3 @@ def path_of(url: str) -> str:
 def _escaped(path: str) -> str:
     """In one form: other than ASCII is escaped, so that both ways to write it are the same."""
     return path if path.isascii() and " " not in path else quote(path, safe=_SAFE)
-
-
-__all__: Sequence[str] = ("MOST_BYTES", "Rules", "any_fits", "fits", "path_of", "read")

@@ -21,7 +21,7 @@ CONTEXTS_MOST, ROWS_MOST = 500, 10_000  # that a worker looks for at once
 MOST = {"contexts": CONTEXTS_MOST, "phrases": ROWS_MOST, "collocates": ROWS_MOST}
 COLUMNS = {
     "contexts": [
-        *evidence.Context.__struct_fields__,
+        *contexts.Context.__struct_fields__,
         *("document_id", "document_key", "document_url", "document_title"),
     ],
     "phrases": ["phrase", "count", "documents", "logdice", "g2", "npmi"],

@@ -102,58 +102,21 @@ class KeywordsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
     offset: _Offset = 0
 
 
-class Context(Struct, kw_only=True):
-    """An occurrence: `start` and `end` are characters of the text, `place` is how far into it, 0 to 1."""
-
-    start: _Count
-    end: _Count
-    place: Annotated[float, Meta(ge=0, le=1)]
-    before: str
-    match: str
-    after: str
-
-
 class Contexts(Struct, kw_only=True):
     """Some occurrences; `total` counts all."""
 
     id: Id
     total: _Count
     offset: _Count
-    contexts: list[Context]
+    contexts: list[contexts.Context]
     next: str | None
-
-
-class WordForm(Struct, kw_only=True):
-    """A spelling of a word and how often it occurs."""
-
-    word: str
-    count: Annotated[int, Meta(ge=1)]
-
-
-class WordPlaces(Struct, kw_only=True):
-    """A word as it was asked for: `parts` counts it in equal parts of the text, `forms` by spelling."""
-
-    word: str
-    total: _Count
-    parts: list[_Count]
-    forms: list[WordForm]
 
 
 class Places(Struct, kw_only=True):
     """The places of those words that the text has, in the order asked for."""
 
     id: Id
-    places: list[WordPlaces]
-
-
-class Phrase(Struct, kw_only=True):
-    """Words that follow each other, how often, and how strongly they belong together; `g2` is of two words only."""
-
-    phrase: Annotated[list[str], Meta(min_length=2, max_length=phrases.LONGEST)]
-    count: Annotated[int, Meta(ge=2)]
-    logdice: Annotated[float, Meta(le=14)]
-    g2: float | None
-    npmi: Annotated[float, Meta(ge=-1, le=1)]
+    places: list[places.WordPlaces]
 
 
 class Phrases(Struct, kw_only=True):
@@ -163,23 +126,8 @@ class Phrases(Struct, kw_only=True):
     total: _Count
     offset: _Count
     windows: _Count
-    phrases: list[Phrase]
+    phrases: list[phrases.Phrase]
     next: str | None
-
-
-class Keyword(Struct, kw_only=True):
-    """A word in both jobs. Scores above 0 say that this job has relatively more of it."""
-
-    word: str
-    count: _Count
-    count_other: _Count
-    per_million: Annotated[float, Meta(ge=0)]
-    per_million_other: Annotated[float, Meta(ge=0)]
-    log_ratio: float
-    lrc: Annotated[float, Meta(description="Conservative log ratio; 0 where the difference is not significant.")]
-    g2: float
-    p: Annotated[float, Meta(ge=0, le=1)]
-    stop_word: bool
 
 
 class Keywords(Struct, kw_only=True):
@@ -192,7 +140,7 @@ class Keywords(Struct, kw_only=True):
     sizes: Annotated[list[int], Meta(min_length=2, max_length=2)]
     total: _Count
     offset: _Count
-    keywords: list[Keyword]
+    keywords: list[keywords.Keyword]
     next: str | None
 
 
@@ -223,7 +171,7 @@ def contexts_answer(kept: Evidence, asked: ContextsQuery, place: Place) -> Answe
     def show(start: int, stop: int) -> list[Any]:
         return list(contexts.show(kept, found[start:stop], window=asked.window, unit=asked.unit))
 
-    listed = Listed({"id": place.job_id}, "contexts", len(found), show, Context.__struct_fields__)
+    listed = Listed({"id": place.job_id}, "contexts", len(found), show, contexts.Context.__struct_fields__)
     return listed_answer(listed, asked, place)
 
 
@@ -240,7 +188,7 @@ def phrases_answer(kept: Evidence, asked: PhrasesQuery, place: Place) -> Answer:
         kept, asked.n, min_count=asked.min_count, measure=asked.measure, stop_words=asked.stop_words
     )
     head = {"id": place.job_id, "windows": found.windows}
-    listed = Listed(head, "phrases", len(found), found.show, Phrase.__struct_fields__)
+    listed = Listed(head, "phrases", len(found), found.show, phrases.Phrase.__struct_fields__)
     return listed_answer(listed, asked, place)
 
 
@@ -264,5 +212,5 @@ def keywords_answer(tables: tuple[tuple[Table, str], tuple[Table, str]], asked: 
         "alpha": asked.alpha,
         "sizes": found.sizes,
     }
-    listed = Listed(head, "keywords", len(found), found.show, Keyword.__struct_fields__)
+    listed = Listed(head, "keywords", len(found), found.show, keywords.Keyword.__struct_fields__)
     return listed_answer(listed, asked, place)

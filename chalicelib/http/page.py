@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from chalicelib.analysis.words import Row
+from chalicelib.analysis.words import Word
 from chalicelib.http import reference
 from chalicelib.http.schemas import ENDED, Job, Page, Totals
 
@@ -73,7 +73,7 @@ class Asset(msgspec.Struct, frozen=True):
 
 def render(
     job: Job | None = None,
-    words: Sequence[Row] = (),
+    words: Sequence[Word] = (),
     *,
     prefix: str = "./",
     problem: Mapping[str, Any] | None = None,
@@ -209,7 +209,7 @@ def _refresh(job: Job | None, now: datetime) -> str:
     return f'<noscript><meta http-equiv="refresh" content="{2 if age < 60 else 15}"></noscript>'
 
 
-def _plain(job: Job | None, words: Sequence[Row], problem: Mapping[str, Any] | None, prefix: str) -> str:
+def _plain(job: Job | None, words: Sequence[Word], problem: Mapping[str, Any] | None, prefix: str) -> str:
     if problem and problem.get("errors"):
         return ""  # said beside the fields
     if problem:
@@ -233,7 +233,7 @@ def _what(job: Job) -> str:
     return job.url or {"text": "Your text", "html": "Your document"}.get(job.kind, "The page")
 
 
-def _words(job: Job, page: Page, totals: Totals, words: Sequence[Row], prefix: str) -> str:
+def _words(job: Job, page: Page, totals: Totals, words: Sequence[Word], prefix: str) -> str:
     language = page.language or "en"
     row = _template("word.html")
     rows = "".join(

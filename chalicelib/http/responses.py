@@ -324,13 +324,13 @@ def words_answer(table: words.Table, language: str, asked: WordsQuery, place: Pl
     )
     rest = words.query(table, wanted, language)
 
-    def show(start: int, stop: int) -> list[words.Row]:
+    def show(start: int, stop: int) -> list[words.Word]:
         return words.rows(rest, start, stop)
 
-    def cells(row: words.Row) -> tuple[Any, ...]:
+    def cells(row: words.Word) -> tuple[Any, ...]:
         return row.word, row.count, f"{row.share:.8f}", row.stop_word
 
-    head, columns = {"id": place.job_id}, words.Row.__struct_fields__
+    head, columns = {"id": place.job_id}, words.Word.__struct_fields__
     return listed_answer(Listed(head, "words", len(rest), show, columns, WORDS_LIMIT, cells), asked, place)
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from chalicelib.analysis.words import Word
 from chalicelib.errors import ErrorKind, ProblemError
 
 URN = "urn:wordcounts:problem:"
@@ -100,15 +101,6 @@ class Jobs(Struct, kw_only=True):
 
     jobs: list[Job]
     next: str | None
-
-
-class Word(Struct, kw_only=True):
-    """A word in its most frequent spelling, how often it occurs, and its share (0 to 1) of all words of the page."""
-
-    word: str
-    count: Annotated[int, Meta(ge=1)]
-    share: Annotated[float, Meta(ge=0, le=1)]
-    stop_word: bool
 
 
 class Words(Struct, kw_only=True):

@@ -118,7 +118,7 @@ def test_a_reader_may_change_what_is_a_stop_word() -> None:
 
 def test_a_share_is_of_all_words_of_the_page_even_when_filtered() -> None:
     rows = words.rows(words.query(packed(COUNTS), words.Query(stop_words=False)), 0, 1)
-    assert rows == [words.Row("Python", 5, round(5 / 27, 8), False)]
+    assert rows == [words.Word("Python", 5, round(5 / 27, 8), False)]
 
 
 def test_rows_are_shown_from_one_number_to_another() -> None:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 import pytest
 
-from chalicelib.analysis.words import Row
+from chalicelib.analysis.words import Word
 from chalicelib.http import examples, page, schemas
 
 TEMPLATES = Path(__file__).parents[2] / "web" / "templates"
@@ -39,7 +39,7 @@ def job(state="succeeded", **more):
 
 
 def row(word, count=1, share=0.1):
-    return Row(word, count, share, False)
+    return Word(word, count, share, False)
 
 
 class Elements(HTMLParser):
