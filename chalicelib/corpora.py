@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from chalicelib import jobs, queue, settings
-from chalicelib.analysis import corpus_words, words
+from chalicelib.analysis import corpus_words
 from chalicelib.analysis.corpus_words import CorpusTable
 from chalicelib.analysis.words import Table
 from chalicelib.aws import objects
@@ -419,7 +419,7 @@ def compared(corpus: Corpus, against: str, owner: str) -> tuple[Table, Table, in
         job = jobs.get(other_id, owner)
         if job.state != records.SUCCEEDED:
             raise NoCorpus(other_id)
-        rules, folded = job.rules or "", words.folded(jobs.word_table(job), jobs.language_of(job))
+        rules, folded = job.rules or "", jobs.word_table(job)
     if rules and corpus.manifest.rules and rules != corpus.manifest.rules:
         raise RulesDiffer(corpus.id, other_id)
     return corpus_words.as_job_table(table(corpus)), folded, version

@@ -247,11 +247,11 @@ def language_of(job: Job) -> str:
     return (job.page or {}).get("language") or ""
 
 
-def word_tables(job: Job, other: Job) -> tuple[tuple[Table, str], tuple[Table, str]]:
-    """Both word tables, folded, with their languages; ``RulesDiffer`` where they cannot be compared."""
+def word_tables(job: Job, other: Job) -> tuple[Table, Table]:
+    """Both word tables, folded; ``RulesDiffer`` where they cannot be compared."""
     if job.rules != other.rules:
         raise RulesDiffer(job.id, other.id)
-    return (word_table(job), language_of(job)), (word_table(other), language_of(other))
+    return word_table(job), word_table(other)
 
 
 def owned(

@@ -4,14 +4,14 @@ Every word of either text is tested, and the correction counts all of them: what
 not change a score.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import compress
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
-from chalicelib.analysis import statistics, words
+from chalicelib.analysis import statistics
 from chalicelib.analysis.words import Table
 
 Order = Literal["lrc", "log_ratio", "g2"]
@@ -75,38 +75,29 @@ class Keywords(msgspec.Struct, frozen=True):
         return shown
 
 
-class _Folded(NamedTuple):
-    """A table by its words without case: counts, the most frequent spelling of each, and which are stop words."""
-
-    counts: dict[str, int]
-    shown: dict[str, str]
-    stops: set[str]
-
-
 def keywords(
     one: Table,
     other: Table,
     *,
-    languages: tuple[str, str] = ("", ""),
     alpha: float = 0.05,
     sort: Order = "lrc",
     sign: Sign = "both",
     stop_words: bool = True,
     prefix: str = "",
 ) -> Keywords:
-    """Compare two tables of spellings word by word without case, by the size of a score, then of G², then by word.
+    """Compare two folded tables word by word, by the size of a score, then of G², then by word.
 
-    ``sign``, ``stop_words`` and ``prefix`` choose what is listed. An empty text has no keywords.
+    ``sign``, ``stop_words`` and ``prefix``, which is folded, choose what is listed. An empty text has no keywords.
     """
     sizes = one.total, other.total
-    first, second = _folded(one, languages[0]), _folded(other, languages[1])
-    names = list(first.counts | second.counts)
+    first, second = (dict(zip(_keys(table), table.counts, strict=True)) for table in (one, other))
+    names = list(first | second)
     if not all(sizes):
         return Keywords(len(names), alpha, sizes, [], {})
-    counts = {name: (first.counts.get(name, 0), second.counts.get(name, 0)) for name in names}
+    counts = {name: (first.get(name, 0), second.get(name, 0)) for name in names}
     scores = _scores(set(counts.values()), sizes, alpha, len(names))
-    chosen, prefix = _chosen(sizes, sign), words.fold(prefix, languages[0])
-    stops = first.stops | second.stops
+    chosen = _chosen(sizes, sign)
+    stops = {key for table in (one, other) for key in compress(_keys(table), table.stops)}
     found = [
         name
         for name in names
@@ -114,18 +105,13 @@ def keywords(
     ]
     rank = {pair: (-abs(getattr(score, sort)), -abs(score.g2)) for pair, score in scores.items()}
     found.sort(key=lambda name: (rank[counts[name]], name))
-    shown = second.shown | first.shown
+    shown = {key: word for table in (other, one) for key, word in zip(_keys(table), table.words, strict=True)}
     rows = [(shown[name], *counts[name], name in stops) for name in found]
     return Keywords(len(names), alpha, sizes, rows, scores)
 
 
-def _folded(table: Table, language: str) -> _Folded:
-    keys = words.folds(table.words, language)
-    counts: dict[str, int] = {}
-    for key, number in zip(keys, table.counts, strict=True):
-        counts[key] = counts.get(key, 0) + number
-    shown = dict(zip(reversed(keys), reversed(table.words), strict=True))  # the first row is the most frequent
-    return _Folded(counts, shown, set(compress(keys, table.stops)))
+def _keys(table: Table) -> Sequence[str]:
+    return table.words if table.keys is None else table.keys
 
 
 def _scores(

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from chalicelib.analysis import contexts, keywords, phrases, places
+from chalicelib.analysis import contexts, keywords, phrases, places, words
 from chalicelib.analysis.evidence import Evidence
 from chalicelib.analysis.words import Table
 from chalicelib.http.responses import (
@@ -192,18 +192,15 @@ def phrases_answer(kept: Evidence, asked: PhrasesQuery, place: Place) -> Answer:
     return listed_answer(listed, asked, place)
 
 
-def keywords_answer(tables: tuple[tuple[Table, str], tuple[Table, str]], asked: KeywordsQuery, place: Place) -> Answer:
-    """Words that one job has relatively more or less often than another; a folded table comes with its language."""
-    (one, language), (other, other_language) = tables
+def keywords_answer(tables: tuple[Table, Table], language: str, asked: KeywordsQuery, place: Place) -> Answer:
+    """Words that one job, of a language, has relatively more or less often than another; both tables are folded."""
     found = keywords.keywords(
-        one,
-        other,
-        languages=(language, other_language),
+        *tables,
         alpha=asked.alpha,
         sort=asked.sort,
         sign=asked.sign,
         stop_words=asked.stop_words == "include",
-        prefix=asked.prefix,
+        prefix=words.fold(asked.prefix, language),
     )
     head = {
         "id": place.job_id,

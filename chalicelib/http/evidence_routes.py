@@ -35,6 +35,7 @@ def read_keywords(call: Call, job_id: str) -> Answer:
         other = read_record(call, asked.against)
         if other.state != "succeeded":
             raise responses.no_result(other)
-        return evidence.keywords_answer(jobs.word_tables(record, other), asked, place)
+        tables = jobs.word_tables(record, other)
+        return evidence.keywords_answer(tables, jobs.language_of(record), asked, place)
 
     return result_of(call, job_id, evidence.KeywordsQuery, lambda record: record, answer)

@@ -129,7 +129,7 @@ def repeated(n):
     found = phrases.phrases(evidence.read(stored, "en"), n)
     found.show(0, 50)
 def compared():
-    found = keywords.keywords(words.unpack(stored["words"]), words.unpack(other))
+    found = keywords.keywords(*(words.folded(words.unpack(pieces)) for pieces in (stored["words"], other)))
     found.show(0, 50)
 timed("contexts", lambda: listed("left"))
 for n in (2, 5):
