@@ -116,7 +116,8 @@ def _looked_at(run: _Run) -> tuple[Manifest, bool | None]:
         gone = {at for at in removed.get(part.batch, ()) if part.first <= at < part.last}
         away = merging.removed_of(part, removed) if part.span > 1 else []
         unchanged = part.seen == len(away) if part.span > 1 else part.gone == marked(gone)
-        if unchanged if part.ended else part.batch not in batches:
+        # A batch that is not looked at now leaves what was removed of it all the same: what replaces it may count now.
+        if unchanged if part.ended else part.batch not in batches and (unchanged or not part.token):
             found.append(part)
         elif run.is_over():
             found.append(part)

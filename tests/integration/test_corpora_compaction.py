@@ -59,6 +59,24 @@ def test_a_replaced_document_stops_counting_while_its_batch_has_one_that_still_r
     assert counts(corpus) == expected(["not yet"])
 
 
+def test_a_replaced_document_stops_counting_while_others_than_its_batch_are_looked_at(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = new()
+    add(corpus, {"a": "old word", "slow": "not yet"})
+    add(corpus, {"b": "another", "slower": "nor this"})
+    count_pages(corpus, 0, 1, but=("slow", "slower"))
+    assert compact(corpus) is False
+    monkeypatch.setattr(compaction, "UNFINISHED_MOST", 1)
+    add(corpus, {"a": "new word"})
+    count_pages(corpus, 2)
+    for _ in range(3):
+        assert compact(corpus) is False
+        assert counts(corpus) == expected(["new word", "another"])
+    run()
+    assert counts(corpus) == expected(["new word", "another", "not yet", "nor this"])
+
+
 def test_a_manifest_whose_answer_was_lost_keeps_its_files_when_another_run_has_followed_it(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
