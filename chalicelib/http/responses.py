@@ -5,6 +5,7 @@ The same structs make ``/openapi.json``. Knows no web framework: a handler gives
 """
 
 import csv
+import functools
 import gzip
 import json
 import math
@@ -175,29 +176,30 @@ def plain(given: Any) -> Any:
 
 
 Query = TypeVar("Query", bound=Struct)
-_INTEGER = re.compile(r"-?\d{1,10}", re.ASCII)
-_INTEGERS = frozenset(
-    {"limit", "offset", "min_count", "min_length", "n", "parts", "window", "version", "against_version"}
-)
-_NUMBER = re.compile(r"-?(?:\d{1,20}(?:\.\d{0,400})?|\.\d{1,400})(?:[eE][+-]?\d{1,3})?", re.ASCII)
-_NUMBERS = frozenset({"alpha"})
+_NUMBERS = {
+    int: (re.compile(r"-?\d{1,10}", re.ASCII), "a whole number"),
+    float: (re.compile(r"-?(?:\d{1,20}(?:\.\d{0,400})?|\.\d{1,400})(?:[eE][+-]?\d{1,3})?", re.ASCII), "a number"),
+}
+_hints = functools.cache(get_type_hints)
 _OFFSET = re.compile(r"[?&]offset=(\d+)")
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 
 
 def query(parameters: Mapping[str, Sequence[str]], kind: type[Query]) -> Query:
     """The query string's parameters, checked; unknown, repeated and empty ones are refused."""
+    hints = _hints(kind)
     values: dict[str, str | int | float] = {}
     for name, given in parameters.items():
         if name not in kind.__struct_fields__:
             _bad_parameter(name, f"is not a parameter here; there are: {', '.join(kind.__struct_fields__) or 'none'}")
         if len(given) != 1:
             _bad_parameter(name, "is given more than once")
-        if name in _INTEGERS and not _INTEGER.fullmatch(given[0]):
-            _bad_parameter(name, "expected a whole number")
-        if name in _NUMBERS and not _NUMBER.fullmatch(given[0]):
-            _bad_parameter(name, "expected a number")
-        values[name] = int(given[0]) if name in _INTEGERS else float(given[0]) if name in _NUMBERS else given[0]
+        values[name] = given[0]
+        for number in {hints[name], *get_args(hints[name])} & _NUMBERS.keys():
+            form, said = _NUMBERS[number]
+            if not form.fullmatch(given[0]):
+                _bad_parameter(name, f"expected {said}")
+            values[name] = number(given[0])
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError as error:
@@ -227,7 +229,7 @@ def _in_words(kind: type[Struct], name: str, detail: str) -> str:
     if match := re.fullmatch(r"Expected `(\w+)`(?: of length)? ([<>]=?) (\S+)", detail):
         return f"must be {_BOUNDS[match[2]]} {match[3]}{' characters' * (match[1] == 'str')}"
     if detail.startswith("Invalid enum value"):
-        given = get_type_hints(kind)[name]
+        given = _hints(kind)[name]
         choices = [str(one) for part in (given, *get_args(given)) for one in get_args(part) if isinstance(one, str)]
         return f"must be one of {', '.join(dict.fromkeys(choices))}"
     return detail[:1].lower() + detail[1:]
