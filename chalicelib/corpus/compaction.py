@@ -26,6 +26,8 @@ from chalicelib.store.corpora import BATCH_MOST, Corpus, Document, Manifest, Par
 from chalicelib.store.records import Job, Records
 
 UNFINISHED_MOST = 10  # batches whose jobs one run looks at
+PROBE_EVERY = 100  # documents of a batch, whose jobs say whether it has begun
+GROWTH = 4  # times as many documents as are in a part's files make new ones, before the batch has ended
 FILE_WORDS = 2_000_000  # of a file of rows: what is sorted in memory at once
 STALE_MS = 3_600_000  # a query may still read files that were replaced so long ago
 STALE_MOST = 2_000  # files that wait for their deletion; more would not fit into the manifest's item
@@ -124,6 +126,9 @@ def _looked_at(run: _Run) -> tuple[Manifest, bool | None]:
             late = True
         elif part.span > 1:
             found.append(merging.rewritten(corpus.id, part, away, run.token))
+        elif not part.token and _waits(store, part, batches.get(part.batch, ())):
+            found.append(_waiting(part, batches[part.batch], gone))
+            complete = False
         else:
             documents = batches[part.batch] if part.batch in batches else store.batch(corpus.id, part.batch)
             made = list(_parts(run, part, documents, gone))
@@ -179,6 +184,22 @@ def _unfinished(store: Records, corpus: Corpus, there: Sequence[Part]) -> tuple[
         else:
             found[number] = documents
     return found, complete
+
+
+def _waits(store: Records, part: Part, documents: Sequence[Document]) -> bool:
+    """Whether a batch has not begun, as far as a few of its jobs say: an owner's jobs begin in their order.
+
+    To read all jobs of all batches at each look would cost more than to count them.
+    """
+    if not documents or part.is_split or not part.states.keys() <= {records.QUEUED}:
+        return False
+    some = [document.job for document in (*documents[::PROBE_EVERY], documents[-1])]
+    found = store.get_many(some)
+    return all(job in found and found[job].state == records.QUEUED for job in some)
+
+
+def _waiting(part: Part, documents: Sequence[Document], gone: set[int]) -> Part:
+    return msgspec.structs.replace(part, states={records.QUEUED: len(documents) - len(gone)}, gone=marked(gone))
 
 
 def _rows(manifest: Manifest) -> list[tuple[str, bytes]]:
@@ -242,10 +263,10 @@ def _parts(run: _Run, part: Part, documents: Sequence[Document], gone: set[int])
         yield _settled(merging.without(run.corpus.id, part, part.removed, run.token), len(live))
         return
     ready: Sequence[_Live] = [one for one in live if one.state == records.SUCCEEDED]
-    # Files are written anew when they would hold twice as many documents: each document is written twice on average.
+    # Files are written anew when they would hold four times as many documents: each is written 1.3 times on average.
     # What was replaced or removed leaves them at once, since the document that replaces it may count by now.
     whole = _piece(part, part.first, part.last, live, gone)
-    if not whole.ended and part.gone == marked(gone) and len(ready) < max(1, 2 * part.documents):
+    if not whole.ended and part.gone == marked(gone) and len(ready) < max(1, GROWTH * part.documents):
         yield whole
         return
     first = part.first

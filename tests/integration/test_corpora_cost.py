@@ -11,6 +11,8 @@ import pytest
 from chalicelib import corpora, jobs
 from chalicelib.aws.dynamodb import Client
 from chalicelib.corpora import Given
+from chalicelib.corpus import compaction
+from chalicelib.store.records import Records
 from chalicelib.submissions import Submission
 from tests.conftest import Table
 from tests.integration.corpora import Run, new, some_text, worked_off
@@ -62,3 +64,21 @@ def test_a_document_takes_under_two_more_writes_than_a_job(run: Run, monkeypatch
     assert made["plain"] >= 2 * NUMBER, "nothing was counted"
     assert made["documents"] < made["plain"] + 2 * NUMBER
     print({name: (made[name] / NUMBER, milliseconds[name]) for name in milliseconds})  # shown by -s
+
+
+def test_a_look_reads_few_jobs_of_documents_that_wait(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus, read, get_many = new(), list[int](), Records.get_many
+    given = [Submission("text", document=some_text(at), options={"language": "en"}) for at in range(NUMBER)]
+    for batch in range(2):
+        corpora.add(corpus, "ann", [Given(one, f"k{batch}-{at}") for at, one in enumerate(given)])
+
+    def counted(self: Records, job_ids: Sequence[str]) -> dict[str, Any]:
+        read.append(len(job_ids))
+        return get_many(self, job_ids)
+
+    monkeypatch.setattr(Records, "get_many", counted)
+    assert compaction.compact(jobs.table(), corpora.get(corpus, "ann"), seconds=5) is False
+    assert sum(read) < NUMBER / 5
+    run()
+    assert corpora.is_complete(corpora.get(corpus, "ann"))
+    assert corpora.get(corpus, "ann").manifest.documents == 2 * NUMBER
