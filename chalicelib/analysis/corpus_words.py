@@ -62,40 +62,51 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def build(spellings: Mapping[str, Sequence[Any]], folds: Mapping[str, Sequence[Any]], size: int) -> CorpusTable:
-    """The table from the columns of the two merged summaries: most frequent first."""
+    """The table from the columns of the two merged summaries: most frequent first.
+
+    A large corpus has a million words: but for ``shown`` nothing is made for each of them that the table does not hold.
+    """
     shown: dict[str, str] = {}
-    most: dict[str, int] = {}
     stops: dict[str, int] = {}
-    by_word: dict[str, list[int]] = {}
-    columns = (spellings[name] for name in ("word", "fold", "count", "documents", "stops"))
-    for word, fold, count, documents, stop in zip(*columns, strict=True):
-        stops[fold] = stops.get(fold, 0) + stop
-        if count > most.get(fold, 0) or (count == most[fold] and word < shown[fold]):
-            most[fold], shown[fold] = count, word
-        sums = by_word.setdefault(word, [0, 0, 0])
-        sums[0], sums[1], sums[2] = sums[0] + count, sums[1] + documents, sums[2] + stop
-    order = sorted(by_word, key=lambda word: (-by_word[word][0], word))
-    kept = Columns(
-        order,
-        [by_word[word][0] for word in order],
-        [by_word[word][1] for word in order],
-        bytes(by_word[word][2] * 2 > by_word[word][0] for word in order),
-    )
+    for word, fold, stop in zip(spellings["word"], spellings["fold"], spellings["stops"], strict=True):
+        shown.setdefault(fold, word)  # of equally frequent ones the first in code point order
+        if stop:
+            stops[fold] = stops.get(fold, 0) + stop
     names, counts = list(folds["fold"]), list(map(int, folds["count"]))
-    marks = bytes(stops[fold] * 2 > count for fold, count in zip(names, counts, strict=True))
-    # A spelling may be two words in two languages, as Işık is: the less frequent one is shown by its key, so that each
-    # row of the table has a name of its own. No other word is spelled like that key.
-    first = {shown[fold]: fold for fold in reversed(names)}
+    titles = [shown[fold] for fold in names]
+    if not _each_once(spellings["word"]):
+        # A spelling may be two words in two languages, as Işık is: the less frequent one is shown by its key, so that
+        # each row of the table has a name of its own. No other word is spelled like that key.
+        first = dict(zip(reversed(titles), reversed(names), strict=True))
+        titles = [title if first[title] == fold else fold for title, fold in zip(titles, names, strict=True)]
+    marks = bytes(stops.get(fold, 0) * 2 > count for fold, count in zip(names, counts, strict=True))
     return CorpusTable(
         Columns(names, counts, list(map(int, folds["documents"])), marks),
-        [shown[fold] if first[shown[fold]] == fold else fold for fold in names],
+        titles,
         list(folds["rates"]),
         list(folds["squares"]),
         list(folds["logs"]),
-        kept,
+        _spelled(spellings),
         sum(counts),
         size,
     )
+
+
+def _each_once(words: Sequence[str]) -> bool:
+    return len(set(words)) == len(words)
+
+
+def _spelled(spellings: Mapping[str, Sequence[Any]]) -> Columns:
+    """The spellings, each once: one that two languages fold differently stands twice in the summary."""
+    words, counts, documents, stops = (spellings[name] for name in ("word", "count", "documents", "stops"))
+    if not _each_once(words):
+        sums: dict[str, list[int]] = {}
+        for word, *given in zip(words, counts, documents, stops, strict=True):
+            sums[word] = [one + other for one, other in zip(sums.get(word, (0, 0, 0)), given, strict=True)]
+        words = sorted(sums, key=lambda word: (-sums[word][0], word))
+        counts, documents, stops = ([sums[word][at] for word in words] for at in range(3))
+    marks = bytes(stop * 2 > count for stop, count in zip(stops, counts, strict=True))
+    return Columns(list(words), list(counts), list(documents), marks)
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -179,15 +190,18 @@ def query(
             )
         places = compress(places, (not mark for mark in marks))
     words, counts = columns.words, columns.counts
-    chosen = [
-        place
-        for place in places
-        if counts[place] >= min_count and len(words[place]) >= min_length and words[place].startswith(prefix)
-    ]
+    if isinstance(places, range) and min_count <= 1 and min_length <= 1 and not prefix:
+        chosen: Sequence[int] = places  # all of them, however many
+    else:
+        chosen = [
+            place
+            for place in places
+            if counts[place] >= min_count and len(words[place]) >= min_length and words[place].startswith(prefix)
+        ]
     if sort == "documents":
-        chosen.sort(key=lambda place: -columns.documents[place])
+        chosen = sorted(chosen, key=lambda place: -columns.documents[place])
     elif sort == "tfidf":
-        chosen.sort(key=lambda place: -counts[place] * idf(columns.documents[place], table.size))
+        chosen = sorted(chosen, key=lambda place: -counts[place] * idf(columns.documents[place], table.size))
     return View(table, fold_case, chosen)
 
 
