@@ -1,210 +1,260 @@
-"""Measures a corpus of generated documents: ``python -m benchmarks.corpora 1000 10000``; prints a table in Markdown.
+"""Measures corpora and writes the table of docs/scale.md: ``python -m benchmarks.corpora 1000 10000 100000 1000000``.
 
-Words follow Zipf's law, 600 to a document, in sentences of 15. Everything is what a worker does, but for DynamoDB and
-the counting of documents. Times are of CPU on two threads; a question's is the better of two. Each question has a
-process of its own, whose memory at its peak is measured. ``make FOLDER NUMBER`` and ``ask FOLDER STEP`` are its parts.
+Everything is what a worker does, but for DynamoDB and the counting of documents. Times are of CPU on two threads, since
+others may use the machine; a question's is the better of two. Each step has a process of its own, whose memory at its
+peak is measured. ``--texts FOLDER`` measures the texts of files beside the invented ones, ``--keep FOLDER`` keeps what
+was made, and measures what an earlier run has kept without making it again; ``--print`` writes nothing.
 """
 
+import argparse
+import contextlib
 import itertools
-import random
+import json
 import resource
 import subprocess
 import sys
 import tempfile
 import time
-from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks import corpus_files, report
 from chalicelib.analysis import corpus_words, keywords, words
-from chalicelib.analysis.evidence import Evidence
-from chalicelib.analysis.tokens import Tokens
 from chalicelib.corpus import answers, parts, queries
 from chalicelib.corpus.engine import opened
 
-NAMES = (
+DOCUMENT = report.DOCUMENT.with_name("scale.md")
+COMPACTION, MERGING, TABLE, FIRST, NEXT = (
+    "compaction, without reading the jobs",
+    "merging, for each 10,000 documents",
+    "the word table of all parts",
     "words, first page",
     "words, next page",
-    "keywords against half of the words",
-    "contexts of a frequent word",
-    "the same, sorted by what stands left",
-    "contexts of two words",
-    "collocates of a frequent word",
-    "phrases of two words",
 )
-SIZE, SENTENCE, PART, VOCABULARY = 600, 15, 1_000, 60_000
+KEYWORDS = "keywords against half of the words"
+CONTEXTS = "contexts of a frequent word"
+SORTED = "the same, sorted by what stands left"
+PAIR = "contexts of two words"
+COLLOCATES = "collocates of a frequent word"
+PHRASES = "phrases of two words"
+OF_TABLE, OF_ROWS = (FIRST, NEXT, KEYWORDS), (CONTEXTS, SORTED, PAIR, COLLOCATES, PHRASES)
+PHRASES_MOST = 10_000  # documents: of more they take longer than a job may
+ROWS_MOST = 100_000  # documents whose rows are made; of more the summaries alone
+
+Figures = dict[str, Any]
 
 
-def vocabulary(chosen: random.Random) -> list[str]:
-    """Invented words, the most frequent first."""
-    names = sorted({"w" + "".join(chosen.choices("abcdefghijklmnop", k=chosen.randint(2, 8))) for _ in range(80_000)})
-    chosen.shuffle(names)
-    return names[:VOCABULARY]
+@contextlib.contextmanager
+def measured(figures: Figures, name: str) -> Iterator[None]:
+    """Add the CPU seconds of a step to ``figures``."""
+    since = time.process_time()
+    yield
+    figures[name] = figures.get(name, 0.0) + time.process_time() - since
 
 
-def frequent() -> tuple[str, str]:
-    """Two of the frequent words."""
-    names = vocabulary(random.Random(1))
-    return names[30], names[40]
+def peak() -> int:
+    """The memory of this process at its peak, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def documents(number: int) -> Iterator[parts.Document]:
-    """Invented documents."""
-    chosen = random.Random(1)
-    names = vocabulary(chosen)
-    weights = list(itertools.accumulate(1 / (rank + 3) for rank in range(len(names))))
-    stop_words = frozenset(names[:50])
-    for doc in range(number):
-        drawn = chosen.choices(names, cum_weights=weights, k=SIZE)
-        table = words.table(Counter(drawn), stop_words, "en")
-        row = {word: at for at, word in enumerate(table.words)}
-        starts = array("I", itertools.accumulate((len(word) + 1 for word in drawn[:-1]), initial=0))
-        ends = array("I", range(SENTENCE, SIZE + 1, SENTENCE))
-        tokens = Tokens(array("I", map(row.__getitem__, drawn)), starts, ends, array("I", [SIZE]))
-        evidence = Evidence(" ".join(drawn), tokens, table, "en")
-        yield parts.Document(doc=doc, id=f"{doc:032x}", key=f"k{doc}", evidence=evidence)
+# --- steps, each in a process of its own, which prints its figures ---
 
 
-class Clock:
-    """CPU and wall time of the steps, by name."""
-
-    def __init__(self) -> None:
-        self.cpu: Counter[str] = Counter()
-        self.wall: Counter[str] = Counter()
-
-    def run(self, name: str, do: Callable[[], Any]) -> Any:
-        """What ``do`` returns."""
-        cpu, wall = time.process_time(), time.perf_counter()
-        found = do()
-        self.cpu[name] += time.process_time() - cpu
-        self.wall[name] += time.perf_counter() - wall
-        return found
-
-
-def compacted(folder: Path, number: int, clock: Clock) -> tuple[dict[str, list[Path]], bytes, int, int]:
-    """A corpus' files and its packed word table, made as compaction makes them; bytes and rows."""
-    files: dict[str, list[Path]] = {kind: [] for kind in parts.SCHEMAS}
-    made, size = documents(number), 0
-    rows = 0
-    while group := list(itertools.islice(made, PART)):
+def make(folder: Path, number: int, texts: Path | None) -> Figures:
+    """A corpus in a folder, without its word table."""
+    figures: Figures = {}
+    if number > ROWS_MOST:
+        corpus_files.summaries(folder, number)
+        return figures
+    made = corpus_files.real(_texts(texts)) if texts else corpus_files.invented(corpus_files.WRITTEN)
+    given, rows = itertools.islice(made, number), 0
+    while group := list(itertools.islice(given, corpus_files.PART)):
         rows += sum(len(one.evidence.table) for one in group)
-        own: dict[str, list[Path]] = {}
-        written = clock.run("compaction", lambda group=group: parts.write(group))
-        for kind, data in zip(("words", "documents"), written, strict=True):
-            own[kind] = [folder / f"{group[0].doc}.{kind}"]
-            own[kind][0].write_bytes(data)
-            size += len(data)
-
-        def summaries(own: dict[str, list[Path]] = own, first: int = group[0].doc) -> None:
-            with opened({kind: own[kind] for kind in ("words", "documents")}, parts.SCHEMAS) as engine:
-                for kind, sql in (("spellings", queries.SPELLINGS), ("folds", queries.FOLDS)):
-                    own[kind] = [folder / f"{first}.{kind}"]
-                    own[kind][0].write_bytes(engine.parquet(sql, parts.SCHEMAS[kind]))
-
-        clock.run("compaction", summaries)
-        for kind, paths in own.items():
-            files[kind] += paths
-
-    def table() -> bytes:
-        with opened({kind: files[kind] for kind in ("spellings", "folds")}, parts.SCHEMAS) as engine:
-            spellings = engine.columns(queries.MERGED_SPELLINGS)
-            folds = engine.columns(queries.MERGED_FOLDS)
-        return corpus_words.pack(corpus_words.build(spellings, folds, number))
-
-    return files, clock.run("compaction", table), size, rows
+        with measured(figures, COMPACTION):
+            corpus_files.compact(folder, group)
+    figures["memory"] = {COMPACTION: peak()}
+    if number > corpus_files.WRITTEN:
+        del figures[COMPACTION]  # the smaller corpus has it
+        with measured(figures, MERGING):
+            corpus_files.merge(folder)
+        figures["memory"][MERGING] = peak()
+        corpus_files.copy(folder, number)
+        rows *= number // corpus_files.WRITTEN
+    size = sum(path.stat().st_size for kind in corpus_files.ROWS for path in corpus_files.of(folder)[kind])
+    return {**figures, "rows": rows, "bytes": size}
 
 
-def questions(files: dict[str, list[Path]], packed: Path) -> dict[str, Callable[[], Any]]:
-    """Every kind of question, as a query job of its own asks it."""
-    page, some = {"limit": 50, "offset": 0}, frequent()
+def _texts(folder: Path) -> list[Path]:
+    found = (path for kind in ("txt", "md", "rst") for path in folder.rglob(f"*.{kind}"))
+    return sorted(path for path in found if path.is_file() and path.stat().st_size < 1_000_000)
+
+
+def table(folder: Path, number: int) -> Figures:
+    """The packed word table."""
+    figures: Figures = {}
+    with measured(figures, TABLE):
+        packed = corpus_files.table(folder, number)
+    figures["memory"] = {TABLE: peak()}
+    (folder / "table").write_bytes(packed)
+    return {**figures, "table": len(packed), "distinct": len(corpus_words.unpack(packed).shown)}
+
+
+def ask(folder: Path, name: str) -> Figures:
+    """One question, as a worker or the API answers it. Phrases take too long to be asked twice."""
+    question = questions(folder)[name]
+    found: list[float] = []
+    for _ in range(1 if name == PHRASES else 2):
+        figures: Figures = {}
+        with measured(figures, name):
+            question()
+        found.append(figures[name])
+    return {name: min(found), "memory": {name: peak()}}
+
+
+def questions(folder: Path) -> dict[str, Callable[[], Any]]:
+    """Every kind of question about the corpus."""
+    page = {"limit": 50, "offset": 0}
+    packed = folder / "table"
+
+    def unpacked() -> corpus_words.CorpusTable:
+        return corpus_words.unpack(packed.read_bytes())
+
+    kept: list[corpus_words.CorpusTable] = []  # the API keeps the last table
+
+    def next_page() -> Any:
+        kept[:] = kept or [unpacked()]
+        return corpus_words.query(kept[0]).show(100, 200)
+
+    def against_half() -> Any:
+        table = unpacked()
+        pairs = zip(table.folds.words[::2], table.folds.counts[::2], strict=True)
+        half = words.table(Counter(dict(pairs)), frozenset())
+        return keywords.keywords(corpus_words.as_job_table(table), half).show(0, 100)
 
     def of_rows(ask: Callable[[Any, str, str], Any]) -> Callable[[], Any]:
         def run() -> Any:
-            with opened({kind: files[kind] for kind in ("words", "documents")}, parts.SCHEMAS) as engine:
-                return ask(engine, *some)
+            with opened(corpus_files.of(folder, corpus_files.ROWS), parts.SCHEMAS) as engine:
+                return ask(engine, *frequent(unpacked()))
 
         return run
 
-    def contexts(engine: Any, word: str, _: str) -> Any:
-        engine.rows(queries.total(1, column="fold"), word0=word)
-        found = engine.rows(queries.contexts(1, column="fold"), word0=word, **page)
-        return list(answers._shown(engine, found, {"window": 8, "unit": "words"}))
-
-    def sorted_contexts(engine: Any, word: str, _: str) -> Any:
-        return engine.rows(queries.sorted_contexts(1, column="fold", side="left", everywhere=True), word0=word, **page)
-
-    def two_words(engine: Any, word: str, other: str) -> Any:
-        return engine.rows(queries.contexts(2, column="fold"), word0=word, word1=other, **page)
+    def shown(engine: Any, sql: str, *phrase: str) -> Any:
+        bound = {f"word{at}": word for at, word in enumerate(phrase)}
+        engine.rows(queries.total(len(phrase), column="fold"), **bound)
+        return list(answers._shown(engine, engine.rows(sql, **bound, **page), {"window": 8, "unit": "words"}))
 
     def collocates(engine: Any, word: str, _: str) -> Any:
+        engine.rows(queries.total(1, column="fold"), word0=word)
         return engine.rows(queries.collocates(5, everywhere=True), word0=word, min_count=2)
 
-    def phrases(engine: Any, *_: str) -> Any:
-        return engine.rows(queries.phrases(2), min_count=2, most=100_000)
-
-    def first_page() -> Any:
-        return corpus_words.query(corpus_words.unpack(packed.read_bytes())).show(0, 100)
-
-    table = corpus_words.unpack(packed.read_bytes())
-    half = words.table(Counter(dict(zip(table.folds.words[::2], table.folds.counts[::2], strict=True))), frozenset())
+    by_left = queries.sorted_contexts(1, column="fold", side="left", everywhere=True)
     return {
-        "words, first page": first_page,
-        "words, next page": lambda: corpus_words.query(table).show(100, 200),
-        "keywords against half of the words": lambda: keywords.keywords(corpus_words.as_job_table(table), half).show(
-            0, 100
-        ),
-        "contexts of a frequent word": of_rows(contexts),
-        "the same, sorted by what stands left": of_rows(sorted_contexts),
-        "contexts of two words": of_rows(two_words),
-        "collocates of a frequent word": of_rows(collocates),
-        "phrases of two words": of_rows(phrases),
+        FIRST: lambda: corpus_words.query(unpacked()).show(0, 100),
+        NEXT: next_page,
+        KEYWORDS: against_half,
+        CONTEXTS: of_rows(lambda engine, word, _: shown(engine, queries.contexts(1, column="fold"), word)),
+        SORTED: of_rows(lambda engine, word, _: shown(engine, by_left, word)),
+        PAIR: of_rows(lambda engine, *pair: shown(engine, queries.contexts(2, column="fold"), *pair)),
+        COLLOCATES: of_rows(collocates),
+        PHRASES: of_rows(lambda engine, *_: engine.rows(queries.phrases(2), min_count=2, most=100_000)),
     }
 
 
-def ask(folder: Path, name: str) -> tuple[float, float, int]:
-    """CPU and wall time of the better of two, and the memory of this process at its peak."""
-    files = {kind: sorted(folder.glob(f"*.{kind}")) for kind in parts.SCHEMAS}
-    question = questions(files, folder / "table")[name]
-    clocks = [Clock() for _ in range(2)]
-    for clock in clocks:
-        clock.run(name, question)
-    best = min(clocks, key=lambda clock: clock.cpu[name])
-    return best.cpu[name], best.wall[name], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+def frequent(table: corpus_words.CorpusTable) -> tuple[str, str]:
+    """Two of the frequent words, the 30th and the 40th."""
+    return table.folds.words[30], table.folds.words[40]
 
 
-def make(folder: Path, number: int) -> None:
-    """Make the corpus in a folder and print what that took."""
-    clock = Clock()
-    _, packed, size, rows = compacted(folder, number, clock)
-    (folder / "table").write_bytes(packed)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(f"{number} documents, {rows} rows, {size / 1e6:.0f} MB, table {len(packed) / 1e6:.1f} MB")
-    print("\n| step | CPU s | wall s | MB |\n|---|---|---|---|")
-    print(f"| compaction | {clock.cpu['compaction']:.2f} | {clock.wall['compaction']:.2f} | {memory} |", flush=True)
+# --- the table ---
+
+
+def corpus(number: int, texts: Path | None, keep: Path | None) -> Figures:
+    """All figures of a corpus of so many documents."""
+    with contextlib.ExitStack() as stack:
+        if keep is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="corpora-")))
+        else:
+            folder = keep / f"{'texts' if texts else 'invented'}-{number}"
+            folder.mkdir(parents=True, exist_ok=True)
+        kept = folder / "figures.json"
+        figures: Figures = json.loads(kept.read_text()) if kept.exists() else {"memory": {}}
+        done = (lambda: kept.write_text(json.dumps(figures))) if keep else lambda: None
+        if "made" not in figures:
+            _add(figures, "make", folder, number, *([texts] if texts else []))
+            figures["made"] = True
+            done()
+        names = [*OF_TABLE, *OF_ROWS] if number <= ROWS_MOST else [FIRST, NEXT]
+        for step in [TABLE, *names]:
+            if step not in figures and (step != PHRASES or number <= PHRASES_MOST):
+                _add(figures, *(["table", folder, number] if step == TABLE else ["ask", folder, step]))
+                done()
+    return figures
+
+
+def _add(figures: Figures, *arguments: Any) -> None:
+    command = [sys.executable, "-m", "benchmarks.corpora", *map(str, arguments)]
+    ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found = json.loads(ran.stdout)
+    figures["memory"].update(found.pop("memory", {}))
+    figures.update(found)
+    print(*map(str, arguments), found, file=sys.stderr, flush=True)
+
+
+def lines(corpora: dict[str, tuple[int, Figures]]) -> list[str]:
+    """The table in Markdown: by its title each corpus' number of documents and figures."""
+    most = max((number for number, figures in corpora.values() if COLLOCATES in figures), default=0)
+    largest = next((figures for number, figures in corpora.values() if number == most and COLLOCATES in figures), {})
+
+    def cell(step: str, number: int, figures: Figures) -> str:
+        if step in figures:
+            return f"{figures[step]:.2f} s, {figures['memory'][step]} MB"
+        if step in OF_ROWS and step in largest and number > most:
+            return f"*≈ {largest[step] * number / most:.0f} s*"
+        return ""
+
+    def fact(name: str, unit: int, form: str) -> list[str]:
+        return [form.format(figures[name] / unit) if name in figures else "" for _, figures in corpora.values()]
+
+    rows = [
+        ["rows, a document and a word each", *fact("rows", 1, "{:,.0f}")],
+        ["Parquet", *fact("bytes", 1_000_000, "{:.0f} MB")],
+        ["distinct words", *fact("distinct", 1, "{:,.0f}")],
+        ["word table, packed", *fact("table", 1_000_000, "{:.1f} MB")],
+    ]
+    for step in (COMPACTION, MERGING, TABLE, *OF_TABLE, *OF_ROWS):
+        rows.append([step, *(cell(step, *given) for given in corpora.values())])
+    return report.table(["", *corpora], [row for row in rows if any(row[1:])])
 
 
 def main(arguments: list[str]) -> int:
-    """Print a table for each number of documents; each step has a process of its own, whose memory is measured."""
-    if arguments[0] == "make":
-        make(Path(arguments[1]), int(arguments[2]))
+    """Run one step, or all and write the table."""
+    steps: dict[str, Callable[..., Figures]] = {
+        "make": lambda folder, number, texts=None: make(Path(folder), int(number), texts and Path(texts)),
+        "table": lambda folder, number: table(Path(folder), int(number)),
+        "ask": lambda folder, name: ask(Path(folder), name),
+    }
+    if arguments and arguments[0] in steps:
+        print(json.dumps(steps[arguments[0]](*arguments[1:])))
         return 0
-    if arguments[0] == "ask":
-        cpu, wall, memory = ask(Path(arguments[1]), arguments[2])
-        print(f"| {arguments[2]} | {cpu:.2f} | {wall:.2f} | {memory} |", flush=True)
-        return 0
-    for number in arguments:
-        with tempfile.TemporaryDirectory(prefix="corpora-") as folder:
-            _run("make", folder, number)
-            for name in NAMES:
-                _run("ask", folder, name)
-            print(flush=True)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.corpora", description=__doc__)
+    parser.add_argument("numbers", nargs="+", type=int, help="how many documents")
+    parser.add_argument("--texts", type=Path, help="a folder of .txt, .md and .rst files")
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--print", action="store_true")
+    asked = parser.parse_args(arguments)
+    corpora: dict[str, tuple[int, Figures]] = {}
+    if asked.texts:
+        number = min(len(_texts(asked.texts)), corpus_files.WRITTEN)
+        corpora[f"{number:,} real"] = number, corpus(number, asked.texts, asked.keep)
+    for number in asked.numbers:
+        corpora[f"{number:,}"] = number, corpus(number, None, asked.keep)
+    text = "\n".join([f"{report.machine()}.", "", *lines(corpora)])
+    print(text)
+    if not asked.print:
+        report.write("corpora", text, DOCUMENT, by="python -m benchmarks.corpora")
     return 0
-
-
-def _run(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "benchmarks.corpora", *arguments], check=True)
 
 
 if __name__ == "__main__":

@@ -28,9 +28,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def write(name: str, text: str, path: Path = DOCUMENT) -> None:
-    """Put a program's figures between its own marks in a document."""
-    begin, end = f"<!-- {name}: made by make bench -->", f"<!-- end of {name} -->"
+def write(name: str, text: str, path: Path = DOCUMENT, *, by: str = "make bench") -> None:
+    """Put a program's figures between its own marks in a document, which say what made them."""
+    begin, end = f"<!-- {name}: made by {by} -->", f"<!-- end of {name} -->"
     document = path.read_text(encoding="utf-8")
     head, found, rest = document.partition(begin)
     if not found:
