@@ -109,7 +109,7 @@ def segment(text: str, language: str | None, *, words: str = "unicode", numbers:
             chunks = unicode.chunks_of(piece)
             _place(chunks, start, rules, index, rows, starts)
             start += len(piece)
-    blocks = _ordinals(accumulate(map(len, text.splitlines(keepends=True))), starts)
+    blocks = _ordinals(accumulate(map(len, _lines(text))), starts)
     ends = bytearray(len(starts) + 1)
     for number in chain(blocks, _ordinals(_sentence_ends(text), starts)):
         ends[number] = True
@@ -205,6 +205,15 @@ def _sentence_ends(text: str) -> Iterator[int]:
                 if before and (len(before[0]) == 1 or before[0].lower() in _ABBREVIATIONS):
                     continue
         yield match.end()
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines of a text with their ends, some at a time: a list of five million would take 250 MB."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + 100_000) + 1 or len(text)
+        yield from text[start:end].splitlines(keepends=True)
+        start = end
 
 
 def _ordinals(offsets: Iterable[int], starts: "array[int]") -> "array[int]":

@@ -14,10 +14,10 @@ from turbohtml import Namespace
 
 from chalicelib.text import kinds, xml
 from chalicelib.text.decoding import decode
-from chalicelib.text.kinds import BadEncoding, BadSelector, NotText
+from chalicelib.text.kinds import BadEncoding, BadSelector, NotText, TooLarge
 from chalicelib.text.rendering import text_of, tree_of
 
-__all__ = ["BadEncoding", "BadSelector", "NotText", "Page", "extract"]
+__all__ = ["BadEncoding", "BadSelector", "NotText", "Page", "TooLarge", "extract"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def extract(
     """Read a page as a browser shows it, narrowed by two optional CSS selectors, or else to its main content.
 
     ``content_type`` and ``content_language`` are the HTTP headers; without a type the page is HTML. Raises BadSelector,
-    BadEncoding and NotText; never fails on markup.
+    BadEncoding, NotText, and TooLarge where a page has more elements than there is memory for.
     """
     kind, charset = _kind(content_type or "")
     text, encoding = decode(body, charset, kind)

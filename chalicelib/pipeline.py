@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from chalicelib import counting, extracting, fetching, queue, settings
+from chalicelib import counting, extracting, fetching, memory, queue, settings
 from chalicelib.analysis import evidence, words
 from chalicelib.aws import objects
 from chalicelib.errors import AttemptFailed, ErrorKind, Gone, Unavailable
@@ -177,14 +177,17 @@ def _result(store: Records, job: Job, outcome: Outcome, gate: Gate) -> dict[str,
 def _finished(job: Job, source: "_Source", outcome: Outcome) -> dict[str, Any]:
     options = job.options
     with _clocked(outcome, "extract"):
-        page = extracting.extract(
-            source.body,
-            source.content_type,
-            select=options.get("select"),
-            ignore=options.get("ignore"),
-            content=options.get("content", "all"),
-            content_language=source.content_language,
-        )
+        try:
+            page = extracting.extract(
+                source.body,
+                source.content_type,
+                select=options.get("select"),
+                ignore=options.get("ignore"),
+                content=options.get("content", "all"),
+                content_language=source.content_language,
+            )
+        finally:
+            memory.give_back()
     with _clocked(outcome, "count"):
         counted = _counted(page.text, page.language, options)
         made = _artifacts(counted)

@@ -5,12 +5,13 @@ import json
 import os
 import random
 import re
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from chalicelib.extracting import BadEncoding, BadSelector, NotText, extract
+from chalicelib.extracting import BadEncoding, BadSelector, NotText, TooLarge, extract
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = Path(__file__).parent / "pages"
@@ -54,6 +55,26 @@ def test_every_case_of_the_rules_has_the_words_that_the_browser_showed() -> None
     assert len(cases) > 300
     wrong = [case for case, shown in cases.items() if read(case) != words(SPLIT.get(case, shown))]
     assert wrong == []
+
+
+OPEN = "".join(f"<b id={n}>" for n in range(600))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody says how much memory is in use")
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (f"<p>{OPEN}</p>" + "<p>x</p>" * 8000, UTF8),
+        ("<p>" + "".join(f"<font id={n}>" for n in range(600)) + "<li>x" * 8000, UTF8),
+        (f"é<p>{OPEN}" + "<p>x" * 14_000, "text/html"),  # its meta is looked for in a tree too
+        ("<rss><title>" + f"<p>{OPEN}".replace("<", "&lt;") + "&lt;p>x" * 8000, "application/rss+xml"),
+    ],
+    ids=["b", "font", "no UTF-8", "feed"],
+)
+def test_formatting_that_is_opened_again_in_each_paragraph_ends_the_job(body: str, content_type: str) -> None:
+    with pytest.raises(TooLarge, match="too many elements"):
+        extract(body.encode("latin-1"), content_type)
 
 
 def test_every_shared_snippet_has_the_browsers_words_and_title() -> None:

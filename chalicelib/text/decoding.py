@@ -5,7 +5,8 @@ import re
 from turbohtml import parse
 from turbohtml.detect import detect
 
-from chalicelib.text.kinds import BadEncoding
+from chalicelib.text.kinds import BadEncoding, charset_of
+from chalicelib.text.rendering import tree_of
 
 _PRESCAN_BYTES = 1024  # the standard's window
 _LATE_META_BYTES = 65536  # a browser meets a later meta while parsing, and starts again
@@ -47,7 +48,10 @@ def _declared(body: bytes, kind: str) -> str:
     if body.startswith((b"<\0?\0", b"\0<\0?")):
         return "utf-16le" if body[0] else "utf-16be"
     found = _XML_ENCODING.match(body[:_PRESCAN_BYTES])
-    name = _canonical((found[1] or found[2] or b"").decode("latin-1")) if found else ""
+    return _not_wide(_canonical((found[1] or found[2] or b"").decode("latin-1")) if found else "")
+
+
+def _not_wide(name: str) -> str:
     return {"utf-16le": "utf-8", "utf-16be": "utf-8", "x-user-defined": "windows-1252"}.get(name, name)
 
 
@@ -71,13 +75,20 @@ def _sniffed(body: bytes, kind: str) -> str:
             return "utf-16be" if even > odd else "utf-16le"
     if _is_utf8(body):
         return "windows-1252" if body.isascii() and b"\x1b" not in body else "utf-8"
-    late = (parse(body[:_LATE_META_BYTES], positions=False).encoding or "").lower() if kind == "html" else ""
+    late = _late_meta(body) if kind == "html" else ""
     if late not in ("", "windows-1252"):
         return late
     foreign = _decode_as("windows-1252", bytes(byte for byte in set(body) if byte >= 0x80))
     if foreign and not any(map(str.isalpha, foreign)):
         return "windows-1252"  # quotes, dashes, currencies: no word hangs on them
     return (detect(body).encoding or "windows-1252").lower()
+
+
+def _late_meta(body: bytes) -> str:
+    """What the first ``meta`` behind the standard's window declares."""
+    metas = tree_of(body[:_LATE_META_BYTES].decode("latin-1")).iter_elements({"meta"})
+    named = (meta.attrs.get("charset") or charset_of(meta.attrs.get("content") or "") for meta in metas)
+    return _not_wide(next(filter(None, map(_canonical, named)), ""))
 
 
 def _is_utf8(body: bytes) -> bool:

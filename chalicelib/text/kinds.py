@@ -26,6 +26,13 @@ class NotText(AttemptFailed):
         super().__init__(ErrorKind.NOT_TEXT, detail)
 
 
+class TooLarge(AttemptFailed):
+    """The tree of the document would take more memory than a job may use."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(ErrorKind.TOO_LARGE, detail)
+
+
 ACCEPTED = "HTML, XHTML, XML, RSS, Atom and plain text (text/*)"
 _XML = re.compile(r"(?:text/|application/(?:[^/]+\+)?)xml")
 _PROGRAMS = ("text/css", "text/ecmascript", "text/javascript")
@@ -37,11 +44,11 @@ _CHARSET = re.compile(r"""charset\s*=\s*(?:"([^"]*)"?|([^\s;"]+))""", re.I)
 
 def read_content_type(header: str) -> tuple[str, str]:
     """The media type and the charset of a header; of one that came several times the last counts, as in browsers."""
-    essence, charset = "", _charset(header)
+    essence, charset = "", charset_of(header)
     for value in _HEADER_VALUE.findall(header):
         name = value.partition(";")[0].strip().lower()
         if "/" in name and name != "*/*":
-            charset = _charset(value) or (charset if name == essence else "")
+            charset = charset_of(value) or (charset if name == essence else "")
             essence = name
     return essence, charset
 
@@ -53,7 +60,8 @@ def media_type(header: str) -> str:
     return valid[-1] if valid else ""
 
 
-def _charset(header: str) -> str:
+def charset_of(header: str) -> str:
+    """The charset that a header or a ``meta`` names, or nothing."""
     found = _CHARSET.search(header)
     return (found[1] or found[2] or "") if found else ""
 

@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from typing import Any, NamedTuple
 
-from turbohtml import Element, Namespace, Text, parse, unescape
+from turbohtml import Element, IncrementalParser, Namespace, unescape
 
+from chalicelib import memory
 from chalicelib.text import styles
 from chalicelib.text.casing import cased
+from chalicelib.text.kinds import TooLarge
 from chalicelib.text.styles import BOX, CELL, LINE, Style, style_of, tells
 
 _NOT_DRAWN = (
@@ -29,15 +31,11 @@ _MARKED |= {"svg", "math", "button", "select", "dialog", "details", "foreignobje
 _INLINE = "a,span,code,b,i,em,strong,font"
 _BY_ATTRIBUTE = "[hidden],[popover],[lang],img[align],object[align],embed[align]"
 _NOTHING: styles.Attributes = ()
-# The parser takes 50 bytes for each of many signs in a row that are no words, and for each character of a long text. A
-# comment, written so that it is one wherever it comes to stand but in text that is no markup, parts a text.
-_CUT, _RAW = "</\x01>", {"noembed", "noframes", "plaintext", "script", "style", "title", "xmp"}
-_RUN, _LARGE, _LONG = 256, 500_000, 50_000
-_RUNS = re.compile(f"<{{{_RUN},}}|\0{{{_RUN},}}")
-_LONG_TEXT = re.compile(f"(?<![^<])[^<]{{{_LONG},}}+")
-_REST_OF_TAG = re.compile(r"""(?:"[^"]*+"|'[^']*+'|[^>"'])*+>""")
-# A part ends at white space, or at least within no reference, and within no end of a comment or section.
-_PART = re.compile(rf".{{{_LONG}}}(?:\S{{0,1000}}+\s|[A-Za-z0-9#;>!\]-]*+)", re.S)
+# The parser takes 7 bytes for a character of real pages and up to 50 of any markup but formatting elements, of which it
+# opens up to 512 again in each paragraph. So it gets few characters between two looks at its memory.
+_FED = 2000
+_BYTES_A_CHARACTER, _TREE_LEAST, _TREE_BYTES = 60, 10_000_000, 120_000_000
+_SIGNS = 1_500_000  # each may be five characters where the tree is written as markup again
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
 _BLOCK = re.compile(rf"</?+(?:(?:{'|'.join(styles.BLOCKS)}|br|xml-[^ >]*+)(?: [^>]*+)?+|(?<=/)tr)(?:>|\Z)[ \t\n\r\f]*+")
 _CELL = re.compile(r"<t[dh](?: [^>]*+)?+(?:>|\Z)")
@@ -75,24 +73,29 @@ class _State(NamedTuple):
         )
 
 
-def tree_of(markup: str) -> Any:
-    """The tree that a browser builds, at a cost in memory that no markup drives up."""
-    if "<" * _RUN in markup or "\0" * _RUN in markup:
-        markup = _RUNS.sub(lambda run: run[0][0], markup)
-    if len(markup) <= _LARGE:
-        return parse(markup, positions=False)
-    tree = parse(_LONG_TEXT.sub(_cut, markup), positions=False)
-    for element in tree.iter_elements(_RAW):
-        if _CUT in (text := element.text):
-            element.clear()
-            element.append(Text(text.replace(_CUT, "")))
-    return tree
+class Room:
+    """The memory that the trees of a document may take."""
+
+    def __init__(self, characters: int) -> None:
+        self.before = memory.in_use()
+        self.most = min(_TREE_BYTES, _TREE_LEAST + _BYTES_A_CHARACTER * characters)
+
+    def check(self) -> None:
+        if memory.in_use() - self.before > self.most:
+            megabytes = self.most // 1_000_000
+            raise TooLarge(f"The page has too many elements: they take more than {megabytes} MB of memory.")
 
 
-def _cut(text: re.Match[str]) -> str:
-    """A tag, without its ``<``, and the long text behind it, with comments in the text."""
-    start = 0 if text.start() == 0 else tag.end() if (tag := _REST_OF_TAG.match(text[0])) else len(text[0])
-    return text[0][:start] + _PART.sub(rf"\g<0>{_CUT}", text[0][start:])
+def tree_of(markup: str, room: Room | None = None) -> Any:
+    """The tree that a browser builds. Raises TooLarge, since a parser repeats an open ``<b>`` in each paragraph."""
+    if markup.count("&") + markup.count(">") > _SIGNS:
+        raise TooLarge(f"The page has too many tags and references: “&” and “>” more than {_SIGNS:,} times.")
+    room = room or Room(len(markup))
+    parser = IncrementalParser(positions=False)
+    for start in range(0, len(markup), _FED):
+        parser.feed(markup[start : start + _FED])
+        room.check()
+    return parser.close()
 
 
 def text_of(tree: Any) -> str:

@@ -39,8 +39,8 @@ _MARKUP = re.compile(r"</[a-zA-Z]|<(?:a|br|hr|img|li|p)\b[^<>]*>|&(?:#\w+|\w+);"
 
 def tree_of(text: str) -> tuple[Any, str | None, bool]:
     """The tree of a document as the HTML parser makes it, the language that it declares, and whether it is a page."""
-    writer = _Writer(text)
-    tree = rendering.tree_of("<!DOCTYPE html>" + writer.html)
+    writer, room = _Writer(text), rendering.Room(len(text))
+    tree = rendering.tree_of("<!DOCTYPE html>" + writer.html, room)
     root = tree.select_one("html" if writer.page else "body > *")
     named: list[Any] = [root.attrs.get("xml:lang"), root.attrs.get("lang")] if root else []
     if writer.feed:
@@ -49,7 +49,8 @@ def tree_of(text: str) -> tuple[Any, str | None, bool]:
         for element in tree.select(",".join(f"xml-{name}" for name in _WRITTEN)):
             written = element.text
             if _MARKUP.search(written) and not any(isinstance(child, Element) for child in element.children):
-                element.set_inner_html(written)
+                element.clear()
+                element.extend(rendering.tree_of("<!DOCTYPE html><body>" + written, room).select_one("body").children)
     return tree, next(filter(None, named), None), writer.page
 
 

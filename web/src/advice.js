@@ -32,7 +32,7 @@ const FAILED = {
   'http-status': httpStatus,
   'dns-failed': (_, url) => ['Site not found', `There is no site called ${hostOf(url)}. Check the spelling.`, false],
   'not-text': (error) => ['Not a web page', notText(error), false],
-  'too-large': () => ['The page is larger than 5 MB', 'You can paste the part that matters.', false],
+  'too-large': ({ detail = '' }) => ['The page is too large', `${detail} You can paste the part that matters.`.trim(), false],
   timeout: () => ['The site didn’t answer in time', 'The site didn’t answer within 20 seconds. It may be quicker later.', true],
   'connection-failed': () => ['No connection to the site', 'The site closed the connection, or doesn’t accept one. Try again later.', true],
   'too-many-redirects': () => ['Too many redirects', 'The site sends us from one address to the next.', false],
