@@ -91,10 +91,13 @@ def tree_of(markup: str, room: Room | None = None) -> Any:
     if markup.count("&") + markup.count(">") > _SIGNS:
         raise TooLarge(f"The page has too many tags and references: “&” and “>” more than {_SIGNS:,} times.")
     room = room or Room(len(markup))
-    parser = IncrementalParser(positions=False)
-    for start in range(0, len(markup), _FED):
-        parser.feed(markup[start : start + _FED])
+    parser, start = IncrementalParser(positions=False), 0
+    while start < len(markup):
+        end = markup.find("<", start + _FED)  # never within a reference, which would be read anew from its beginning
+        end = len(markup) if end < 0 else end
+        parser.feed(markup[start:end])
         room.check()
+        start = end
     return parser.close()
 
 
