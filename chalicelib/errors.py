@@ -48,11 +48,7 @@ class ErrorKind(StrEnum):
         "The page did not arrive within 20 seconds, or could not be counted in time. Tried again.",
         True,
     )
-    TOO_LARGE = (
-        "too-large",
-        "The page is too large",
-        "More than 5 MB after decompression, or more elements than a job has memory for.",
-    )
+    TOO_LARGE = "too-large", "The page is too large", "More than 5 MB after decompression, or too many elements."
     TOO_MANY_REDIRECTS = (
         "too-many-redirects",
         "Too many redirects",
