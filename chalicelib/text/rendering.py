@@ -121,19 +121,20 @@ def text_of(tree: Any) -> str:
 def _mark(tree: Any) -> list[Style]:
     """Mark what may hide or change something; the styles by their number. What never shows is left out of the tree."""
     tree.remove("head:not([style]),script:not([style]),style:not([style])")
-    drawn = ""
-    if next(tree.iter_elements({"svg", "math"}), None) is not None:
+    special, drawn = {element.tag for element in tree.iter_elements({"svg", "math", "details", "select"})}, ""
+    if not special.isdisjoint({"svg", "math"}):
         tree.remove(_NOT_DRAWN)
         drawn = ",svg [display],svg [visibility]"
-    _unfold(tree.iter_elements({"details", "select"}))
+    if not special.isdisjoint({"details", "select"}):
+        _unfold(tree.iter_elements({"details", "select"}))
     marks = _Marks()
     marks.set(_styled(tree))
     marks.set(tree.select(_BY_ATTRIBUTE + drawn))
     while batch := [*marks.items]:
         marks.items.clear()
         marks.set(batch, item=True)
-    special = tree.iter_elements(_MARKED)
-    while batch := list(islice(special, 1000)):  # the iterator searches for its place after an edit
+    marked = tree.iter_elements(_MARKED)
+    while batch := list(islice(marked, 1000)):  # the iterator searches for its place after an edit
         marks.set(batch)
     if any(style.how == "strip" for style in marks.found):
         marks.set(tree.iter_elements(_FIELDS))
