@@ -92,6 +92,7 @@ class ErrorKind(StrEnum):
         "Of a corpus' document: its `rules` are not those of the corpus, so its words are not added. Count it anew.",
     )
     CORPUS_GONE = "corpus-gone", "The corpus is gone", "The corpus was erased or has expired."
+    SPARK_FAILED = "spark-failed", "The run on Spark failed", "Phrases of a large corpus were not found. Ask again."
     INTERNAL = "internal", "Something went wrong here", "A fault of the service. Tried again.", True
 
 

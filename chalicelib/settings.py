@@ -77,6 +77,12 @@ class Settings(msgspec.Struct, frozen=True):
     object_store: Annotated[
         str, _text(r"s3://[a-z0-9][a-z0-9.-]{2,62}(?:/[!-~]*)?|/.*", "s3://bucket/prefix or an absolute path")
     ] = ""
+    # What looks for the phrases of corpora of more than so many words
+    spark_application: Annotated[str, _text(r"[0-9a-z]{1,64}", "the id of an application of EMR Serverless")] = ""
+    spark_role: Annotated[str, _text(r"arn:aws[a-zA-Z0-9-]*:iam::[0-9]{12}:role/[!-~]{1,600}", "the ARN of a role")] = (
+        ""  # of its runs
+    )
+    spark_words: Count = 10_000_000
     log_level: Annotated[str, _text("DEBUG|INFO|WARNING|ERROR|CRITICAL", "DEBUG, INFO, WARNING, ERROR or CRITICAL")] = (
         "INFO"
     )
@@ -107,6 +113,8 @@ def _settings(given: tuple[tuple[str, str], ...], in_lambda: bool) -> Settings:
     settings = Settings(**{_VARIABLES[name]: _value(name, text) for name, text in given})
     if settings.auth == "none" and in_lambda:
         raise SettingsError("AUTH: expected token on AWS, where everybody can call, got 'none'")
+    if settings.spark_application and not (settings.spark_role and settings.object_store.startswith("s3://")):
+        raise SettingsError("SPARK_APPLICATION: expected SPARK_ROLE and an OBJECT_STORE of s3:// beside it")
     if settings.lease_seconds <= settings.fetch_deadline:
         raise SettingsError(
             f"LEASE_SECONDS: expected more than FETCH_DEADLINE ({settings.fetch_deadline:g}), "

@@ -17,7 +17,7 @@ from chalicelib.http import schemas
 
 HERE = Path(__file__).parent
 STAGES = ("staging", "production")
-PARTS = ("network.yaml", "data.yaml", "events.yaml", "workers.yaml", "edge.yaml")
+PARTS = ("network.yaml", "data.yaml", "events.yaml", "workers.yaml", "spark.yaml", "edge.yaml")
 API = "api_handler"  # Chalice's name of the function behind the routes; its resource is APIHandler
 OUTSIDE = ("ended",)  # needs no Redis and talks to EventBridge, so it stays out of the VPC
 UNRESERVED = 5  # readers of the queue, and long polls, where nothing is reserved: half of a new account's ten

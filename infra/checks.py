@@ -34,8 +34,9 @@ def faults(template: Mapping[str, Any]) -> list[str]:
 
 
 def statements(template: Mapping[str, Any], role: str) -> list[dict[str, Any]]:
-    """The statements of a role's policies."""
-    policies = template["Resources"][role]["Properties"].get("Policies", [])
+    """The statements of a role's policies, its own and those that stand beside it."""
+    beside = [policy for _, policy in _of(template, "AWS::IAM::RolePolicy") if policy["RoleName"] == {"Ref": role}]
+    policies = [*template["Resources"][role]["Properties"].get("Policies", []), *beside]
     return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
 
 

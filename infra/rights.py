@@ -63,6 +63,8 @@ def _needs(sam: Mapping[str, Any]) -> Iterator[Need]:
                 yield from _of_function(sam, role_of(sam, name), properties)
             case "AWS::ECS::TaskDefinition":
                 yield from _of_task(sam, properties)
+            case "AWS::EMRServerless::Application":
+                yield from _of_spark()
             case "AWS::Events::Rule":
                 for target in properties["Targets"]:
                     if "RoleArn" in target:
@@ -98,6 +100,15 @@ def _of_task(sam: Mapping[str, Any], properties: Mapping[str, Any]) -> Iterator[
     [container] = properties["ContainerDefinitions"]
     yield start, LOGS, _log_group(sam, container["LogConfiguration"]["Options"]["awslogs-group"])
     yield from _of_redis(_role(properties["TaskRoleArn"]))
+
+
+def _of_spark() -> Iterator[Need]:
+    """A run reads its program, its request and the corpus, and looks for what it is to write before it does."""
+    for folder in ("corpora", "programs"):
+        yield "SparkRole", ("s3:GetObject",), {"Fn::Sub": f"${{Texts.Arn}}/{folder}/*"}
+    yield "SparkRole", ("s3:PutObject",), {"Fn::Sub": "${Texts.Arn}/corpora/*/answers/*"}
+    yield "SparkRole", ("s3:ListBucket",), {"Fn::GetAtt": ["Texts", "Arn"]}
+    yield "WorkerRole", ("iam:PassRole",), {"Fn::GetAtt": ["SparkRole", "Arn"]}
 
 
 def _of_redis(role: str) -> Iterator[Need]:

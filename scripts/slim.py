@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
-SERVICES = {"dynamodb", "s3", "secretsmanager", "sts"}  # what a worker calls, and what its credentials may
+SERVICES = {"dynamodb", "emr-serverless", "s3", "secretsmanager", "sts"}  # what a worker and its credentials may call
 LOCALES = {"root.dat", "en.dat"}  # of babel, which trafilatura brings along for crawlers: 32 MB that nothing here reads
 UNUSED = (  # of what comes along: powertools beside its Logger and Metrics, lxml's objects of Python
     "aws_lambda_powertools/event_handler",

@@ -51,6 +51,10 @@ def test_values_are_read_with_their_types():
         ("WEBHOOK_URL", "https://ann:secret@example.com/"),
         ("DOCUMENTS_BUCKET", "s3://documents"),
         ("LEASE_SECONDS", "20"),
+        ("SPARK_APPLICATION", "arn:aws:emr-serverless"),
+        ("SPARK_APPLICATION", "00f1"),
+        ("SPARK_ROLE", "spark"),
+        ("SPARK_WORDS", "0"),
     ],
 )
 def test_a_bad_value_is_refused_with_its_name(name, value):

@@ -225,6 +225,23 @@ def put(name: str, data: bytes) -> None:
         _s3().put_object(**_stored(store, name), Body=data, ContentType="application/octet-stream")
 
 
+def put_once(name: str, data: bytes) -> None:
+    """Put data under a name that no other data has, unless it is there; ``ObjectError`` where that fails."""
+    from botocore.exceptions import ClientError
+
+    with _s3_errors():
+        try:
+            _s3().put_object(**_stored(settings.load().object_store, name), Body=data, IfNoneMatch="*")
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in ("PreconditionFailed", "ConditionalRequestConflict"):
+                raise
+
+
+def address(name: str) -> str:
+    """Where the object of a name is, as other programs name it."""
+    return f"{settings.load().object_store.rstrip('/')}/{name}"
+
+
 def get(name: str) -> bytes:
     """What was put under a name; ``ObjectError``, ``absent`` where nothing is."""
     store = settings.load().object_store

@@ -58,7 +58,8 @@ def answer(corpus: Corpus, question: str, asked: Mapping[str, Any], *, threads: 
         if question == "contexts":
             return _contexts(engine, table, manifest.documents, asked)
         if question == "phrases":
-            return _phrases(engine, _Words(table()), asked)
+            sql, values = phrases_query(asked)
+            return _phrases(engine.rows(sql, **values), _Words(table()), asked)
         return _collocates(engine, table, manifest.documents, asked)
 
 
@@ -148,10 +149,21 @@ def _blocks(doc: int, start: int, stop: int) -> range:
     return range(doc * queries.BLOCK_OF + first, doc * queries.BLOCK_OF + last + 1)
 
 
-def _phrases(engine: Engine, known: _Words, asked: Mapping[str, Any]) -> dict[str, Any]:
+def phrases_query(asked: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The one query that phrases take, with its values."""
+    return queries.phrases(asked["n"]), {"min_count": asked["min_count"], "most": PHRASES_MOST}
+
+
+def phrases(corpus: Corpus, asked: Mapping[str, Any], found: Iterable[Sequence[Any]]) -> dict[str, Any]:
+    """The answer from the rows of their query, whichever engine has found them."""
+    table = corpus_words.unpack(objects.get(files.table_name(corpus.id, corpus.manifest.table)))
+    return _phrases(found, _Words(table), asked)
+
+
+def _phrases(found: Iterable[Sequence[Any]], known: _Words, asked: Mapping[str, Any]) -> dict[str, Any]:
     n, measure, stop_words = asked["n"], asked["measure"], asked["stop_words"]
     rows = []
-    for row in engine.rows(queries.phrases(n), min_count=asked["min_count"], most=PHRASES_MOST):
+    for row in found:
         folds, (count, documents), frequencies, windows = row[:n], row[n : n + 2], row[n + 2 : 2 * n + 2], row[-1]
         tested = {"edges": (folds[0], folds[-1]), "any": folds, "include": ()}[stop_words]
         if any(map(known.is_stop_word, tested)):

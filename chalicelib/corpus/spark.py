@@ -1,28 +1,17 @@
-"""The queries of a corpus in Spark, for corpora that one machine does not hold: the same SQL on the same files.
+"""The queries of a corpus in Spark, for corpora that one worker does not hold: the same SQL on the same files.
 
-Run by ``spark-submit`` (EMR Serverless, or local mode in ``make scale``): it reads a request, one JSON object or the
-name of a file with one, and writes the rows of each query as a line of JSON. Summaries and their merging are queries
-too, so this is what compacts. It imports nothing but pyspark.
+Run by ``spark-submit`` (EMR Serverless, or local mode in ``make scale``) with the name of a request, a file of JSON. It
+writes one file, a JSON list of the rows of each query. Summaries and their merging are queries too. It imports nothing
+but pyspark, and runs on Python 3.9, which EMR has.
 
     {"files": {"words": [file, …], "documents": [file, …], "spellings": […], "folds": […]}, "removed": [doc, …],
-     "queries": [{"sql": "…", "values": {…}}, …], "output": folder, "settings": {"spark.…": "…"}}
+     "queries": [{"sql": "…", "values": {…}}, …], "output": file}
 """
 
 import json
 import sys
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
-
-
-def session(options: Mapping[str, str]) -> Any:
-    """A Spark session with these settings."""
-    from pyspark.sql import SparkSession
-
-    builder = SparkSession.builder.appName("wordcounts")
-    for name, value in options.items():
-        builder = builder.config(name, value)
-    return builder.getOrCreate()
 
 
 def views(spark: Any, files: Mapping[str, Iterable[str]], removed: Iterable[int] = ()) -> None:
@@ -44,17 +33,24 @@ def rows(spark: Any, sql: str, **values: Any) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in spark.sql(text, args=bound).collect()]
 
 
+def write(spark: Any, name: str, text: str) -> None:
+    """Write one file: a bucket has it whole or not, without the folders and renames of Spark's own writers."""
+    path = spark.sparkContext._jvm.org.apache.hadoop.fs.Path(name)
+    out = path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()).create(path, True)
+    out.write(bytearray(text.encode()))
+    out.close()
+
+
 def main(request: str) -> None:
     """Answer one request."""
-    asked = json.loads(request if request.startswith("{") else Path(request).read_text(encoding="utf-8"))
-    spark = session(asked.get("settings", {}))
+    from pyspark.sql import SparkSession
+
+    spark = SparkSession.builder.appName("wordcounts").getOrCreate()
+    [(text,)] = spark.read.text(request, wholetext=True).collect()
+    asked = json.loads(text)
     views(spark, {kind: files for kind, files in asked["files"].items() if files}, asked.get("removed", ()))
-    lines = [
-        (number, json.dumps(rows(spark, query["sql"], **query.get("values", {}))))
-        for number, query in enumerate(asked["queries"])
-    ]
-    answers = spark.createDataFrame(lines, "number int, value string").coalesce(1).sortWithinPartitions("number")
-    answers.select("value").write.mode("overwrite").text(asked["output"])
+    found = [rows(spark, query["sql"], **query.get("values", {})) for query in asked["queries"]]
+    write(spark, asked["output"], json.dumps(found))
 
 
 if __name__ == "__main__":

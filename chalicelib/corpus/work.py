@@ -7,7 +7,7 @@ import duckdb
 import msgspec
 
 from chalicelib.aws import objects
-from chalicelib.corpus import answers, compaction
+from chalicelib.corpus import answers, compaction, handover
 from chalicelib.errors import AttemptFailed, ErrorKind, Gone, Unavailable
 from chalicelib.store import records
 from chalicelib.store.corpora import Corpus, compaction_key
@@ -29,10 +29,7 @@ class Later(NamedTuple):
 def run(store: Records, job: Job) -> dict[str, Packed] | Later:
     """Do one job, or one step of it. Returns its artifacts, or when the next step is due; raises ``AttemptFailed``."""
     try:
-        corpus = store.corpus(job.options["corpus"])
-        if corpus is None:
-            raise Gone
-        return _answer(store, corpus, job) if job.kind == QUERY else _compact(store, corpus, job)
+        return _answer(store, job) if job.kind == QUERY else _compact(store, job)
     except Gone:
         raise _gone() from None
     except Unavailable:
@@ -50,7 +47,10 @@ def run(store: Records, job: Job) -> dict[str, Packed] | Later:
         raise _gone() from None  # its files went while they were read
 
 
-def _compact(store: Records, corpus: Corpus, job: Job) -> dict[str, Packed] | Later:
+def _compact(store: Records, job: Job) -> dict[str, Packed] | Later:
+    corpus = store.corpus(job.options["corpus"])
+    if corpus is None:
+        raise Gone
     if corpus.erasing:
         return {} if compaction.erase(store, corpus, seconds=RUN_SECONDS) else Later(PAUSES[0])
     if job.options["changes"] < corpus.changes and _newer(store, corpus):
@@ -91,10 +91,23 @@ def _changed() -> AttemptFailed:
     return AttemptFailed(ErrorKind.CORPUS_CHANGED, "The corpus has changed since the question was asked. Ask again.")
 
 
-def _answer(store: Records, corpus: Corpus, job: Job) -> dict[str, Packed]:
-    if corpus.version != job.options["version"]:
-        raise _changed()
-    found: dict[str, Any] = answers.answer(corpus, job.options["question"], job.options["asked"])
+def _answer(store: Records, job: Job) -> dict[str, Packed] | Later:
+    try:
+        corpus = store.corpus(job.options["corpus"])
+    except Gone:
+        corpus = None
+    question, asked = job.options["question"], job.options["asked"]
+    if corpus is None or corpus.erasing or corpus.version != job.options["version"]:
+        if not handover.stopped(store, job):
+            return Later(handover.PAUSE)
+        raise _gone() if corpus is None or corpus.erasing else _changed()
+    if handover.is_needed(corpus, question):
+        rows = handover.fetched(store, corpus, job, *answers.phrases_query(asked))
+        if rows is None:
+            return Later(handover.PAUSE)
+        found: dict[str, Any] = answers.phrases(corpus, asked, rows)
+    else:
+        found = answers.answer(corpus, question, asked)
     # Whoever erases the corpus erases the answers that are noted: so it is noted before it is there, and whether the
     # corpus is being erased is looked at after that.
     store.note_query(corpus, job.id)

@@ -90,6 +90,16 @@ class Pieces(Table):
             for number in range(pieces):
                 self._call("delete_item", Key=key(pk(job.id), f"{kind}#{number:04}"))
 
+    def note_run(self, job: Job, run: str) -> None:
+        """Keep which run on Spark answers a job, and since when; two attempts that write it have the same run."""
+        self._put_piece(job.id, "run", 0, {"run": run, "started_at": self.clock.now()}, job.expires_at)
+
+    def run_of(self, job: Job) -> tuple[str, int] | None:
+        """The job's run on Spark and when it was noted."""
+        answer = self._call("get_item", Key=key(pk(job.id), "run#0000"), ConsistentRead=True)
+        found = answer.get("Item")
+        return None if found is None else (found["run"]["S"], int(found["started_at"]["N"]))
+
     def delete_pieces(self, job_id: str) -> None:
         """Delete every piece that a job has, and its objects, whichever claim wrote them."""
         for page in self._pages(

@@ -140,6 +140,7 @@ def test_functions_and_tasks_are_told_where_everything_is(cloud: Cloud) -> None:
         found[name] = {each: value for each, value in given.items() if value}
     assert found == {name: functions | of_one.get(name, {}) for name in FUNCTIONS}
     tasks = every | {"AWS_DEFAULT_REGION": REGION, "FETCH_CONTACT": "https://github.com/wordcounts/wordcounts"}
+    tasks |= {"SPARK_APPLICATION": "", "SPARK_ROLE": ""}
     for pool, processes in (("interactive", "interactive:20,bulk:0"), ("bulk", "interactive:0,bulk:20")):
         assert task_of(cloud, pool)[1] == tasks | {"WORKER_PROCESSES": processes}
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib import settings
-from chalicelib.aws import metrics
+from chalicelib.aws import emr, metrics
 from chalicelib.queue import QUEUES
 from chalicelib.store import records
 from infra import build
@@ -188,3 +188,13 @@ def test_a_million_documents_of_corpora_cost_what_their_arithmetic_says() -> Non
     }
     assert {part: float(table[part][1]) for part in wanted} == pytest.approx(wanted, abs=0.0051)
     assert float(table["together"][1]) == pytest.approx(sum(float(table[part][1]) for part in wanted), abs=0.001)
+
+
+def test_a_question_to_spark_costs_what_its_capacity_does() -> None:
+    capacity = Made("staging", {"Spark": "yes"}).resources["SparkApplication"]["Properties"]["MaximumCapacity"]
+    cores, memory = (int(capacity[name].split()[0]) for name in ("Cpu", "Memory"))
+    cpu, gigabyte = price("EMR Serverless", rf"{NUMBER} a vCPU-hour"), price("EMR Serverless", rf"{NUMBER} a GB-hour")
+    hour = cores * cpu + memory * gigabyte
+    said = f"{cores} vCPUs and {memory} GB at most: {hour:.2f} dollars an hour,"
+    said += f" {hour / 30:.2f} for two minutes, {hour * emr.RUN_MINUTES / 60:.2f} for the longest run"
+    assert said in " ".join(TEXT.split())

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from chalicelib import errors
+from chalicelib.aws import emr
+from chalicelib.corpus import handover
 from chalicelib.http import schemas
 from chalicelib.store import records
 from infra import build, checks
@@ -177,6 +179,34 @@ def test_what_the_gateway_says_by_itself_is_a_problem() -> None:
 
 def test_without_an_allowed_origin_the_gateway_sends_no_cors_headers() -> None:
     assert "Access-Control" not in json.dumps(template())
+
+
+def test_spark_is_there_where_it_is_asked_for_and_bounded() -> None:
+    made = template()
+    assert made["Parameters"]["Spark"]["Default"] == "no"
+    names = {name for name, each in made["Resources"].items() if each.get("Condition") == "HasSpark"}
+    assert names == {"SparkApplication", "SparkRole", "SparkOfWorkers"}
+    properties = made["Resources"]["SparkApplication"]["Properties"]
+    assert properties["AutoStopConfiguration"]["Enabled"]
+    assert {"Cpu", "Memory", "Disk"} <= properties["MaximumCapacity"].keys()
+    scheduler = properties["SchedulerConfiguration"]
+    assert scheduler["MaxConcurrentRuns"] == 1
+    # What a job gives up as late has ended by itself.
+    assert (scheduler["QueueTimeoutMinutes"] + emr.RUN_MINUTES) * 60_000 < handover.LATE_MS
+    for pool in build.POOLS:
+        [container] = made["Resources"][f"{pool}Task"]["Properties"]["ContainerDefinitions"]
+        told = {each["Name"]: each["Value"] for each in container["Environment"] if each["Name"].startswith("SPARK_")}
+        assert {name: value["Fn::If"][0::2] for name, value in told.items()} == {
+            "SPARK_APPLICATION": ["HasSpark", ""], "SPARK_ROLE": ["HasSpark", ""]
+        }  # fmt: skip
+
+
+def test_what_writes_answers_writes_nothing_else() -> None:
+    rights = checks.statements(template(), "SparkRole")
+    writes = [
+        each["Resource"] for each in rights if set(checks.as_list(each["Action"])) - {"s3:GetObject", "s3:ListBucket"}
+    ]
+    assert writes == [{"Fn::Sub": "${Texts.Arn}/corpora/*/answers/*"}]
 
 
 def test_every_parameter_has_a_default() -> None:

@@ -19,6 +19,7 @@ from tests.integration.packaging import PYTHON, ROOT, packaged
 from tests.lambda_runtime import Function, Gateway
 
 pytestmark = [pytest.mark.beside, pytest.mark.long]  # a minute; `make faults` and `make deploy-test` package
+POLICIES = ("AWS::IAM::Role", "AWS::IAM::RolePolicy", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy")
 HANDLERS = ("app", "sqs", "s3", "requested", "sweep", "ended")
 
 
@@ -37,16 +38,16 @@ def test_each_right_that_aws_uses_itself_would_be_missed() -> None:
     """One right after the other taken away: what test_policies.py sees nothing call, infra/rights.py asks for."""
     sam = json.loads((packaged("production") / "package" / "sam.json").read_text())
     assert rights.faults(sam) == []
-    ours = ("dynamodb:", "s3:", "events:PutEvents")
+    ours = ("dynamodb:", "s3:", "events:PutEvents", "emr-serverless:")
     for name, resource in sam["Resources"].items():
-        if resource["Type"] not in ("AWS::IAM::Role", "AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy"):
+        if resource["Type"] not in POLICIES:
             continue
         given = resource["Properties"].get("Policies", [resource["Properties"]])
         for statement in (each for policy in given for each in policy["PolicyDocument"]["Statement"]):
             whole = checks.as_list(statement["Action"])
             for action in whole:
-                of_streams = "Stream" in json.dumps(statement.get("Sid", ""))
-                if statement["Effect"] == "Allow" and (of_streams or not action.startswith(ours)):
+                of_aws = "Stream" in json.dumps(statement.get("Sid", "")) or name == "SparkRole"
+                if statement["Effect"] == "Allow" and (of_aws or not action.startswith(ours)):
                     statement["Action"] = [each for each in whole if each != action]
                     assert [*rights.faults(sam), *checks.faults(sam)], f"{name}: {action}"
             statement["Action"] = whole

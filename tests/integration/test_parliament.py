@@ -26,6 +26,8 @@ ARNS = {
     "Submissions": f"arn:aws:sqs:{HERE}:submissions",
     "SubmissionsDead": f"arn:aws:sqs:{HERE}:submissions-dead",
     "EventsDead": f"arn:aws:sqs:{HERE}:events-dead",
+    "SparkApplication": f"arn:aws:emr-serverless:{HERE}:/applications/00abc",
+    "SparkRole": "arn:aws:iam::123456789012:role/spark",
     "StreamDead": f"arn:aws:sqs:{HERE}:stream-dead",
 }
 WORDS = {"AWS::Partition": "aws", "AWS::Region": "eu-central-1", "AWS::AccountId": "123456789012", "Stage": "staging"}

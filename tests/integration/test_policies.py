@@ -24,6 +24,7 @@ import pytest
 import redis
 import requests
 from moto import moto_api
+from moto.emrserverless import models as emr
 
 from chalicelib.aws import objects
 from chalicelib.store import records
@@ -38,12 +39,12 @@ from tests.lambda_runtime import Function, Gateway
 
 pytestmark = pytest.mark.beside
 
-# What Lambda itself does in the function's name, what Redis checks, and what an AWS account has without names:
+# What Lambda itself does in the function's name, what Redis and EMR check, and what an AWS account has without names:
 # infra/rights.py demands it at each `make package`.
 OF_LAMBDA = {
     "elasticache:Connect", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage",
     "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator",
-    "logs:CreateLogStream", "logs:PutLogEvents", *checks.NAMELESS,
+    "logs:CreateLogStream", "logs:PutLogEvents", "iam:PassRole", *checks.NAMELESS,
 }  # fmt: skip
 # S3 answers 403 instead of 404 for an object that is not there to who may not list: nothing calls it.
 OF_S3 = {("s3:ListBucket", "bucket")}
@@ -65,6 +66,10 @@ class Cloud:
         self.s3.create_bucket(Bucket=TEXTS)
         self.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         session.client("events", endpoint_url=endpoint).create_event_bus(Name="bus")
+        made = session.client("emr-serverless", endpoint_url=endpoint).create_application(
+            releaseLabel="emr-7.10.0", type="SPARK"
+        )
+        self.application = made["applicationId"]
         self.dynamodb = session.client("dynamodb", endpoint_url=endpoint)
         self.records = records_by_boto3(self.dynamodb, table)
         self.keys: set[Call] = set()
@@ -77,6 +82,9 @@ class Cloud:
             "REDIS_IAM": "wordcounts@cache",
             "EVENT_BUS": "bus",
             "OBJECT_STORE": f"s3://{TEXTS}",
+            "SPARK_APPLICATION": self.application,
+            "SPARK_ROLE": "arn:aws:iam::123456789012:role/spark",
+            "SPARK_WORDS": "1",
             "DOCUMENTS_BUCKET": BUCKET,
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_DEFAULT_REGION": "us-east-1",
@@ -136,6 +144,13 @@ def _calls(entry: Mapping[str, Any]) -> Iterator[Call]:
             yield f"events:{operation}", "bus"
         return
     url = urlsplit(entry["url"])
+    if url.path.startswith("/applications/"):
+        if entry["method"] == "POST":
+            yield "emr-serverless:StartJobRun", "application"
+        else:
+            action = "CancelJobRun" if entry["method"] == "DELETE" else "GetJobRun"
+            yield f"emr-serverless:{action}", "application/jobruns/*"
+        return
     if TEXTS in entry["url"] and "list-type" in parse_qs(url.query):
         yield "s3:ListBucket", "texts"
         return
@@ -187,7 +202,12 @@ def allowed(statements: list[dict[str, Any]]) -> set[Call]:
 
 def _resource(value: Any) -> str:
     text = json.dumps(value)
-    for mark, name in (("/index/", "index/"), ("Documents.Arn}/", "documents/"), ("Texts.Arn}/", "texts/")):
+    for mark, name in (
+        ("/index/", "index/"),
+        ("Documents.Arn}/", "documents/"),
+        ("Texts.Arn}/", "texts/"),
+        ("SparkApplication.Arn}/", "application/"),
+    ):
         if mark in text:
             return name + text.split(mark)[1].rstrip('"}')
     for mark, name in (
@@ -196,6 +216,7 @@ def _resource(value: Any) -> str:
         ("Bus", "bus"),
         ("Documents", "bucket"),
         ("Texts", "texts"),
+        ("SparkApplication", "application"),
     ):
         if mark in text:
             return name
@@ -345,10 +366,11 @@ def _wait_for(done: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
-def test_a_worker_may_do_what_it_does(cloud: Cloud) -> None:
+def test_a_worker_may_do_what_it_does(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     import app
 
-    role = build.load("workers.yaml")
+    role = {"Resources": build.load("workers.yaml")["Resources"] | build.load("spark.yaml")["Resources"]}
+    monkeypatch.setattr(emr, "JOB_STATUS", "RUNNING")  # until there is an answer
     event = cloud.put("inbox/page.html", b"<p>to be")
     other = cloud.put("inbox/other.html", b"<p>or not")
     del other["detail"]["object"]["version-id"]
@@ -365,6 +387,9 @@ def test_a_worker_may_do_what_it_does(cloud: Cloud) -> None:
         worker = subprocess.Popen([sys.executable, "-m", "chalicelib.worker"], cwd=ROOT, env=environment)
         try:
             _wait_for(lambda: _states(cloud) == [records.SUCCEEDED] * 5)
+            api("GET", f"/corpora/{corpus}/phrases")
+            _answer_by_spark(cloud, corpus)
+            _wait_for(lambda: _states(cloud) == [records.SUCCEEDED] * 6)
             api("DELETE", f"/corpora/{corpus}")
             _wait_for(lambda: cloud.s3.list_objects_v2(Bucket=TEXTS, Prefix="corpora/")["KeyCount"] == 0)
         finally:
@@ -383,12 +408,23 @@ def test_a_worker_may_do_what_it_does(cloud: Cloud) -> None:
         api("POST", f"/corpora/{corpus}/documents", json.dumps({"documents": [{"text": "to be"}]}))
         used = cloud.calls_during(run) - {("dynamodb:Scan", "table")}  # the test's own look
     assert used <= allowed(checks.statements(role, "WorkerRole")), "a call is missing"
-    erased = {("dynamodb:GetItem", "tokens")}  # the API's own look, for the erasing of the corpus
-    assert cloud.beyond(checks.statements(role, "WorkerRole")) <= erased
+    # The API's own look, for the erasing of the corpus.
+    assert cloud.beyond(checks.statements(role, "WorkerRole")) <= {("dynamodb:GetItem", "tokens")}
     spare = allowed(checks.statements(role, "WorkerRole")) - used
-    lost = {("dynamodb:BatchGetItem", "table"), ("s3:DeleteObject", "texts/*")}
-    assert spare <= lost, "which is called only when something was lost"
+    canceled = ("emr-serverless:CancelJobRun", "application/jobruns/*")
+    lost = {("dynamodb:BatchGetItem", "table"), ("s3:DeleteObject", "texts/*"), canceled}
+    assert spare <= lost, "which is called only when something was lost, or erased while Spark runs"
     assert lost <= allowed(checks.statements(role, "WorkerRole"))
+
+
+def _answer_by_spark(cloud: Cloud, corpus: str) -> None:
+    """The cluster's part: an answer in which nothing is found."""
+    backend = emr.emrserverless_backends["123456789012"]["us-east-1"]
+    _wait_for(lambda: cloud.application in backend.job_runs)
+    [run] = backend.job_runs[cloud.application]
+    folder = f"corpora/{corpus}/answers/{run.client_token}"
+    cloud.s3.put_object(Bucket=TEXTS, Key=f"{folder}/answer.json", Body=b"[[]]")
+    run.state = "SUCCESS"
 
 
 def _states(cloud: Cloud) -> list[str]:

@@ -41,14 +41,16 @@ def in_spark(folder: Path, files: dict[str, list[Path]], removed: list[int], ask
         "files": {kind: list(map(str, paths)) for kind, paths in files.items()},
         "removed": removed,
         "queries": asked,
-        "output": str(folder / "answers"),
-        "settings": LOCAL,
+        "output": str(folder / "answer.json"),
     }
     (folder / "request.json").write_text(json.dumps(request))
+    local = " ".join(f"--conf {name}={value}" for name, value in LOCAL.items())
+    environment = {**os.environ, "PYSPARK_PYTHON": str(PYTHON), "SPARK_LOCAL_IP": "127.0.0.1", "JDK_JAVA_OPTIONS": JAVA}
+    environment["PYSPARK_SUBMIT_ARGS"] = f"{local} pyspark-shell"
     ran = subprocess.run(
         ["/bin/sh", "-c", f'ulimit -t {CPU_SECONDS}; exec "$@"', "sh", PYTHON, PROGRAM, folder / "request.json"],
         cwd=folder,
-        env={**os.environ, "PYSPARK_PYTHON": str(PYTHON), "SPARK_LOCAL_IP": "127.0.0.1", "JDK_JAVA_OPTIONS": JAVA},
+        env=environment,
         capture_output=True,
         text=True,
         timeout=HANGS_SECONDS,
@@ -56,8 +58,8 @@ def in_spark(folder: Path, files: dict[str, list[Path]], removed: list[int], ask
     )
     if ran.returncode:
         pytest.fail(f"Spark ended with {ran.returncode}:\n{why(ran.stderr)}", pytrace=False)
-    [answers] = (folder / "answers").glob("part-*")
-    return [json.loads(line) for line in answers.read_text().splitlines()]
+    found: list[Any] = json.loads((folder / "answer.json").read_text())
+    return found
 
 
 def why(log: str) -> str:

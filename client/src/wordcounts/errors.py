@@ -31,6 +31,7 @@ ADVICE = {
     "rate-limited": "Wait a minute, or ask for fewer at once.",
     "rules-differ": "Count both again, with the same options.",
     "rules-mismatch": "Make another corpus, and add its documents anew, all with the same options.",
+    "spark-failed": "Ask again in a minute; a large corpus is looked through by Spark.",
     "text-not-kept": "Count it again with keep_text=True.",
     "timeout": "Try again; if it stays, save the page and count the file.",
     "too-large": "Save the page, cut it into files and count these.",

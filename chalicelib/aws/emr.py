@@ -1,0 +1,72 @@
+"""Runs of Spark on EMR Serverless: start one, ask how it is, cancel it."""
+
+import contextlib
+from typing import Any
+
+from chalicelib import settings
+from chalicelib.errors import AttemptFailed, ErrorKind
+from chalicelib.net.forks import cached_in_process
+
+RUN_MINUTES = 20  # that a run may take; what it waits for before is the application's to bound
+SUCCESS, UNKNOWN = "SUCCESS", "UNKNOWN"
+ENDED = frozenset({SUCCESS, "FAILED", "CANCELLED"})
+
+
+def start(token: str, program: str, request: str) -> str:
+    """Start a run of a program in the object store, with its request, and return its id.
+
+    The same token again is the same run. ``AttemptFailed`` where EMR Serverless refuses it or does not answer.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    load = settings.load()
+    try:
+        answer = _client().start_job_run(
+            applicationId=load.spark_application,
+            executionRoleArn=load.spark_role,
+            clientToken=token,
+            name=token,
+            executionTimeoutMinutes=RUN_MINUTES,
+            jobDriver={"sparkSubmit": {"entryPoint": program, "entryPointArguments": [request]}},
+        )
+    except ClientError as error:
+        status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
+        raise _not_started(error.response["Error"]["Code"], transient=status >= 500 or status == 429) from error
+    except BotoCoreError as error:
+        raise _not_started(type(error).__name__, transient=True) from error
+    return str(answer["jobRunId"])
+
+
+def _not_started(why: str, *, transient: bool) -> AttemptFailed:
+    detail = f"Spark could not be started: {why}. Ask again in a minute."
+    return AttemptFailed(ErrorKind.SPARK_FAILED, detail, transient=transient)
+
+
+def state(run: str) -> str:
+    """A run's state as EMR Serverless names it; ``UNKNOWN`` where it does not say now."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        answer = _client().get_job_run(applicationId=settings.load().spark_application, jobRunId=run)
+    except ClientError as error:
+        return "FAILED" if error.response["Error"]["Code"] == "ResourceNotFoundException" else UNKNOWN
+    except BotoCoreError:
+        return UNKNOWN
+    return str(answer["jobRun"]["state"])
+
+
+def cancel(run: str) -> None:
+    """Ask for a run's end, which its state will tell."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    with contextlib.suppress(BotoCoreError, ClientError):  # it has ended meanwhile, or is asked again
+        _client().cancel_job_run(applicationId=settings.load().spark_application, jobRunId=run)
+
+
+@cached_in_process
+def _client() -> Any:
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
+    return boto3.session.Session().client("emr-serverless", config=config)
