@@ -99,7 +99,6 @@ _RUNS = (
     rf"(?=[{_UNSPACED}])(?:{_LENGTHENED}"
     rf"|((?:[{_NO_KATAKANA}]++[{_VARIANTS}]*+|(?!{_LENGTHENED})[{_KATAKANA}][{_VARIANTS}]*+)++))"
 )
-_RUN = re.compile(f"[{_NO_KATAKANA}]++")
 _SPECIAL = re.compile(f"[{_UNSPACED}ʼ]")  # letters to Python that `_LETTER` lacks
 _SPACES = [chr(code) for code in range(0x3001) if chr(code).isspace() and code != 0x20]
 _SPACE = re.compile(r"\s")
@@ -206,7 +205,6 @@ class Rules:
         """The words of new chunks: most are letters between marks, which needs none of the patterns above."""
         learned: dict[str, Found] = {}
         hard: dict[bool, list[str]] = {False: [], True: []}
-        runs: list[str] = []
         for chunk in chunks:
             word = chunk.strip(_AROUND)
             if not word.strip(self.wordless):
@@ -214,13 +212,10 @@ class Rules:
             elif word.isalnum() if word.isascii() else word.isalpha() and not _SPECIAL.search(word):
                 start = chunk.index(word)
                 learned[chunk] = ((word,), (start,)) if start else word
-            elif len(chunk) < 100 and word.isalpha() and _RUN.fullmatch(chunk):
-                runs.append(chunk)
             else:
                 hard[not chunk.isascii() and _ASTRAL.search(chunk) is not None].append(chunk)
         for astral, these in hard.items():
             learned.update(zip(these, self._parted(these, _pattern(self.colon, astral)), strict=True))
-        learned.update(zip(runs, _runs_parted(runs), strict=True))
         return learned
 
     def _parted(self, chunks: list[str], pattern: re.Pattern[str]) -> Iterator[Found]:
@@ -266,21 +261,6 @@ class Rules:
     def _counts(self, word: str) -> bool:
         """Whether it holds a letter, or a digit where numbers are words."""
         return any(map(str.isalpha, word)) or (self.numbers and any(map(str.isdecimal, word)))
-
-
-def _runs_parted(runs: list[str]) -> Iterator[Found]:
-    """The words of each chunk that is a run of letters."""
-    words: list[str] = []
-    offsets: list[int] = []
-    at = 0
-    for part in _segments(runs):
-        if part == "\n":
-            yield words[0] if len(words) == 1 else (tuple(words), tuple(offsets))
-            words, offsets, at = [], [], 0
-        else:
-            words.append(part)
-            offsets.append(at)
-            at += len(part)
 
 
 def _elided(word: str, elision: re.Pattern[str]) -> Iterator[str]:
