@@ -61,7 +61,7 @@ OPEN = "".join(f"<b id={n}>" for n in range(600))
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody says how much memory is in use")
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone bounds what a process maps")
 @pytest.mark.parametrize(
     ("body", "content_type"),
     [

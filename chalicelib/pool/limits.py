@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from chalicelib import jobs, pipeline, queue, settings
+from chalicelib.memory import mapped
 from chalicelib.store.job import Job
 
 CPU_SECONDS = 30  # of one job; the kernel ends a process that uses more
@@ -38,9 +39,8 @@ def limit_cpu(seconds: int | None) -> None:
 
 def limit_memory(more: int) -> None:
     """Bound what this process may map to so much more than it has mapped now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more, hard))
+    resource.setrlimit(resource.RLIMIT_AS, (mapped() + more, hard))
 
 
 def no_core_dumps() -> None:

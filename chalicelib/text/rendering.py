@@ -6,12 +6,13 @@ tree is written as markup again, and there every tag of a block is the end of a 
 alone, a few in a page. No tag of a page can be a mark: to the parser a name begins with a letter.
 """
 
+import contextlib
 import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from typing import Any, NamedTuple
 
-from turbohtml import Element, IncrementalParser, Namespace, unescape
+from turbohtml import Element, Namespace, parse, unescape
 
 from chalicelib import memory
 from chalicelib.text import styles
@@ -32,8 +33,7 @@ _INLINE = "a,span,code,b,i,em,strong,font"
 _BY_ATTRIBUTE = "[hidden],[popover],[lang],img[align],object[align],embed[align]"
 _NOTHING: styles.Attributes = ()
 # The parser takes 7 bytes for a character of real pages and up to 50 of any markup but formatting elements, of which it
-# opens up to 512 again in each paragraph. So it gets few characters between two looks at its memory.
-_FED = 2000
+# opens up to 512 again in each paragraph.
 _BYTES_A_CHARACTER, _TREE_LEAST, _TREE_BYTES = 60, 10_000_000, 120_000_000
 _SIGNS = 1_500_000  # each may be five characters where the tree is written as markup again
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
@@ -73,32 +73,24 @@ class _State(NamedTuple):
         )
 
 
-class Room:
-    """The memory that the trees of a document may take."""
+@contextlib.contextmanager
+def bounded(characters: int) -> Iterator[None]:
+    """Raises TooLarge where the trees that are built within take more memory than a document of that size may."""
+    most = min(_TREE_BYTES, _TREE_LEAST + _BYTES_A_CHARACTER * characters)
+    try:
+        with memory.at_most(most):
+            yield
+    except MemoryError:
+        detail = f"The page has too many elements: they take more than {most // 1_000_000} MB of memory."
+        raise TooLarge(detail) from None
 
-    def __init__(self, characters: int) -> None:
-        self.before = memory.in_use()
-        self.most = min(_TREE_BYTES, _TREE_LEAST + _BYTES_A_CHARACTER * characters)
 
-    def check(self) -> None:
-        if memory.in_use() - self.before > self.most:
-            megabytes = self.most // 1_000_000
-            raise TooLarge(f"The page has too many elements: they take more than {megabytes} MB of memory.")
-
-
-def tree_of(markup: str, room: Room | None = None) -> Any:
+def tree_of(markup: str) -> Any:
     """The tree that a browser builds. Raises TooLarge, since a parser repeats an open ``<b>`` in each paragraph."""
     if markup.count("&") + markup.count(">") > _SIGNS:
         raise TooLarge(f"The page has too many tags and references: “&” and “>” more than {_SIGNS:,} times.")
-    room = room or Room(len(markup))
-    parser, start = IncrementalParser(positions=False), 0
-    while start < len(markup):
-        end = markup.find("<", start + _FED)  # never within a reference, which would be read anew from its beginning
-        end = len(markup) if end < 0 else end
-        parser.feed(markup[start:end])
-        room.check()
-        start = end
-    return parser.close()
+    with bounded(len(markup)):
+        return parse(markup, positions=False)
 
 
 def text_of(tree: Any) -> str:

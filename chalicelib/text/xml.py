@@ -39,8 +39,14 @@ _MARKUP = re.compile(r"</[a-zA-Z]|<(?:a|br|hr|img|li|p)\b[^<>]*>|&(?:#\w+|\w+);"
 
 def tree_of(text: str) -> tuple[Any, str | None, bool]:
     """The tree of a document as the HTML parser makes it, the language that it declares, and whether it is a page."""
-    writer, room = _Writer(text), rendering.Room(len(text))
-    tree = rendering.tree_of("<!DOCTYPE html>" + writer.html, room)
+    writer = _Writer(text)
+    with rendering.bounded(len(text)):
+        tree, declared = _tree_of(writer)
+    return tree, declared, writer.page
+
+
+def _tree_of(writer: "_Writer") -> tuple[Any, str | None]:
+    tree = rendering.tree_of("<!DOCTYPE html>" + writer.html)
     root = tree.select_one("html" if writer.page else "body > *")
     named: list[Any] = [root.attrs.get("xml:lang"), root.attrs.get("lang")] if root else []
     if writer.feed:
@@ -50,8 +56,8 @@ def tree_of(text: str) -> tuple[Any, str | None, bool]:
             written = element.text
             if _MARKUP.search(written) and not any(isinstance(child, Element) for child in element.children):
                 element.clear()
-                element.extend(rendering.tree_of("<!DOCTYPE html><body>" + written, room).select_one("body").children)
-    return tree, next(filter(None, named), None), writer.page
+                element.extend(rendering.tree_of("<!DOCTYPE html><body>" + written).select_one("body").children)
+    return tree, next(filter(None, named), None)
 
 
 class _Writer:
