@@ -87,7 +87,7 @@ def bounded(characters: int) -> Iterator[None]:
 
 def tree_of(markup: str) -> Any:
     """The tree that a browser builds. Raises TooLarge, since a parser repeats an open ``<b>`` in each paragraph."""
-    if markup.count("&") + markup.count(">") > _SIGNS:
+    if len(markup) > _SIGNS and markup.count("&") + markup.count(">") > _SIGNS:
         raise TooLarge(f"The page has too many tags and references: “&” and “>” more than {_SIGNS:,} times.")
     with bounded(len(markup)):
         return parse(markup, positions=False)
