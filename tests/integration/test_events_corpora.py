@@ -142,13 +142,13 @@ def images(corpus: str) -> dict[str, object]:
 def test_each_version_of_a_corpus_that_is_ready_is_told_once(run: Run, tmp_path: Path) -> None:
     corpus, path = new(name="Trees"), tmp_path / "events.jsonl"
     path.touch()
-    assert publisher._event(images(corpus)) is None
+    assert publisher._event_of(images(corpus)) is None
     told = []
     for words in ("one word", "and another"):
         corpora.add(corpus, "ann", [corpora.Given(Submission("text", document=words))])
-        assert publisher._event(images(corpus)) is None
+        assert publisher._event_of(images(corpus)) is None
         run()
-        event = publisher._event(images(corpus))
+        event = publisher._event_of(images(corpus))
         assert event is not None
         told.append(event)
         compaction = corpora._compaction(corpora.get(corpus, "ann"))
@@ -161,7 +161,7 @@ def test_each_version_of_a_corpus_that_is_ready_is_told_once(run: Run, tmp_path:
     feed.drop_erased(path)
     assert len(path.read_text().splitlines()) == 2
     corpora.erase(corpus, "ann")
-    assert publisher._event(images(corpus)) is None
+    assert publisher._event_of(images(corpus)) is None
     run()
     assert feed.ready(compaction) is None
     feed.drop_erased(path)
@@ -175,4 +175,4 @@ def test_the_service_s_own_jobs_are_no_events(run: Run) -> None:
     job = jobs.table().get(corpora._compaction(corpora.get(corpus, "ann")).id)
     assert job is not None
     assert job.state == "succeeded"
-    assert publisher._event({**key(f"job#{job.id}", "job"), **item_of(job)}) is None
+    assert publisher._event_of({**key(f"job#{job.id}", "job"), **item_of(job)}) is None
