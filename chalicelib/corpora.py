@@ -281,6 +281,8 @@ def documents(
     """A page of a corpus' documents with their jobs, in the order in which they came, and where the next one starts."""
     store, corpus = jobs.table(), get(corpus_id, owner)
     start = after or Place(0, 0)
+    if start.batch >= corpus.batches:
+        return [], None
     end = min(start.batch + LISTED_BATCHES, corpus.batches)
     found: list[tuple[Document, Job | None]] = []
     looked = 0

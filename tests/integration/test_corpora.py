@@ -13,6 +13,7 @@ from chalicelib import corpora, errors, jobs
 from chalicelib.analysis import corpus_words, words
 from chalicelib.corpora import Given
 from chalicelib.corpus import compaction, merging
+from chalicelib.store.corpora import Place
 from chalicelib.submissions import Submission
 from tests.conftest import Table
 from tests.integration.corpora import Run, counts, expected, new, some_text, text, worked_off
@@ -206,6 +207,7 @@ def test_a_page_of_documents_reads_only_the_batches_that_it_needs(run: Run, monk
         found, after = corpora.documents(corpus, "ann", limit=10, after=after)
         listed += [document.key for document, _ in found]
     assert (listed, read) == (["k0", "k1"], [*range(batches)])
+    assert corpora.documents(corpus, "ann", limit=10, after=Place(576_205, 233)) == ([], None)
     run()
 
 
