@@ -34,7 +34,7 @@ _BY_ATTRIBUTE = "[hidden],[popover],[lang],img[align],object[align],embed[align]
 _NOTHING: styles.Attributes = ()
 # The parser takes 7 bytes for a character of real pages and up to 50 of any markup but formatting elements, of which it
 # opens up to 512 again in each paragraph.
-_BYTES_A_CHARACTER, _TREE_LEAST, _TREE_BYTES = 60, 10_000_000, 120_000_000
+_BYTES_A_CHARACTER, _TREE_LEAST, _TREE_BYTES = 60, 10_000_000, 150_000_000
 _SIGNS = 1_500_000  # each may be five characters where the tree is written as markup again
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
 _BLOCK = re.compile(rf"</?+(?:(?:{'|'.join(styles.BLOCKS)}|br|xml-[^ >]*+)(?: [^>]*+)?+|(?<=/)tr)(?:>|\Z)[ \t\n\r\f]*+")
