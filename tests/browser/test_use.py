@@ -310,6 +310,15 @@ def test_a_reload_and_the_back_button_keep_the_place(counted, site):
     assert page.evaluate(where) == [300, 2000]
 
 
+def test_the_field_shows_the_beginning_of_a_long_text(visit):
+    page = visit()
+    page.fill("#input", "one rose\n" * 60)
+    page.press("#input", "ControlOrMeta+End")
+    page.press("#input", "Enter")
+    page.wait_for_selector("[data-is=rank] svg")
+    assert page.evaluate("() => document.querySelector('#input').scrollTop") == 0
+
+
 def test_the_back_button_goes_back(counted):
     page = counted()
     page.go_back()

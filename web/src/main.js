@@ -21,6 +21,7 @@ function enter(name) {
   leave.abort()
   leave = new AbortController()
   document.body.dataset.view = name
+  byId('input').scrollTop = 0 // of a long text the beginning is shown, not where its end was typed
   result = null
   return leave.signal
 }
