@@ -19,12 +19,9 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from pathlib import Path
 from types import FrameType
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import waitress.channel
 import waitress.parser

@@ -10,13 +10,11 @@ import argparse
 import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from chalicelib import queue
-from scripts.processes import join_stack
+
+from .processes import join_stack
 
 
 def in_words(name: str, found: queue.Status, now: float) -> list[str]:

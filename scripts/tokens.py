@@ -12,12 +12,10 @@ import re
 import secrets
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from chalicelib import jobs
-from scripts.processes import join_stack
+
+from .processes import join_stack
 
 PREFIX = "wc_"  # so that a token that leaked can be told from other secrets
 MOST_DAYS = 3_650
