@@ -21,6 +21,7 @@ def test_no_module_and_no_function_is_too_long_to_be_read_at_once() -> None:
                     long.append(f"{path.relative_to(ROOT)}: {node.name} has {lines} lines")
     assert long == []
 
+
 def test_no_test_measures_memory_by_what_a_child_inherits() -> None:
     """A process begins with the peak of the one that started it, so ``ru_maxrss`` of a child is pytest's own."""
     own = Path(__file__).resolve()
