@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> int:
     found += lint([out / "package" / "sam.json", out / "translated.json", ROOT / "infra" / "bootstrap.yaml"])
     report = describe(archive, sam, page=page)
     write_json(out / "report.json", report)
-    print_report(stage, report)
+    print(f"{stage}: {report['resources']} resources, a zip of {report['zip_bytes']:,} bytes, {report['zip_sha256']}")
     for fault in found:
         print(f"fault: {fault}", file=sys.stderr)
     return 1 if found else 0
@@ -232,14 +232,6 @@ def describe(archive: Path, sam: dict[str, Any], *, page: bool) -> dict[str, Any
         "template_bytes": len(json.dumps(sam)),
         "page": page,
     }
-
-
-def print_report(stage: str, report: dict[str, Any]) -> None:
-    print(f"{stage}: {report['resources']} resources, a template of {report['template_bytes']:,} bytes")
-    print(f"zip {report['zip_bytes']:,} bytes ({report['unpacked_bytes']:,} unpacked), {report['zip_sha256']}")
-    for part, size in report["parts"].items():
-        if size > 10_000:
-            print(f"  {size:>9,}  {part}")
 
 
 def write_json(path: Path, value: Any) -> None:

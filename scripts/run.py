@@ -87,7 +87,7 @@ def start(stack: Stack) -> None:
     _make_table(stack)
     stack.environment.setdefault("API_URL", stack.url)  # of the links in events
     _start_workers(stack)
-    _start_front(stack, "http", "scripts.serve", "--host", "127.0.0.1", "--port", str(stack.port))
+    _start_front(stack, "http", "scripts.serve", "--port", str(stack.port))
     _start_front(stack, "feed", "scripts.feed", "--data", str(stack.data))
     (stack.data / "environment.json").write_text(json.dumps(_where(stack)))  # for this user's scripts
     if not _await(stack, lambda: _healthy(stack.url), "the API") and not stack.signals.stop():

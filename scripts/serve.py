@@ -1,6 +1,6 @@
 """The HTTP API on one machine: Chalice's local gateway behind waitress, so that it answers as API Gateway does.
 
-    python -m scripts.serve --port 8000 --host 127.0.0.1
+    python -m scripts.serve --port 8000
 
 waitress reads requests and keeps connections; here stand the adapter between the two and what API Gateway does besides:
 path parameters are percent-decoded, unknown paths and methods and broken requests answer as problems, HEAD has no body,
@@ -9,7 +9,6 @@ framing that two readers may understand in two ways is refused, slow clients are
 
 import argparse
 import base64
-import ipaddress
 import os
 import re
 import resource
@@ -32,7 +31,7 @@ from chalice.config import Config
 from chalice.local import CustomLocalChalice, LocalChalice, LocalGateway
 from waitress.utilities import BadRequest
 
-from app import ALLOW_ORIGIN, AUTH, METHODS, app, logger
+from app import ALLOW_ORIGIN, METHODS, app, logger
 from chalicelib.errors import Refused
 from chalicelib.http import access, negotiation, page, responses
 
@@ -221,8 +220,11 @@ class Channel(waitress.channel.HTTPChannel):  # type: ignore[misc]
         super().handle_close()
 
 
-def make_server(host: str, port: int) -> Any:
-    """The server, bound and not yet serving. Its app keeps a current request for each thread, as Chalice's does."""
+def make_server(port: int) -> Any:
+    """The server, bound to the loopback and not yet serving.
+
+    Its app keeps a current request for each thread, as Chalice's does.
+    """
     if not isinstance(app, LocalChalice):
         CustomLocalChalice.__bases__ = (LocalChalice, app.__class__)
         app.__class__ = CustomLocalChalice
@@ -230,7 +232,7 @@ def make_server(host: str, port: int) -> Any:
     server = waitress.server.create_server(
         Adapter(app),
         map={},
-        host=host,
+        host="127.0.0.1",
         port=port,
         threads=THREADS,
         ident=None,
@@ -247,32 +249,21 @@ def make_server(host: str, port: int) -> Any:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="The HTTP API on one machine.")
-    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
-    given = parser.parse_args()
+    port = parser.parse_args().port
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 8192) if most > 0 else 8192, most))
-    server = make_server(given.host, given.port)
-    if AUTH == "none" and not _is_loopback(given.host):
-        print(f"Warning: AUTH=none, and whoever reaches {given.host} may use the service", file=sys.stderr)
+    server = make_server(port)
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         raise SystemExit  # waitress then lets what runs end, for 5 s
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    host = f"[{given.host}]" if ":" in given.host else given.host
-    print(f"Serving on http://{host}:{server.effective_port}", flush=True)
+    print(f"Serving on http://127.0.0.1:{server.effective_port}", flush=True)
     server.run()
     sys.stdout.flush()
     os._exit(0)  # threads that wait for a job would hold the process for up to 20 s
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ def local_client() -> Iterator[LocalClient]:
     """The local server in this process."""
     from scripts import serve
 
-    server = serve.make_server("127.0.0.1", 0)
+    server = serve.make_server(0)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
