@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import itertools
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import corpus_files, report
-from chalicelib.analysis import corpus_words, keywords, words
+from chalicelib.analysis import corpus_table, corpus_words, keywords, words
+from chalicelib.analysis.corpus_table import CorpusTable
 from chalicelib.corpus import answers, parts, queries
 from chalicelib.corpus.engine import opened
 
@@ -56,7 +56,8 @@ def measured(figures: Figures, name: str) -> Iterator[None]:
 
 def peak() -> int:
     """The memory of this process at its peak, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) // 1024
 
 
 # --- steps, each in a process of its own, which prints its figures ---
@@ -98,7 +99,7 @@ def table(folder: Path, number: int) -> Figures:
         packed = corpus_files.table(folder, number)
     figures["memory"] = {TABLE: peak()}
     (folder / "table").write_bytes(packed)
-    return {**figures, "table": len(packed), "distinct": len(corpus_words.unpack(packed).shown)}
+    return {**figures, "table": len(packed), "distinct": corpus_table.of_bytes(packed).length(fold_case=True)}
 
 
 def ask(folder: Path, name: str) -> Figures:
@@ -118,25 +119,26 @@ def questions(folder: Path) -> dict[str, Callable[[], Any]]:
     page = {"limit": 50, "offset": 0}
     packed = folder / "table"
 
-    def unpacked() -> corpus_words.CorpusTable:
-        return corpus_words.unpack(packed.read_bytes())
+    def read(start: int, stop: int | None) -> bytes:
+        with packed.open("rb") as file:
+            file.seek(start)
+            return file.read(-1 if stop is None else stop - start)
 
-    kept: list[corpus_words.CorpusTable] = []  # the API keeps the last table
+    kept: list[CorpusTable] = []  # the API keeps the last table
 
     def next_page() -> Any:
-        kept[:] = kept or [unpacked()]
+        kept[:] = kept or [CorpusTable(read)]
         return corpus_words.query(kept[0]).show(100, 200)
 
     def against_half() -> Any:
-        table = unpacked()
-        pairs = zip(table.folds.words[::2], table.folds.counts[::2], strict=True)
-        half = words.table(Counter(dict(pairs)), frozenset())
-        return keywords.keywords(corpus_words.as_job_table(table), half).show(0, 100)
+        table = corpus_table.as_job_table(CorpusTable(read))
+        half = words.table(Counter(dict(zip(table.words[::2], table.counts[::2], strict=True))), frozenset())
+        return keywords.keywords(table, half).show(0, 100)
 
     def of_rows(ask: Callable[[Any, str, str], Any]) -> Callable[[], Any]:
         def run() -> Any:
             with opened(corpus_files.of(folder, corpus_files.ROWS), parts.SCHEMAS) as engine:
-                return ask(engine, *frequent(unpacked()))
+                return ask(engine, *frequent(CorpusTable(read)))
 
         return run
 
@@ -151,7 +153,7 @@ def questions(folder: Path) -> dict[str, Callable[[], Any]]:
 
     by_left = queries.sorted_contexts(1, column="fold", side="left", everywhere=True)
     return {
-        FIRST: lambda: corpus_words.query(unpacked()).show(0, 100),
+        FIRST: lambda: corpus_words.query(CorpusTable(read)).show(0, 100),
         NEXT: next_page,
         KEYWORDS: against_half,
         CONTEXTS: of_rows(lambda engine, word, _: shown(engine, queries.contexts(1, column="fold"), word)),
@@ -162,9 +164,10 @@ def questions(folder: Path) -> dict[str, Callable[[], Any]]:
     }
 
 
-def frequent(table: corpus_words.CorpusTable) -> tuple[str, str]:
+def frequent(table: CorpusTable) -> tuple[str, str]:
     """Two of the frequent words, the 30th and the 40th."""
-    return table.folds.words[30], table.folds.words[40]
+    words = table.piece(0, fold_case=True).words
+    return words[30], words[40]
 
 
 # --- the table ---

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from chalicelib import counting
-from chalicelib.analysis import corpus_words, evidence, words
+from chalicelib.analysis import corpus_table, evidence, words
 from chalicelib.analysis.evidence import Evidence
 from chalicelib.analysis.tokens import Tokens
 from chalicelib.corpus import engine, merging, parts, queries
@@ -147,6 +147,4 @@ def summaries(folder: Path, number: int) -> None:
 def table(folder: Path, number: int) -> bytes:
     """The packed word table, as compaction makes it of the summaries."""
     with opened(of(folder, SUMMARIES), parts.SCHEMAS) as made:
-        spellings = made.columns(queries.MERGED_SPELLINGS)
-        folds = made.columns(queries.MERGED_FOLDS)
-    return corpus_words.pack(corpus_words.build(spellings, folds, number))
+        return corpus_table.pack(made.each(queries.TABLE_SPELLINGS), made.each(queries.TABLE_FOLDS), number)

@@ -5,6 +5,7 @@ job of kind ``compaction`` runs until everything has ended; questions that need 
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import zlib
@@ -14,8 +15,8 @@ from typing import Any
 import msgspec
 
 from chalicelib import jobs, queue, settings
-from chalicelib.analysis import corpus_words
-from chalicelib.analysis.corpus_words import CorpusTable
+from chalicelib.analysis import corpus_table
+from chalicelib.analysis.corpus_table import CorpusTable
 from chalicelib.analysis.words import Table
 from chalicelib.aws import objects
 from chalicelib.errors import (
@@ -27,6 +28,7 @@ from chalicelib.errors import (
     NoCorpus,
     NoObjectStore,
     RulesDiffer,
+    ServiceError,
     Unavailable,
 )
 from chalicelib.store import records
@@ -44,6 +46,7 @@ from chalicelib.store.job import own_key
 from chalicelib.store.records import Job, Records
 from chalicelib.submissions import Submission
 
+COMPARED_MOST = 1_000_000  # different words of two corpora whose keywords are sought: some 300 bytes each
 LISTED_BATCHES = 100  # that one page of documents reads at most
 TRIES = 5  # of a document whose key others write at the same time
 
@@ -372,22 +375,13 @@ def _compaction(corpus: Corpus) -> Job:
 def table(corpus: Corpus) -> CorpusTable:
     """The corpus' word table as of its last compaction."""
     if not corpus.manifest.table:
-        return corpus_words.build(_EMPTY, _EMPTY, 0)
+        return corpus_table.of_bytes(corpus_table.pack((), (), 0))
     return _table(f"corpora/{corpus.id}/table-{corpus.manifest.table}")
 
 
-_EMPTY: dict[str, list[Any]] = {
-    name: [] for name in ("word", "fold", "count", "documents", "stops", "rates", "squares", "logs")
-}
-_tables: dict[str, CorpusTable] = {}  # the last one: a page of a large table is mostly followed by the next
-
-
+@functools.lru_cache(1)  # the last one: a page of a table is mostly followed by the next
 def _table(name: str) -> CorpusTable:
-    if name not in _tables:
-        found = corpus_words.unpack(objects.get(name))
-        _tables.clear()
-        _tables[name] = found
-    return _tables[name]
+    return CorpusTable(functools.partial(objects.get, name))
 
 
 def ask(corpus: Corpus, question: str, asked: Mapping[str, Any], *, request_id: str | None = None) -> Job:
@@ -407,16 +401,24 @@ def answer(job: Job) -> dict[str, Any]:
     return found
 
 
+class TooManyWords(ServiceError):
+    """Corpora that have more words than can be compared in the memory of a function."""
+
+    problem = "answer-too-large"
+    sentence = f"Keywords compare corpora of at most {COMPARED_MOST:,} different words in all: these have more."
+
+
 def compared(corpus: Corpus, against: str, owner: str) -> tuple[Table, Table, int | None]:
     """The folded words of a corpus, and of the corpus or job that ``against`` names: ``corpus:ID`` or ``job:ID``.
 
     A corpus that it names comes with its version.
     """
     kind, _, other_id = against.partition(":")
-    version = None
-    if kind == "corpus":
-        other = get(other_id, owner)
-        rules, folded, version = other.manifest.rules, corpus_words.as_job_table(table(other)), other.version
+    other = get(other_id, owner) if kind == "corpus" else None
+    if sum(one.manifest.distinct for one in (corpus, other) if one) > COMPARED_MOST:
+        raise TooManyWords
+    if other:
+        rules, folded = other.manifest.rules, corpus_table.as_job_table(table(other))
     else:
         job = jobs.get(other_id, owner)
         if job.state != records.SUCCEEDED:
@@ -424,7 +426,7 @@ def compared(corpus: Corpus, against: str, owner: str) -> tuple[Table, Table, in
         rules, folded = job.rules or "", jobs.word_table(job)
     if rules and corpus.manifest.rules and rules != corpus.manifest.rules:
         raise RulesDiffer(corpus.id, other_id)
-    return corpus_words.as_job_table(table(corpus)), folded, version
+    return corpus_table.as_job_table(table(corpus)), folded, other.version if other else None
 
 
 # --- erase ---

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from chalicelib.analysis import corpus_words
-from chalicelib.analysis.corpus_words import CorpusTable
+from chalicelib.analysis import corpus_table
+from chalicelib.analysis.corpus_table import CorpusTable
 from chalicelib.analysis.evidence import Evidence
 from chalicelib.corpus import parts, queries
 from chalicelib.corpus.engine import opened
@@ -43,8 +43,8 @@ def rewritten(folder: Path, files: Files, removed: Sequence[int], tables: Mappin
 def merged(files: Files, documents: int, *, threads: int = 2) -> CorpusTable:
     """The word table that compaction makes of the summaries."""
     with opened({kind: files[kind] for kind in ("spellings", "folds")}, parts.SCHEMAS, threads=threads) as engine:
-        spellings = engine.columns(queries.MERGED_SPELLINGS)
-        return corpus_words.build(spellings, engine.columns(queries.MERGED_FOLDS), documents)
+        rows = engine.each(queries.TABLE_SPELLINGS), engine.each(queries.TABLE_FOLDS)
+        return corpus_table.of_bytes(corpus_table.pack(*rows, documents))
 
 
 def tokens_of(evidence: Evidence) -> Tokens:

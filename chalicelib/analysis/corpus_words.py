@@ -1,47 +1,21 @@
-"""The word table of a corpus: counts over all documents, in how many they are, and how evenly. Pure; the Lambda has it.
+"""What a reader asks of a corpus' words: counts over all documents, in how many they are, and how evenly. Pure."""
 
-It is made by compaction from sums over the documents (corpus/queries.py) and read whole, like a job's word table.
-"""
-
+import functools
 import math
 import unicodedata
-import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import compress
-from typing import Any, Literal
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
+from itertools import accumulate
+from typing import Literal
 
 import msgspec
 
 from chalicelib.analysis import statistics
-from chalicelib.analysis.words import Table
+from chalicelib.analysis.corpus_table import ROWS, CorpusTable, Piece
 
 Order = Literal["count", "documents", "tfidf"]
-
-
-class Columns(msgspec.Struct, frozen=True, array_like=True):
-    """Words with their sums, most frequent first, ties in code point order. ``stops``: 1 where most occurrences are."""
-
-    words: list[str]
-    counts: list[int]
-    documents: list[int]
-    stops: bytes
-
-
-class CorpusTable(msgspec.Struct, frozen=True, array_like=True):
-    """``folds`` has the words by their key without case; ``shown`` each one's most frequent spelling, no two the same.
-
-    ``rates``, ``squares`` and ``logs`` are Σ f/w, Σ (f/w)² and Σ f·log2(f/w) over the documents with the word, f its
-    count and w the words of the document. ``total`` counts all words, ``size`` all documents.
-    """
-
-    folds: Columns
-    shown: list[str]
-    rates: list[float]
-    squares: list[float]
-    logs: list[float]
-    spellings: Columns
-    total: int
-    size: int
+Choose = Callable[[Piece], Sequence[int]]  # the words of a piece that are asked for
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -61,100 +35,58 @@ class Row(msgspec.Struct, frozen=True):
     stop_word: bool
 
 
-def build(spellings: Mapping[str, Sequence[Any]], folds: Mapping[str, Sequence[Any]], size: int) -> CorpusTable:
-    """The table from the columns of the two merged summaries: most frequent first.
+class View:
+    """The words that were asked for, in order, of which ``show`` makes some.
 
-    A large corpus has a million words: but for ``shown`` nothing is made for each of them that the table does not hold.
+    By count they lie in the pieces as they are, ``sizes[n]`` of them in the nth; otherwise ``order`` has their places.
     """
-    shown: dict[str, str] = {}
-    stops: dict[str, int] = {}
-    for word, fold, stop in zip(spellings["word"], spellings["fold"], spellings["stops"], strict=True):
-        shown.setdefault(fold, word)  # of equally frequent ones the first in code point order
-        if stop:
-            stops[fold] = stops.get(fold, 0) + stop
-    names, counts = list(folds["fold"]), list(map(int, folds["count"]))
-    titles = [shown[fold] for fold in names]
-    if not _each_once(spellings["word"]):
-        # A spelling may be two words in two languages, as Işık is: the less frequent one is shown by its key, so that
-        # each row of the table has a name of its own. No other word is spelled like that key.
-        first = dict(zip(reversed(titles), reversed(names), strict=True))
-        titles = [title if first[title] == fold else fold for title, fold in zip(titles, names, strict=True)]
-    marks = bytes(stops.get(fold, 0) * 2 > count for fold, count in zip(names, counts, strict=True))
-    return CorpusTable(
-        Columns(names, counts, list(map(int, folds["documents"])), marks),
-        titles,
-        list(folds["rates"]),
-        list(folds["squares"]),
-        list(folds["logs"]),
-        _spelled(spellings),
-        sum(counts),
-        size,
-    )
 
-
-def _each_once(words: Sequence[str]) -> bool:
-    return len(set(words)) == len(words)
-
-
-def _spelled(spellings: Mapping[str, Sequence[Any]]) -> Columns:
-    """The spellings, each once: one that two languages fold differently stands twice in the summary."""
-    words, counts, documents, stops = (spellings[name] for name in ("word", "count", "documents", "stops"))
-    if not _each_once(words):
-        sums: dict[str, list[int]] = {}
-        for word, *given in zip(words, counts, documents, stops, strict=True):
-            sums[word] = [one + other for one, other in zip(sums.get(word, (0, 0, 0)), given, strict=True)]
-        words = sorted(sums, key=lambda word: (-sums[word][0], word))
-        counts, documents, stops = ([sums[word][at] for word in words] for at in range(3))
-    marks = bytes(stop * 2 > count for stop, count in zip(stops, counts, strict=True))
-    return Columns(list(words), list(counts), list(documents), marks)
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(CorpusTable).decode
-
-
-def pack(table: CorpusTable) -> bytes:
-    """The table compressed."""
-    return zlib.compress(_encode(table), 1)
-
-
-def unpack(data: bytes) -> CorpusTable:
-    """The table that was packed."""
-    return _decode(zlib.decompress(data))
-
-
-class View(msgspec.Struct, frozen=True):
-    """The rows that were asked for, in order; ``show`` makes some of them."""
-
-    table: CorpusTable
-    fold_case: bool
-    places: Sequence[int]
+    def __init__(
+        self, table: CorpusTable, choose: Choose, sizes: Sequence[int], order: Sequence[int] | None, *, fold_case: bool
+    ) -> None:
+        self._table, self._choose, self._fold_case, self._order = table, choose, fold_case, order
+        self._ends = list(accumulate(sizes))
 
     def __len__(self) -> int:
-        return len(self.places)
+        return self._ends[-1] if self._ends else 0
 
     def show(self, start: int, stop: int) -> list[Row]:
         """Some rows."""
-        return [self._row(place) for place in self.places[start:stop]]
+        return [self._row(piece, at) for piece, at in self._places(start, min(stop, len(self)))]
 
-    def _row(self, place: int) -> Row:
-        table = self.table
-        columns = table.folds if self.fold_case else table.spellings
-        count, documents = columns.counts[place], columns.documents[place]
+    def _places(self, start: int, stop: int) -> Iterator[tuple[Piece, int]]:
+        if self._order is not None:
+            for place in self._order[start:stop]:
+                yield self._piece(place // ROWS), place % ROWS
+            return
+        while start < stop:
+            number = bisect_right(self._ends, start)
+            end = self._ends[number]
+            piece = self._piece(number)
+            chosen = self._choose(piece)
+            for at in chosen[len(chosen) - (end - start) : len(chosen) - (end - min(stop, end))]:
+                yield piece, at
+            start = end
+
+    def _piece(self, number: int) -> Piece:
+        return self._table.piece(number, fold_case=self._fold_case)
+
+    def _row(self, piece: Piece, at: int) -> Row:
+        table, count, documents = self._table, piece.counts[at], piece.documents[at]
         d: float | None = None
         d_kl: float | None = None
-        if self.fold_case:
-            d = statistics.juilland_d(table.rates[place], table.squares[place], table.size)
-            d_kl = statistics.d_kl(table.logs[place], count, table.total)
+        if self._fold_case:
+            d = round(statistics.juilland_d(piece.rates[at], piece.squares[at], table.size), 6)
+            d_kl = round(statistics.d_kl(piece.logs[at], count, table.total), 6)
         return Row(
-            table.shown[place] if self.fold_case else columns.words[place],
+            piece.shown[at] if self._fold_case else piece.words[at],
             count,
             round(count / table.total, 8),
             documents,
-            None if d is None else round(d, 6),
-            None if d_kl is None else round(d_kl, 6),
+            d,
+            d_kl,
             round(count * idf(documents, table.size), 6),
-            bool(columns.stops[place]),
+            bool(piece.stops[at]),
         )
 
 
@@ -168,43 +100,64 @@ def query(
     *,
     fold_case: bool = True,
     stop_words: bool = True,
-    added: Iterable[str] = (),
-    removed: Iterable[str] = (),
+    added: Collection[str] = (),
+    removed: Collection[str] = (),
     prefix: str = "",
     min_count: int = 1,
     min_length: int = 1,
     sort: Order = "count",
 ) -> View:
-    """The words that a reader asks for. ``added`` and ``removed`` change what is a stop word, by folded word."""
-    columns = table.folds if fold_case else table.spellings
-    key: Callable[[str], str] = (lambda word: word) if fold_case else str.casefold
-    more, fewer = frozenset(added), frozenset(removed)
+    """The words that a reader asks for. ``added`` and ``removed`` change what is a stop word, by folded word.
+
+    How many there are is known from the table's index, but where each word has to be looked at.
+    """
     prefix = unicodedata.normalize("NFC", prefix.casefold() if fold_case else prefix)
-    places: Iterable[int] = range(len(columns.words))
-    if not stop_words:
-        marks = columns.stops
-        if more or fewer:
-            marks = bytes(
-                (mark or key(word) in more) and key(word) not in fewer
-                for word, mark in zip(columns.words, columns.stops, strict=True)
-            )
-        places = compress(places, (not mark for mark in marks))
-    words, counts = columns.words, columns.counts
-    if isinstance(places, range) and min_count <= 1 and min_length <= 1 and not prefix:
-        chosen: Sequence[int] = places  # all of them, however many
-    else:
-        chosen = [
-            place
-            for place in places
-            if counts[place] >= min_count and len(words[place]) >= min_length and words[place].startswith(prefix)
-        ]
-    if sort == "documents":
-        chosen = sorted(chosen, key=lambda place: -columns.documents[place])
-    elif sort == "tfidf":
-        chosen = sorted(chosen, key=lambda place: -counts[place] * idf(columns.documents[place], table.size))
-    return View(table, fold_case, chosen)
+    unmarked = None if stop_words else _unmarked(frozenset(added), frozenset(removed), fold_case=fold_case)
+    choose = functools.partial(_chosen, unmarked=unmarked, prefix=prefix, min_count=min_count, min_length=min_length)
+    if sort != "count":
+        order = _ordered(table, choose, sort, fold_case=fold_case)
+        return View(table, choose, [len(order)], order, fold_case=fold_case)
+    if prefix or min_length > 1 or (not stop_words and (added or removed)):
+        sizes = [len(choose(piece)) for piece in table.pieces(fold_case=fold_case)]
+        return View(table, choose, sizes, None, fold_case=fold_case)
+    sizes = []
+    for number, entry in enumerate(table.entries(fold_case=fold_case)):
+        if entry.least < min_count:  # no word behind this piece is frequent enough
+            sizes.append(len(choose(table.piece(number, fold_case=fold_case))))
+            break
+        sizes.append(entry.rows if stop_words else entry.rows - entry.stops)
+    return View(table, choose, sizes, None, fold_case=fold_case)
 
 
-def as_job_table(table: CorpusTable) -> Table:
-    """The folded words as a job's table has them: what keywords compare."""
-    return Table(table.folds.words, table.folds.counts, table.folds.stops, table.total)
+def _unmarked(added: Set[str], removed: Set[str], *, fold_case: bool) -> Choose:
+    """The words of a piece that are no stop words."""
+
+    def unmarked(piece: Piece) -> Sequence[int]:
+        keys = piece.words if fold_case else map(str.casefold, piece.words)
+        if added or removed:
+            pairs = zip(keys, piece.stops, strict=True)
+            return [at for at, (key, mark) in enumerate(pairs) if key in removed or not (mark or key in added)]
+        return [at for at, mark in enumerate(piece.stops) if not mark]
+
+    return unmarked
+
+
+def _chosen(piece: Piece, *, unmarked: Choose | None, prefix: str, min_count: int, min_length: int) -> Sequence[int]:
+    places = unmarked(piece) if unmarked else range(len(piece.words))
+    if min_count <= piece.counts[-1] and min_length <= 1 and not prefix:
+        return places
+    words, counts = piece.words, piece.counts
+    return [
+        at for at in places if counts[at] >= min_count and len(words[at]) >= min_length and words[at].startswith(prefix)
+    ]
+
+
+def _ordered(table: CorpusTable, choose: Choose, sort: Order, *, fold_case: bool) -> Sequence[int]:
+    """The places of the words in the table, the largest by ``sort`` first, then by count."""
+    weights, places = array("d"), array("Q")
+    for number, piece in enumerate(table.pieces(fold_case=fold_case)):
+        for at in choose(piece):
+            documents = piece.documents[at]
+            weights.append(documents if sort == "documents" else piece.counts[at] * idf(documents, table.size))
+            places.append(number * ROWS + at)
+    return array("Q", (places[at] for at in sorted(range(len(places)), key=weights.__getitem__, reverse=True)))

@@ -242,18 +242,21 @@ def address(name: str) -> str:
     return f"{settings.load().object_store.rstrip('/')}/{name}"
 
 
-def get(name: str) -> bytes:
-    """What was put under a name; ``ObjectError``, ``absent`` where nothing is."""
+def get(name: str, start: int = 0, stop: int | None = None) -> bytes:
+    """What was put under a name, or some of its bytes; ``ObjectError``, ``absent`` where nothing is."""
     store = settings.load().object_store
     if not store:
         raise ObjectError("http-status", "There is no object store any more: set OBJECT_STORE as it was.")
     if not store.startswith("s3://"):
         try:
-            return (Path(store) / name).read_bytes()
+            with (Path(store) / name).open("rb") as file:
+                file.seek(start)
+                return file.read(-1 if stop is None else stop - start)
         except FileNotFoundError:
             raise ObjectError("http-status", "No such object is stored.", absent=True) from None
+    part = {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"} if start or stop else {}
     with _s3_errors():
-        body: bytes = _s3().get_object(**_stored(store, name))["Body"].read()
+        body: bytes = _s3().get_object(**_stored(store, name), **part)["Body"].read()
     return body
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from chalicelib.analysis import contexts, corpus_words, statistics
-from chalicelib.analysis.corpus_words import CorpusTable
+from chalicelib.analysis import contexts, corpus_table, statistics
+from chalicelib.analysis.corpus_table import CorpusTable
 from chalicelib.analysis.words import WORD_CHARACTERS
 from chalicelib.aws import objects
 from chalicelib.corpus import files, parts, queries
@@ -24,23 +24,6 @@ EVERYWHERE = 3  # a word that one of so many documents has is looked for in all 
 SHOWN = 50  # contexts that are made at once: what is read for them is in memory
 
 
-class _Words:
-    """What the corpus' word table says of a word."""
-
-    def __init__(self, table: CorpusTable) -> None:
-        self._table = table
-        self._places = {word: place for place, word in enumerate(table.folds.words)}
-
-    def frequency(self, word: str) -> int:
-        return self._table.folds.counts[self._places[word]]
-
-    def is_stop_word(self, word: str) -> bool:
-        return bool(self._table.folds.stops[self._places[word]])
-
-    def shown(self, word: str) -> str:
-        return self._table.shown[self._places[word]]
-
-
 def answer(corpus: Corpus, question: str, asked: Mapping[str, Any], *, threads: int = 2) -> dict[str, Any]:
     """The answer to ``question`` (contexts, phrases or collocates) over the files that the corpus' manifest names."""
     manifest = corpus.manifest
@@ -50,16 +33,13 @@ def answer(corpus: Corpus, question: str, asked: Mapping[str, Any], *, threads: 
     paths = files.views(corpus.id, manifest.parts, ("words", "documents"))
     removed = [doc for part in manifest.parts for doc in part.removed]
 
-    @functools.cache
-    def table() -> CorpusTable:
-        return corpus_words.unpack(objects.get(files.table_name(corpus.id, manifest.table)))
-
+    table = functools.cache(lambda: _table(corpus))
     with opened(paths, parts.SCHEMAS, removed, threads=threads) as engine:
         if question == "contexts":
             return _contexts(engine, table, manifest.documents, asked)
         if question == "phrases":
             sql, values = phrases_query(asked)
-            return _phrases(engine.rows(sql, **values), _Words(table()), asked)
+            return _phrases(engine.rows(sql, **values), table(), asked)
         return _collocates(engine, table, manifest.documents, asked)
 
 
@@ -156,21 +136,25 @@ def phrases_query(asked: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
 
 def phrases(corpus: Corpus, asked: Mapping[str, Any], found: Iterable[Sequence[Any]]) -> dict[str, Any]:
     """The answer from the rows of their query, whichever engine has found them."""
-    table = corpus_words.unpack(objects.get(files.table_name(corpus.id, corpus.manifest.table)))
-    return _phrases(found, _Words(table), asked)
+    return _phrases(list(found), _table(corpus), asked)
 
 
-def _phrases(found: Iterable[Sequence[Any]], known: _Words, asked: Mapping[str, Any]) -> dict[str, Any]:
+def _table(corpus: Corpus) -> CorpusTable:
+    return CorpusTable(functools.partial(objects.get, files.table_name(corpus.id, corpus.manifest.table)))
+
+
+def _phrases(found: Sequence[Sequence[Any]], table: CorpusTable, asked: Mapping[str, Any]) -> dict[str, Any]:
     n, measure, stop_words = asked["n"], asked["measure"], asked["stop_words"]
+    known = corpus_table.known(table, {fold for row in found for fold in row[:n]})
     rows = []
     for row in found:
         folds, (count, documents), frequencies, windows = row[:n], row[n : n + 2], row[n + 2 : 2 * n + 2], row[-1]
         tested = {"edges": (folds[0], folds[-1]), "any": folds, "include": ()}[stop_words]
-        if any(map(known.is_stop_word, tested)):
+        if any(known[fold].is_stop_word for fold in tested):
             continue
         rows.append(
             {
-                "phrase": list(map(known.shown, folds)),
+                "phrase": [known[fold].shown for fold in folds],
                 "count": count,
                 "documents": documents,
                 "logdice": round(statistics.log_dice(count, frequencies), 6),
@@ -187,19 +171,21 @@ def _collocates(
 ) -> dict[str, Any]:
     every = (one for one in readings(asked["word"], table, fold_case=True) if one.words == 1)
     node, total, documents = _first(engine, every, "fold")
-    known, everywhere = _Words(table()), EVERYWHERE * documents > documents_there
+    everywhere = EVERYWHERE * documents > documents_there
     near = queries.collocates(asked["window"], either=node.either, everywhere=everywhere)
+    found = engine.rows(near, **node.bound, min_count=asked["min_count"])
+    known = corpus_table.known(table(), {word for word, *_ in found})
     rows = [
         {
-            "word": known.shown(word),
+            "word": known[word].shown,
             "count": count,
             "documents": found_in,
-            "frequency": known.frequency(word),
-            "logdice": round(statistics.log_dice(count, [total, known.frequency(word)]), 6),
-            "stop_word": known.is_stop_word(word),
+            "frequency": known[word].frequency,
+            "logdice": round(statistics.log_dice(count, [total, known[word].frequency]), 6),
+            "stop_word": known[word].is_stop_word,
         }
-        for word, count, found_in in engine.rows(near, **node.bound, min_count=asked["min_count"])
-        if asked["stop_words"] == "include" or not known.is_stop_word(word)
+        for word, count, found_in in found
+        if asked["stop_words"] == "include" or not known[word].is_stop_word
     ]
     rows.sort(key=lambda row: (-row["logdice"], -row["count"], row["word"]))
     return {"total": total, "documents": documents, **_page("collocates", rows, asked)}

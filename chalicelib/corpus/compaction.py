@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from chalicelib.analysis import corpus_words, evidence
+from chalicelib.analysis import corpus_table, evidence
 from chalicelib.aws import objects
 from chalicelib.corpus import files, merging, parts, queries
 from chalicelib.corpus.engine import opened
@@ -381,12 +381,9 @@ def _with_table(corpus: Corpus, manifest: Manifest, token: str) -> Manifest:
     summaries = files.views(corpus.id, manifest.parts, ("spellings", "folds"))
     documents = sum(part.documents for part in manifest.parts)
     with opened(summaries, parts.SCHEMAS) as engine:
-        made = corpus_words.build(
-            engine.columns(queries.MERGED_SPELLINGS),
-            engine.columns(queries.MERGED_FOLDS),
-            documents,
-        )
-    objects.put(files.table_name(corpus.id, token), corpus_words.pack(made))
+        packed = corpus_table.pack(engine.each(queries.TABLE_SPELLINGS), engine.each(queries.TABLE_FOLDS), documents)
+    objects.put(files.table_name(corpus.id, token), packed)
+    made = corpus_table.of_bytes(packed)
     return msgspec.structs.replace(
-        manifest, table=token, documents=documents, words=made.total, distinct=len(made.shown)
+        manifest, table=token, documents=documents, words=made.total, distinct=made.length(fold_case=True)
     )

@@ -37,6 +37,23 @@ select fold, cast(sum(count) as bigint) as count, cast(sum(documents) as bigint)
 from folds group by fold order by count desc, fold
 """
 
+# The rows of the word table (analysis/corpus_table.py): of spellings, ``several`` says that languages fold one
+# differently; of folds ``shown`` is the most frequent spelling, of equally frequent ones the first in code point order.
+TABLE_SPELLINGS = """
+select word, cast(sum(count) as bigint) as count, cast(sum(documents) as bigint) as documents,
+       cast(sum(stops) as bigint) as stops, min(fold) <> max(fold) as several
+from spellings group by word order by count desc, word
+"""
+TABLE_FOLDS = """
+with spelled as (select word, fold, sum(count) as count, sum(stops) as stops from spellings group by word, fold),
+named as (select fold, cast(sum(stops) as bigint) as stops, min_by(word, (-count, word)) as shown
+          from spelled group by fold),
+summed as (select fold, cast(sum(count) as bigint) as count, cast(sum(documents) as bigint) as documents,
+                  sum(rates) as rates, sum(squares) as squares, sum(logs) as logs from folds group by fold)
+select fold, count, documents, stops, shown, rates, squares, logs
+from summed join named using (fold) order by count desc, fold
+"""
+
 TOTALS = """
 select count(*) as documents, cast(coalesce(sum(words), 0) as bigint) as words from documents
 """

@@ -9,8 +9,8 @@ every language; then as words that touch, such as ``l'homme`` or a phrase of a s
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, NamedTuple
 
-from chalicelib.analysis import contexts, words
-from chalicelib.analysis.corpus_words import CorpusTable
+from chalicelib.analysis import contexts, corpus_table, words
+from chalicelib.analysis.corpus_table import CorpusTable
 
 LANGUAGES = ("", "tr")  # one for each way of folding that ``words.fold`` has
 
@@ -37,11 +37,11 @@ def readings(phrase: str, table: Callable[[], CorpusTable], *, fold_case: bool) 
             continue
         if not fold_case:
             yield Reading(len(parts), _named("word", parts))
-            yield from _touching(" ".join(parts), table().spellings.words)
+            yield from _touching(" ".join(parts), table, fold_case=False)
             continue
         folded = [[words.fold(part, language) for language in LANGUAGES] for part in parts]
         if any(one != other for one, other in folded):
-            known = dict(zip(table().shown, table().folds.words, strict=True))
+            known = corpus_table.keys(table(), parts)
             as_shown = [known.get(part, forms[0]) for part, forms in zip(parts, folded, strict=True)]
             yield Reading(len(parts), _named("word", as_shown))
             bound = _named("word", [one for one, _ in folded]) | _named("or", [other for _, other in folded])
@@ -49,15 +49,15 @@ def readings(phrase: str, table: Callable[[], CorpusTable], *, fold_case: bool) 
         else:
             yield Reading(len(parts), _named("word", [one for one, _ in folded]))
         for wanted in dict.fromkeys(words.fold(" ".join(parts), language) for language in LANGUAGES):
-            yield from _touching(wanted, table().folds.words)
+            yield from _touching(wanted, table, fold_case=True)
 
 
 def _named(name: str, given: list[str]) -> dict[str, Any]:
     return {f"{name}{number}": word for number, word in enumerate(given)}
 
 
-def _touching(wanted: str, known: Collection[str]) -> Iterator[Reading]:
-    pieces = tiles(wanted, frozenset(known))
+def _touching(wanted: str, table: Callable[[], CorpusTable], *, fold_case: bool) -> Iterator[Reading]:
+    pieces = tiles(wanted, corpus_table.within(table(), wanted, fold_case=fold_case))
     if pieces:
         yield Reading(0, {"wanted": wanted, "pieces": pieces})
 

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chalicelib import corpora, submissions, urls
 from chalicelib.analysis import contexts, corpus_words, keywords
+from chalicelib.analysis.corpus_table import CorpusTable
 from chalicelib.corpora import Given
 from chalicelib.errors import Fault, InvalidSubmission, Refused, Unreadable, problem_for
 from chalicelib.http import evidence, responses, schemas
@@ -339,7 +340,7 @@ def documents_answer(found: Sequence[Any], after: Any, asked: DocumentsQuery, pa
     return Answer(200, body, {"Content-Type": JSON, **link(following)})
 
 
-def words_answer(record: Any, table: corpus_words.CorpusTable, asked: WordsQuery, place: Place) -> Answer:
+def words_answer(record: Any, table: CorpusTable, asked: WordsQuery, place: Place) -> Answer:
     """A page of a corpus' words."""
     view = corpus_words.query(
         table,

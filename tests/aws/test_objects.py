@@ -91,6 +91,17 @@ def test_who_waits_for_a_report_sees_a_whole_one(inbox: Path) -> None:
     assert (inbox / "reports/x").read_bytes() == b"line\n"
 
 
+def test_some_bytes_of_what_is_stored_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OBJECT_STORE", str(tmp_path))
+    objects.put("a/b", b"0123456789")
+    assert [objects.get("a/b", *part) for part in ((), (3,), (3, 5), (8, 99))] == [
+        b"0123456789",
+        b"3456789",
+        b"34",
+        b"89",
+    ]
+
+
 def test_threads_write_and_delete_beside_one_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OBJECT_STORE", str(tmp_path))
 

@@ -231,7 +231,7 @@ files = {"words": [folder / "words"], "documents": [folder / "documents"], "fold
 with engine.opened(files, parts.SCHEMAS) as opened:
     found = opened.rows("select fold, sum(count) from words where fold = $word group by fold", word="be")
     assert found == [("be", 2)], found
-    assert opened.columns("select metadata from documents") == {"metadata": [{"year": "1603"}]}
+    assert list(opened.each("select metadata from documents")) == [({"year": "1603"},)]
     assert opened.rows("select * from folds") == []
     assert opened.parquet("select * from folds", parts.SCHEMAS["folds"])
 """

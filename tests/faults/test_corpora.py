@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from chalicelib import corpora, jobs
+from chalicelib.analysis import corpus_table
 from chalicelib.aws import objects
 from chalicelib.corpora import Given
 from chalicelib.submissions import Submission
@@ -37,7 +38,7 @@ def expected(turn: int, changed: int) -> dict[str, int]:
 
 
 def counts(corpus_id: str) -> dict[str, int]:
-    table = corpora.table(corpora.get(corpus_id, OWNER)).folds
+    table = corpus_table.whole(corpora.table(corpora.get(corpus_id, OWNER)))
     return dict(zip(table.words, table.counts, strict=True))
 
 

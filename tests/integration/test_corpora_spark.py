@@ -118,6 +118,12 @@ def corpus(run: Run) -> str:
     return made
 
 
+def test_some_bytes_of_an_object_in_a_bucket_are_read(run: Run) -> None:
+    objects.put("some", b"0123456789")
+    found = [objects.get("some", *part) for part in ((), (3,), (3, 5), (8, 99))]
+    assert found == [b"0123456789", b"3456789", b"34", b"89"]
+
+
 def asked(corpus: str, number: int = 0) -> Job:
     return corpora.ask(corpora.get(corpus, "ann"), "phrases", QUESTIONS[number])
 

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from chalicelib import corpora
 from tests import conftest
 from tests.integration.counter import counting_at_once
 from tests.integration.http_clients import LocalClient, local_client
@@ -137,6 +138,24 @@ def test_the_pages_of_a_table_are_of_one_version(api: LocalClient) -> None:
         assert api("POST", f"/corpora/{which}/documents", JSON, added).status == 202
         ready(api, which)
         assert [api("GET", one, wait).problem for one in changed] == ["corpus-changed"] * len(changed)
+
+
+def test_corpora_of_very_many_words_are_not_compared(api: LocalClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus, other = make(api), make(api)
+    for which, text in ((corpus, "a tree"), (other, "an old tree")):
+        assert (
+            api(
+                "POST", f"/corpora/{which}/documents", JSON, json.dumps({"documents": [{"text": text}]}).encode()
+            ).status
+            == 202
+        )
+        ready(api, which)
+    monkeypatch.setattr(corpora, "COMPARED_MOST", 5)
+    assert api("GET", f"/corpora/{corpus}/keywords?against=corpus:{other}").status == 200
+    monkeypatch.setattr(corpora, "COMPARED_MOST", 4)
+    answer = api("GET", f"/corpora/{corpus}/keywords?against=corpus:{other}")
+    assert (answer.problem, answer.status) == ("answer-too-large", 413)
+    assert "at most" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.analysis import corpus_words
-from chalicelib.analysis.corpus_words import CorpusTable
+from chalicelib.analysis import corpus_table, corpus_words
+from chalicelib.analysis.corpus_table import CorpusTable
 from chalicelib.corpus import answers, merging, parts, queries
 from chalicelib.corpus.engine import opened
 from chalicelib.corpus.readings import readings
@@ -55,8 +55,8 @@ def folder() -> Iterator[Path]:
 
 def rows_of(table: CorpusTable, **asked: Any) -> dict[str, corpus_words.Row]:
     view = corpus_words.query(table, **asked)
-    keys = table.folds.words if asked.get("fold_case", True) else table.spellings.words
-    return dict(zip((keys[place] for place in view.places), view.show(0, len(view)), strict=True))
+    keys = corpus_table.whole(table, **asked).words
+    return dict(zip(keys, view.show(0, len(view)), strict=True))
 
 
 def test_a_part_reads_the_same_with_arrow(folder: Path) -> None:
@@ -147,7 +147,8 @@ def test_contexts_phrases_and_collocates_are_those_of_a_plain_count(
         for fold, (count, documents, _, _) in plain(kept).items() if kept else ():
             assert engine.rows(queries.total(1, column="fold"), word0=fold) == [(count, documents)]
         table = merged(files, len(kept))
-        for shown, count in zip(table.shown, table.folds.counts, strict=True):  # as it is, and as people may type it
+        folds = corpus_table.whole(table)
+        for shown, count in zip(folds.shown, folds.counts, strict=True):  # as it is, and as people may type it
             for typed in {shown, shown.replace("'", "’")}:
                 found = answers._first(engine, readings(typed, lambda: table, fold_case=True), "fold")
                 assert (found[0].words, found[1]) == (1, count)

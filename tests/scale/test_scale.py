@@ -79,6 +79,8 @@ def questions(word: str, pair: tuple[str, ...], docs: list[int]) -> dict[str, di
         "folds": (queries.FOLDS, {}),
         "merged spellings": (queries.MERGED_SPELLINGS, {}),
         "merged folds": (queries.MERGED_FOLDS, {}),
+        "the table's spellings": (queries.TABLE_SPELLINGS, {}),
+        "the table's folds": (queries.TABLE_FOLDS, {}),
         "totals": (queries.TOTALS, {}),
         "a word's total": (queries.total(1, column="fold"), one),
         "a pair's total": (queries.total(2, column="fold"), two),

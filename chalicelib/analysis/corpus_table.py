@@ -1,0 +1,251 @@
+"""The word table of a corpus as it is stored: in pieces, so that a page reads one of them however many words there are.
+
+It has the words twice: ``folds`` by their key without case, ``spellings`` as they are written; each most frequent
+first, ties in code point order. Four bytes with its length, then an index come before the pieces, each compressed by
+itself. Compaction makes it of sums over the documents (corpus/queries.py). Pure: bytes are read by a given function.
+"""
+
+import functools
+import itertools
+import zlib
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from chalicelib.analysis.words import Table
+
+ROWS = 4_096  # of a piece
+HEAD = 1_048_576  # bytes that are read at once: the index, and a table of up to some 60,000 words
+KEPT = 32  # pieces that a reader keeps: a page is mostly followed by the next
+
+Read = Callable[[int, int | None], bytes]  # from here to before there, or to the end if that is nearer
+
+
+class Piece(msgspec.Struct, frozen=True, array_like=True):
+    """Neighbouring words with their sums. ``stops``: 1 where most occurrences are of a stop word.
+
+    Folds have, besides, each one's most frequent spelling, no two the same, and Σ f/w, Σ (f/w)² and Σ f·log2(f/w) over
+    the documents with the word, f its count and w the words of the document.
+    """
+
+    words: list[str]
+    counts: list[int]
+    documents: list[int]
+    stops: bytes
+    shown: list[str] = []
+    rates: list[float] = []
+    squares: list[float] = []
+    logs: list[float] = []
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True):
+    """What the index says of a piece: its bytes behind the index, its words, its stop words, and its smallest count."""
+
+    start: int
+    stop: int
+    rows: int
+    stops: int
+    least: int
+
+
+class _Index(msgspec.Struct, frozen=True, array_like=True):
+    folds: list[Entry]
+    spellings: list[Entry]
+    total: int
+    size: int
+
+
+class Spelling(NamedTuple):
+    """A row of ``queries.TABLE_SPELLINGS``. ``stops`` counts where it is a stop word; ``several`` is true of a spelling
+    that languages fold differently.
+    """
+
+    word: str
+    occurrences: int
+    documents: int
+    stops: int
+    several: bool
+
+
+class Fold(NamedTuple):
+    """A row of ``queries.TABLE_FOLDS``, likewise."""
+
+    word: str
+    occurrences: int
+    documents: int
+    stops: int
+    shown: str
+    rates: float
+    squares: float
+    logs: float
+
+
+def pack(spellings: Iterable[Iterable[Any]], folds: Iterable[Iterable[Any]], size: int) -> bytes:
+    """The table of the rows of both queries, in their order; ``size`` is how many documents there are."""
+    packed: list[bytes] = []
+    several: set[str] = set()
+    named: set[str] = set()
+    total = 0
+
+    def spelled() -> Iterator[Spelling]:
+        for row in map(Spelling._make, spellings):
+            if row.several:
+                several.add(row.word)
+            yield row
+
+    def titled() -> Iterator[Fold]:
+        """A spelling may be two words in two languages, as Işık is: the less frequent one is shown by its key, so that
+        each row has a name of its own. No other word is spelled like that key.
+        """
+        nonlocal total
+        for row in map(Fold._make, folds):
+            total += row.occurrences
+            yield row._replace(shown=row.word) if row.shown in named else row
+            if row.shown in several:
+                named.add(row.shown)
+
+    of_spellings = _pieces(([*map(list, zip(*rows, strict=True))][:4] for rows in _parted(spelled())), packed)
+    of_folds = _pieces(([*map(list, zip(*rows, strict=True))] for rows in _parted(titled())), packed)
+    index = msgspec.msgpack.encode(_Index(of_folds, of_spellings, total, size))
+    return b"".join([len(index).to_bytes(4, "big"), index, *packed])
+
+
+def _parted(rows: Iterable[Any]) -> Iterator[list[Any]]:
+    given = iter(rows)
+    while some := list(itertools.islice(given, ROWS)):
+        yield some
+
+
+def _pieces(given: Iterable[list[list[Any]]], packed: list[bytes]) -> list[Entry]:
+    """The entries of pieces, whose bytes are added to ``packed``."""
+    entries = []
+    start = sum(map(len, packed))
+    for words, counts, documents, stops, *more in given:
+        marks = bytes(stop * 2 > count for stop, count in zip(stops, counts, strict=True))
+        packed.append(zlib.compress(msgspec.msgpack.encode(Piece(words, counts, documents, marks, *more)), 1))
+        entries.append(Entry(start, start + len(packed[-1]), len(words), sum(marks), counts[-1]))
+        start = entries[-1].stop
+    return entries
+
+
+_index = msgspec.msgpack.Decoder(_Index).decode
+_decode = msgspec.msgpack.Decoder(Piece).decode
+
+
+class CorpusTable:
+    """A table that is read as far as it is asked for. ``total`` counts all words, ``size`` all documents."""
+
+    def __init__(self, read: Read) -> None:
+        head = read(0, HEAD)
+        if head.startswith(_ZLIB):
+            packed = _as_pieces(read(0, None))
+            head, read = packed, lambda start, stop: packed[start:stop]
+        self._begin = 4 + int.from_bytes(head[:4], "big")
+        if self._begin > len(head):
+            head = read(0, self._begin)
+        index = _index(head[4 : self._begin])
+        self.total, self.size = index.total, index.size
+        self._entries = {True: index.folds, False: index.spellings}
+        self._head, self._read = head, read
+        self.piece = functools.lru_cache(KEPT)(self._piece)
+
+    def length(self, *, fold_case: bool) -> int:
+        """How many words it has."""
+        return sum(entry.rows for entry in self._entries[fold_case])
+
+    def entries(self, *, fold_case: bool) -> list[Entry]:
+        """What the index says of the pieces."""
+        return self._entries[fold_case]
+
+    def pieces(self, *, fold_case: bool) -> Iterator[Piece]:
+        """All pieces, one after the other; a large table is read at once and none of its pieces is kept."""
+        entries = self._entries[fold_case]
+        if len(entries) <= KEPT:
+            yield from (self.piece(number, fold_case=fold_case) for number in range(len(entries)))
+            return
+        first = entries[0].start
+        data = memoryview(self._bytes(first, entries[-1].stop))
+        for entry in entries:
+            yield _decode(zlib.decompress(data[entry.start - first : entry.stop - first]))
+
+    def _piece(self, number: int, *, fold_case: bool) -> Piece:
+        entry = self._entries[fold_case][number]
+        return _decode(zlib.decompress(self._bytes(entry.start, entry.stop)))
+
+    def _bytes(self, start: int, stop: int) -> bytes:
+        start, stop = self._begin + start, self._begin + stop
+        return self._head[start:stop] if stop <= len(self._head) else self._read(start, stop)
+
+
+_ZLIB = b"\x78"  # what a table of version 0.3 begins with, and no other: the length of an index has a zero there
+
+
+def _as_pieces(data: bytes) -> bytes:
+    """A table of version 0.3, which is one whole, as pieces: a corpus lives for days after an update."""
+    folds, shown, rates, squares, logs, spellings, _, size = msgspec.msgpack.decode(zlib.decompress(data))
+    (words, counts, documents, marks), (names, numbers, found, stops) = folds, spellings
+    return pack(
+        zip(names, numbers, found, map(int.__mul__, numbers, stops), [False] * len(names), strict=True),
+        zip(words, counts, documents, map(int.__mul__, counts, marks), shown, rates, squares, logs, strict=True),
+        size,
+    )
+
+
+def of_bytes(data: bytes) -> CorpusTable:
+    """The table that was packed."""
+    return CorpusTable(lambda start, stop: data[start:stop])
+
+
+def whole(table: CorpusTable, *, fold_case: bool = True) -> Piece:
+    """All of a table as one piece."""
+    found = Piece([], [], [], b"".join(piece.stops for piece in table.pieces(fold_case=fold_case)))
+    for piece in table.pieces(fold_case=fold_case):
+        for name in ("words", "counts", "documents", "shown", "rates", "squares", "logs"):
+            getattr(found, name).extend(getattr(piece, name))
+    return found
+
+
+def as_job_table(table: CorpusTable) -> Table:
+    """The folded words as a job's table has them: what keywords compare."""
+    words: list[str] = []
+    counts: list[int] = []
+    stops: list[bytes] = []
+    for piece in table.pieces(fold_case=True):
+        words += piece.words
+        counts += piece.counts
+        stops.append(piece.stops)
+    return Table(words, counts, b"".join(stops), table.total)
+
+
+class Known(NamedTuple):
+    """What the table says of a folded word."""
+
+    frequency: int
+    is_stop_word: bool
+    shown: str
+
+
+def known(table: CorpusTable, folds: Collection[str]) -> dict[str, Known]:
+    """What it says of each of these words that it has."""
+    return {
+        word: Known(count, bool(stop), shown)
+        for piece in table.pieces(fold_case=True)
+        for word, count, stop, shown in zip(piece.words, piece.counts, piece.stops, piece.shown, strict=True)
+        if word in folds
+    }
+
+
+def keys(table: CorpusTable, shown: Collection[str]) -> dict[str, str]:
+    """The keys of the words that are shown as one of these."""
+    return {
+        title: word
+        for piece in table.pieces(fold_case=True)
+        for title, word in zip(piece.shown, piece.words, strict=True)
+        if title in shown
+    }
+
+
+def within(table: CorpusTable, text: str, *, fold_case: bool) -> set[str]:
+    """The words that stand somewhere in this text."""
+    return {word for piece in table.pieces(fold_case=fold_case) for word in piece.words if word in text}
