@@ -212,7 +212,9 @@ def lines(corpora: dict[str, tuple[int, Figures]]) -> list[str]:
 
     def cell(step: str, number: int, figures: Figures) -> str:
         if step in figures:
-            return f"{figures[step]:.2f} s, {figures['memory'][step]} MB"
+            seconds = figures[step]
+            spent = f"{seconds:.2f} s" if seconds >= 0.01 else f"{seconds * 1000:.1f} ms"
+            return f"{spent}, {figures['memory'][step]} MB"
         if step in OF_ROWS and step in largest and number > most:
             return f"*≈ {largest[step] * number / most:.0f} s*"
         return ""
