@@ -140,18 +140,15 @@ class Client:
     def _exchange(self, target: str, body: bytes) -> tuple[int, bytes]:
         kept = self._connection()
         try:
-            return self._receive(self._send(target, body, kept or self._new_connection()))
-        except OSError as error:
-            failure = error
-        if kept is not None and isinstance(
-            failure, ConnectionError
-        ):  # closed at the other end meanwhile: no failure yet
-            self.close()
             try:
-                return self._receive(self._send(target, body, self._new_connection()))
-            except OSError as error:
-                failure = error
-        raise Failed("NoAnswer", type(failure).__name__, transient=True) from failure
+                return self._receive(self._send(target, body, kept or self._new_connection()))
+            except ConnectionError:
+                if kept is None:
+                    raise
+            self.close()  # the one that was kept was closed at the other end meanwhile: no failure yet
+            return self._receive(self._send(target, body, self._new_connection()))
+        except OSError as error:
+            raise Failed("NoAnswer", type(error).__name__, transient=True) from error
 
     def _connection(self) -> socket.socket | None:
         """One that was used a moment ago, if there is one."""

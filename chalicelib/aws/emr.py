@@ -1,11 +1,10 @@
 """Runs of Spark on EMR Serverless: start one, ask how it is, cancel it."""
 
 import contextlib
-from typing import Any
 
 from chalicelib import settings
+from chalicelib.aws.clients import client
 from chalicelib.errors import AttemptFailed, ErrorKind
-from chalicelib.net.forks import cached_in_process
 
 RUN_MINUTES = 20  # that a run may take; what it waits for before is the application's to bound
 SUCCESS, UNKNOWN = "SUCCESS", "UNKNOWN"
@@ -21,7 +20,7 @@ def start(token: str, program: str, request: str) -> str:
 
     load = settings.load()
     try:
-        answer = _client().start_job_run(
+        answer = client("emr-serverless").start_job_run(
             applicationId=load.spark_application,
             executionRoleArn=load.spark_role,
             clientToken=token,
@@ -47,7 +46,7 @@ def state(run: str) -> str:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        answer = _client().get_job_run(applicationId=settings.load().spark_application, jobRunId=run)
+        answer = client("emr-serverless").get_job_run(applicationId=settings.load().spark_application, jobRunId=run)
     except ClientError as error:
         return "FAILED" if error.response["Error"]["Code"] == "ResourceNotFoundException" else UNKNOWN
     except BotoCoreError:
@@ -60,13 +59,4 @@ def cancel(run: str) -> None:
     from botocore.exceptions import BotoCoreError, ClientError
 
     with contextlib.suppress(BotoCoreError, ClientError):  # it has ended meanwhile, or is asked again
-        _client().cancel_job_run(applicationId=settings.load().spark_application, jobRunId=run)
-
-
-@cached_in_process
-def _client() -> Any:
-    import boto3
-    from botocore.config import Config
-
-    config = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
-    return boto3.session.Session().client("emr-serverless", config=config)
+        client("emr-serverless").cancel_job_run(applicationId=settings.load().spark_application, jobRunId=run)

@@ -10,15 +10,15 @@ import uuid
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from urllib.parse import parse_qs, quote, unquote, unquote_plus, urlsplit
 
 import msgspec
 
 from chalicelib import settings
+from chalicelib.aws.clients import client
 from chalicelib.errors import AttemptFailed
 from chalicelib.net import gzipped
-from chalicelib.net.forks import cached_in_process
 
 INBOX = "inbox"  # the bucket's name that the folder INBOX_DIR goes by
 CHUNK_BYTES = 1_048_576  # of a list, in one request: a slow reader holds no connection open
@@ -90,7 +90,7 @@ def read(address: str, *, limit: int) -> Object:
     version = parse_qs(parts.query).get("versionId")
     place = Place(parts.netloc, unquote(parts.path.removeprefix("/")), version[0] if version else "", bool(version))
     with _s3_errors():
-        answer = _s3().get_object(**_named(place))
+        answer = client("s3").get_object(**_named(place))
         if answer["ContentLength"] > limit:
             answer["Body"].close()
             raise _too_large(limit)
@@ -115,12 +115,12 @@ def find(place: Place) -> Place:
     plain = unquote_plus(place.key)
     with _s3_errors():
         try:
-            answer = _s3().head_object(**_named(place))
-        except _s3().exceptions.ClientError as error:
+            answer = client("s3").head_object(**_named(place))
+        except client("s3").exceptions.ClientError as error:
             if plain == place.key or error.response["ResponseMetadata"]["HTTPStatusCode"] not in (403, 404):
                 raise
             place = Place(place.bucket, plain, place.version, place.versioned)
-            answer = _s3().head_object(**_named(place))
+            answer = client("s3").head_object(**_named(place))
     if place.version:
         return place
     version = answer.get("VersionId")
@@ -135,7 +135,7 @@ def current(place: Place) -> Place:
     if _inbox(place.bucket) is not None:
         return place
     with _s3_errors():
-        answer = _s3().head_object(Bucket=place.bucket, Key=place.key)
+        answer = client("s3").head_object(Bucket=place.bucket, Key=place.key)
     version = answer.get("VersionId")
     if version and version != "null":
         return Place(place.bucket, place.key, version, versioned=True)
@@ -163,10 +163,9 @@ def chunks(place: Place, *, start: int = 0) -> Iterator[bytes]:
 
 def _range(place: Place, start: int, same: Mapping[str, str]) -> bytes:
     with _s3_errors():
-        client = _s3()
         try:
-            answer = client.get_object(**_named(place), **same, Range=f"bytes={start}-{start + CHUNK_BYTES - 1}")
-        except client.exceptions.ClientError as error:
+            answer = client("s3").get_object(**_named(place), **same, Range=f"bytes={start}-{start + CHUNK_BYTES - 1}")
+        except client("s3").exceptions.ClientError as error:
             if error.response["Error"]["Code"] in ("InvalidRange", "416"):
                 return b""  # the object ends exactly here
             raise
@@ -180,7 +179,7 @@ def write(bucket: str, key: str, body: IO[bytes], content_type: str) -> None:
         _put_file(inbox / key, body)
         return
     with _s3_errors():
-        _s3().put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+        client("s3").put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
 
 
 def listed(bucket: str, prefix: str) -> Iterator[str]:
@@ -189,7 +188,7 @@ def listed(bucket: str, prefix: str) -> Iterator[str]:
         yield from sorted(path.relative_to(inbox).as_posix() for path in (inbox / prefix).rglob("*.json"))
         return
     with _s3_errors():
-        for page in _s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             yield from (entry["Key"] for entry in page.get("Contents", ()))
 
 
@@ -204,7 +203,7 @@ def remove(bucket: str, key: str) -> None:
         (inbox / key).unlink(missing_ok=True)
         return
     with _s3_errors():
-        _s3().delete_object(Bucket=bucket, Key=key)
+        client("s3").delete_object(Bucket=bucket, Key=key)
 
 
 # --- the object store: what the service itself keeps there ---
@@ -222,7 +221,7 @@ def put(name: str, data: bytes) -> None:
         _put_file(Path(store) / name, io.BytesIO(data))
         return
     with _s3_errors():
-        _s3().put_object(**_stored(store, name), Body=data, ContentType="application/octet-stream")
+        client("s3").put_object(**_stored(store, name), Body=data, ContentType="application/octet-stream")
 
 
 def put_once(name: str, data: bytes) -> None:
@@ -231,7 +230,7 @@ def put_once(name: str, data: bytes) -> None:
 
     with _s3_errors():
         try:
-            _s3().put_object(**_stored(settings.load().object_store, name), Body=data, IfNoneMatch="*")
+            client("s3").put_object(**_stored(settings.load().object_store, name), Body=data, IfNoneMatch="*")
         except ClientError as error:
             if error.response["Error"]["Code"] not in ("PreconditionFailed", "ConditionalRequestConflict"):
                 raise
@@ -256,7 +255,7 @@ def get(name: str, start: int = 0, stop: int | None = None) -> bytes:
             raise ObjectError("http-status", "No such object is stored.", absent=True) from None
     part = {"Range": f"bytes={start}-{'' if stop is None else stop - 1}"} if start or stop else {}
     with _s3_errors():
-        body: bytes = _s3().get_object(**_stored(store, name), **part)["Body"].read()
+        body: bytes = client("s3").get_object(**_stored(store, name), **part)["Body"].read()
     return body
 
 
@@ -276,7 +275,7 @@ def delete(name: str) -> None:
             path.parent.rmdir()
         return
     with _s3_errors():
-        _s3().delete_object(**_stored(store, name))
+        client("s3").delete_object(**_stored(store, name))
 
 
 def names(folder: str) -> list[str]:
@@ -287,7 +286,7 @@ def names(folder: str) -> list[str]:
     place = _stored(store, folder)
     prefix = len(place["Key"]) - len(folder)
     with _s3_errors():
-        pages = _s3().get_paginator("list_objects_v2").paginate(Bucket=place["Bucket"], Prefix=place["Key"])
+        pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=place["Bucket"], Prefix=place["Key"])
         return [entry["Key"][prefix:] for page in pages for entry in page.get("Contents", ())]
 
 
@@ -336,15 +335,6 @@ def _file(path: str) -> Iterator[IO[bytes]]:
 
 
 # --- S3 ---
-
-
-@cached_in_process
-def _s3() -> Any:
-    import boto3
-    from botocore.config import Config
-
-    config = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
-    return boto3.session.Session().client("s3", config=config)
 
 
 def _named(place: Place) -> dict[str, str]:

@@ -10,9 +10,9 @@ import msgspec
 from aws_lambda_powertools import Logger
 
 from chalicelib import corpora, jobs, settings
+from chalicelib.aws.clients import client
 from chalicelib.http import corpora as corpus_http
 from chalicelib.http import responses
-from chalicelib.net.forks import cached_in_process
 from chalicelib.store import records
 from chalicelib.store.corpora import Corpus, corpus_of
 from chalicelib.store.records import Job
@@ -123,7 +123,7 @@ def _put(part: Sequence[_Leaving]) -> list[str]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        answers = _bus().put_events(Entries=[entry for _, entry in part])["Entries"]
+        answers = client("events").put_events(Entries=[entry for _, entry in part])["Entries"]
     except (BotoCoreError, ClientError) as error:
         logger.warning("events could not leave", extra={"reason": type(error).__name__, "count": len(part)})
         return [number for number, _ in part]
@@ -135,12 +135,3 @@ def _put(part: Sequence[_Leaving]) -> list[str]:
     if failed:
         logger.warning("events could not leave", extra={"reason": failed[0][1], "count": len(failed)})
     return [number for number, _ in failed]
-
-
-@cached_in_process
-def _bus() -> Any:
-    import boto3
-    from botocore.config import Config
-
-    config = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3})
-    return boto3.session.Session().client("events", config=config)

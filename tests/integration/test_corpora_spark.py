@@ -17,6 +17,7 @@ from moto.emrserverless import models
 
 from chalicelib import corpora, jobs, pipeline
 from chalicelib.aws import emr, objects
+from chalicelib.aws.clients import client
 from chalicelib.corpus import answers, handover, parts, spark
 from chalicelib.corpus.engine import opened
 from chalicelib.http import corpora as corpus_http
@@ -89,16 +90,14 @@ def cluster(moto_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(models.EMRServerlessBackend, "start_job_run", start)
     monkeypatch.setattr(models, "JOB_STATUS", "RUNNING")
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_server)
-    for client in (objects._s3, emr._client):
-        client.cache_clear()  # type: ignore[attr-defined]
+    client.cache_clear()  # type: ignore[attr-defined]
     for _ in make_table("moto", moto_server, monkeypatch):
         made = Cluster(moto_server, tmp_path)
         monkeypatch.setenv("SPARK_APPLICATION", made.application)
         monkeypatch.setenv("SPARK_ROLE", ROLE)
         monkeypatch.setenv("SPARK_WORDS", "20")
         yield made
-    for client in (objects._s3, emr._client):
-        client.cache_clear()  # type: ignore[attr-defined]
+    client.cache_clear()  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -261,10 +260,10 @@ def test_what_cannot_be_started_fails_and_an_outage_is_met_again(
 ) -> None:
     job = asked(corpus)
     monkeypatch.setenv("AWS_ENDPOINT_URL_EMR_SERVERLESS", "http://127.0.0.1:9")
-    emr._client.cache_clear()  # type: ignore[attr-defined]
+    client.cache_clear()  # type: ignore[attr-defined]
     assert attempt(job) == "retried spark-failed"
     monkeypatch.delenv("AWS_ENDPOINT_URL_EMR_SERVERLESS")
-    emr._client.cache_clear()  # type: ignore[attr-defined]
+    client.cache_clear()  # type: ignore[attr-defined]
     assert attempt(job) == "deferred"
     monkeypatch.setenv("SPARK_APPLICATION", "00none")
     other = asked(corpus, 1)
