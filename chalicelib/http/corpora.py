@@ -13,7 +13,17 @@ from chalicelib.analysis.corpus_table import CorpusTable
 from chalicelib.corpora import Given
 from chalicelib.errors import Fault, InvalidSubmission, Refused, Unreadable, problem_for
 from chalicelib.http import evidence, responses, schemas
-from chalicelib.http.responses import CSV, DEFAULT_LIMIT, JSON, Answer, Listed, Place, csv_lines, link, time_text
+from chalicelib.http.responses import (
+    CSV,
+    DEFAULT_LIMIT,
+    Answer,
+    Listed,
+    Place,
+    csv_answer,
+    csv_lines,
+    page_answer,
+    time_text,
+)
 from chalicelib.http.schemas import LIMIT_MOST, Id, Options
 
 NDJSON = "application/x-ndjson"
@@ -309,8 +319,7 @@ def corpus(record: Any) -> Corpus:
 def corpora_answer(found: Sequence[Any], after: tuple[int, str] | None, asked: CursorQuery, path: str) -> Answer:
     """A page of corpora."""
     following = None if after is None else responses.address(path, asked, cursor=responses.cursor(after))
-    body = Corpora(corpora=list(map(corpus, found)), next=following)
-    return responses.answer(200, body, link(following))
+    return page_answer({"corpora": list(map(corpus, found))}, following)
 
 
 def read_cursor(text: str | UnsetType) -> Any:
@@ -336,8 +345,7 @@ def documents_answer(found: Sequence[Any], after: Any, asked: DocumentsQuery, pa
         for document, job in found
     ]
     following = None if after is None else responses.address(path, asked, cursor=f"{after.batch}-{after.at}")
-    body = msgspec.json.encode({"documents": rows, "next": following})
-    return Answer(200, body, {"Content-Type": JSON, **link(following)})
+    return page_answer({"documents": rows}, following)
 
 
 def words_answer(record: Any, table: CorpusTable, asked: WordsQuery, place: Place) -> Answer:
@@ -354,23 +362,8 @@ def words_answer(record: Any, table: CorpusTable, asked: WordsQuery, place: Plac
         sort=asked.sort,
     )
     listed = Listed(
-        _about(record), "words", len(view), view.show, corpus_words.Row.__struct_fields__, responses.WORDS_LIMIT
+        about(record), "words", len(view), view.show, corpus_words.Row.__struct_fields__, responses.WORDS_LIMIT
     )
-    return responses.listed_answer(listed, asked, place)
-
-
-def keywords_answer(record: Any, tables: Sequence[Any], asked: KeywordsQuery, place: Place) -> Answer:
-    """Words that a corpus has relatively more or less often than something else; both tables folded."""
-    found = keywords.keywords(
-        tables[0],
-        tables[1],
-        alpha=asked.alpha,
-        sort=asked.sort,
-        sign=asked.sign,
-        stop_words=asked.stop_words == "include",
-    )
-    head = {**_about(record), "tests": found.tests, "alpha": asked.alpha, "sizes": found.sizes}
-    listed = Listed(head, "keywords", len(found), found.show, keywords.Keyword.__struct_fields__)
     return responses.listed_answer(listed, asked, place)
 
 
@@ -380,13 +373,13 @@ def found_answer(record: Any, name: str, found: Mapping[str, Any], asked: Any, p
     following = None if end is None else responses.address(place.path, asked, offset=end)
     rows = found[name]
     if place.media_type == CSV:
-        lines = csv_lines([COLUMNS[name], *([_flat(row)[column] for column in COLUMNS[name]] for row in rows)])
-        return Answer(200, b"".join(lines), {"Content-Type": responses.CSV_TYPE, **link(following)})
+        cells = ([_flat(row)[column] for column in COLUMNS[name]] for row in rows)
+        return csv_answer(csv_lines([COLUMNS[name], *cells]), following)
     head = {key: value for key, value in found.items() if key not in (name, "next")}
-    body = msgspec.json.encode({**_about(record), **head, name: rows, "next": following})
-    if len(body) > responses.MAX_ANSWER_BYTES:
+    made = page_answer({**about(record), **head, name: rows}, following)
+    if len(made.body) > responses.MAX_ANSWER_BYTES:
         raise Refused("answer-too-large", "The answer would be too large: ask for fewer rows by limit.")
-    return Answer(200, body, {"Content-Type": JSON, **link(following)})
+    return made
 
 
 def no_answer(job: Any) -> Refused:
@@ -401,7 +394,7 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, **{f"document_{name}": value for name, value in row.get("document", {}).items()}}
 
 
-def _about(record: Any) -> dict[str, Any]:
+def about(record: Any) -> dict[str, Any]:
     """What every answer about a corpus says: its version, and whether it is complete."""
     return {"id": record.id, "version": record.version, "complete": corpora.is_complete(record)}
 

@@ -7,7 +7,7 @@ import msgspec
 from chalicelib import corpora, errors, jobs
 from chalicelib.errors import Refused
 from chalicelib.http import corpora as corpus_http
-from chalicelib.http import negotiation, responses
+from chalicelib.http import evidence, negotiation, responses
 from chalicelib.http import sources as source_http
 from chalicelib.http.gateway import Call
 from chalicelib.http.responses import Answer
@@ -135,7 +135,7 @@ def read_corpus_keywords(call: Call, corpus_id: str) -> Answer:
     asked, corpus = call.asked(corpus_http.KeywordsQuery), _corpus(call, corpus_id)
     *tables, other_version = corpora.compared(corpus, asked.against, call.caller)
     asked = corpus_http.of_version(asked, version=corpus.version, against_version=other_version)
-    return corpus_http.keywords_answer(corpus, tables, asked, _place(call, corpus, media_type))
+    return evidence.keywords_answer(tables, corpus_http.about(corpus), asked, _place(call, corpus, media_type))
 
 
 def read_corpus_contexts(call: Call, corpus_id: str) -> Answer:

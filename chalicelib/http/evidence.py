@@ -1,12 +1,12 @@
 """What the API takes and gives of a job's text, contexts, phrases and keywords. Pure."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from chalicelib.analysis import contexts, keywords, phrases, places, words
+from chalicelib.analysis import contexts, keywords, phrases, places
 from chalicelib.analysis.evidence import Evidence
-from chalicelib.analysis.words import Table
 from chalicelib.http.responses import (
     JSON,
     MAX_ANSWER_BYTES,
@@ -19,7 +19,7 @@ from chalicelib.http.responses import (
     listed_answer,
     listed_words,
 )
-from chalicelib.http.schemas import LIMIT_MOST, Id
+from chalicelib.http.schemas import LIMIT_MOST, Id, Listing
 
 TEXT = "text/plain"
 
@@ -102,14 +102,10 @@ class KeywordsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
     offset: _Offset = 0
 
 
-class Contexts(Struct, kw_only=True):
+class Contexts(Listing, kw_only=True):
     """Some occurrences; `total` counts all."""
 
-    id: Id
-    total: _Count
-    offset: _Count
     contexts: list[contexts.Context]
-    next: str | None
 
 
 class Places(Struct, kw_only=True):
@@ -119,29 +115,21 @@ class Places(Struct, kw_only=True):
     places: list[places.WordPlaces]
 
 
-class Phrases(Struct, kw_only=True):
+class Phrases(Listing, kw_only=True):
     """Some phrases, the strongest first; `windows` counts the places in the text where one could begin."""
 
-    id: Id
-    total: _Count
-    offset: _Count
     windows: _Count
     phrases: list[phrases.Phrase]
-    next: str | None
 
 
-class Keywords(Struct, kw_only=True):
+class Keywords(Listing, kw_only=True):
     """Some words of two jobs; `tests` counts the words compared, `sizes` all words of this job and of the other."""
 
-    id: Id
     against: Id
     tests: _Count
     alpha: float
     sizes: Annotated[list[int], Meta(min_length=2, max_length=2)]
-    total: _Count
-    offset: _Count
     keywords: list[keywords.Keyword]
-    next: str | None
 
 
 # --- answers ---
@@ -192,22 +180,21 @@ def phrases_answer(kept: Evidence, asked: PhrasesQuery, place: Place) -> Answer:
     return listed_answer(listed, asked, place)
 
 
-def keywords_answer(tables: tuple[Table, Table], language: str, asked: KeywordsQuery, place: Place) -> Answer:
-    """Words that one job, of a language, has relatively more or less often than another; both tables are folded."""
+def keywords_answer(
+    tables: Sequence[Any], about: Mapping[str, Any], asked: Any, place: Place, prefix: str = ""
+) -> Answer:
+    """Words that a job or a corpus has relatively more or less often than another; both tables are folded.
+
+    ``about`` is what the answer says before the rest, ``prefix`` is folded too.
+    """
     found = keywords.keywords(
         *tables,
         alpha=asked.alpha,
         sort=asked.sort,
         sign=asked.sign,
         stop_words=asked.stop_words == "include",
-        prefix=words.fold(asked.prefix, language),
+        prefix=prefix,
     )
-    head = {
-        "id": place.job_id,
-        "against": asked.against,
-        "tests": found.tests,
-        "alpha": asked.alpha,
-        "sizes": found.sizes,
-    }
+    head = {**about, "tests": found.tests, "alpha": asked.alpha, "sizes": found.sizes}
     listed = Listed(head, "keywords", len(found), found.show, keywords.Keyword.__struct_fields__)
     return listed_answer(listed, asked, place)

@@ -1,6 +1,7 @@
 """The routes of what is read of a job's evidence: its text, contexts, places, phrases and keywords."""
 
 from chalicelib import jobs
+from chalicelib.analysis import words
 from chalicelib.http import evidence, responses
 from chalicelib.http.gateway import Call
 from chalicelib.http.job_routes import read_record, result_of
@@ -35,7 +36,8 @@ def read_keywords(call: Call, job_id: str) -> Answer:
         other = read_record(call, asked.against)
         if other.state != "succeeded":
             raise responses.no_result(other)
-        tables = jobs.word_tables(record, other)
-        return evidence.keywords_answer(tables, jobs.language_of(record), asked, place)
+        about = {"id": record.id, "against": asked.against}
+        prefix = words.fold(asked.prefix, jobs.language_of(record))
+        return evidence.keywords_answer(jobs.word_tables(record, other), about, asked, place, prefix)
 
     return result_of(call, job_id, evidence.KeywordsQuery, lambda record: record, answer)

@@ -274,8 +274,7 @@ def jobs_answer(found: Sequence[Any], after: tuple[int, str] | None, asked: List
     if len(rows) < len(found):
         after = found[len(rows) - 1].submitted_at, found[len(rows) - 1].id
     following = None if after is None else address(f"{prefix}/jobs", asked, cursor=cursor(after))
-    body = b'{"jobs":[' + b",".join(rows) + b"]," + encoded({"next": following})[1:]
-    return Answer(200, body, {"Content-Type": JSON, **link(following)})
+    return page_answer({"jobs": list(map(msgspec.Raw, rows))}, following)
 
 
 def cursor(after: tuple[int, str]) -> str:
@@ -348,12 +347,19 @@ def listed_answer(listed: Listed, asked: Any, place: Place) -> Answer:
     end = start + len(rows)
     following = address(place.path, asked, offset=end) if end < listed.total else None
     if as_csv:
-        body = b"".join([*csv_lines([listed.columns]), *rows])
-        return Answer(200, body, {"Content-Type": CSV_TYPE, **link(following)})
-    head = encoded({**listed.head, "total": listed.total, "offset": asked.offset})[:-1]
-    tail = encoded({"next": following})[1:]
-    body = head + f',"{listed.name}":['.encode() + b",".join(rows) + b"]," + tail
-    return Answer(200, body, {"Content-Type": JSON, **link(following)})
+        return csv_answer([*csv_lines([listed.columns]), *rows], following)
+    about = {**listed.head, "total": listed.total, "offset": asked.offset}
+    return page_answer({**about, listed.name: list(map(msgspec.Raw, rows))}, following)
+
+
+def page_answer(fields: Mapping[str, Any], following: str | None) -> Answer:
+    """A page as JSON, with the address of the next one."""
+    return Answer(200, encoded({**fields, "next": following}), {"Content-Type": JSON, **link(following)})
+
+
+def csv_answer(lines: Iterable[bytes], following: str | None) -> Answer:
+    """A page as CSV, with the address of the next one."""
+    return Answer(200, b"".join(lines), {"Content-Type": CSV_TYPE, **link(following)})
 
 
 def _shown(listed: Listed, start: int, stop: int) -> Iterator[Struct]:

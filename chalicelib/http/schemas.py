@@ -103,14 +103,19 @@ class Jobs(Struct, kw_only=True):
     next: str | None
 
 
-class Words(Struct, kw_only=True):
-    """Some words of a job, most frequent first, ties by word; `total` is how many words the query matches."""
+class Listing(Struct, kw_only=True):
+    """What every page of a job's results says: of how many rows, from which one on, and where the next page is."""
 
     id: Id
     total: Annotated[int, Meta(ge=0)]
     offset: Annotated[int, Meta(ge=0)]
-    words: list[Word]
     next: str | None
+
+
+class Words(Listing, kw_only=True):
+    """Some words of a job, most frequent first, ties by word; `total` is how many words the query matches."""
+
+    words: list[Word]
 
 
 class Health(Struct, kw_only=True):
