@@ -13,17 +13,7 @@ from chalicelib.analysis.corpus_table import CorpusTable
 from chalicelib.corpora import Given
 from chalicelib.errors import Fault, InvalidSubmission, Refused, Unreadable, problem_for
 from chalicelib.http import evidence, responses, schemas
-from chalicelib.http.responses import (
-    CSV,
-    DEFAULT_LIMIT,
-    Answer,
-    Listed,
-    Place,
-    csv_answer,
-    csv_lines,
-    page_answer,
-    time_text,
-)
+from chalicelib.http.responses import Answer, Listed, Place
 from chalicelib.http.schemas import LIMIT_MOST, Id, Options
 
 NDJSON = "application/x-ndjson"
@@ -39,7 +29,6 @@ COLUMNS = {
     "collocates": ["word", "count", "documents", "frequency", "logdice", "stop_word"],
 }
 _Limit = Annotated[int, Meta(ge=1, le=ROWS_MOST, description="Rows in an answer.")]
-_Offset = Annotated[int, Meta(ge=0, le=1_000_000_000, description="Rows to pass over.")]
 _Version = Annotated[
     int,
     Meta(
@@ -140,7 +129,7 @@ class WordsQuery(schemas.WordsQuery, forbid_unknown_fields=True, kw_only=True, f
 class ContextsQuery(evidence.ContextsQuery, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """A word or a phrase, one of the two, and how its occurrences are shown."""
 
-    limit: Annotated[int, Meta(ge=1, le=CONTEXTS_MOST, description="Rows in an answer.")] = DEFAULT_LIMIT
+    limit: Annotated[int, Meta(ge=1, le=CONTEXTS_MOST, description="Rows in an answer.")] = responses.DEFAULT_LIMIT
     version: _Version | UnsetType = UNSET
 
     def __post_init__(self) -> None:
@@ -160,7 +149,7 @@ class ContextsQuery(evidence.ContextsQuery, forbid_unknown_fields=True, kw_only=
 class PhrasesQuery(evidence.PhrasesQuery, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """Which phrases, and by which measure."""
 
-    limit: _Limit = DEFAULT_LIMIT
+    limit: _Limit = responses.DEFAULT_LIMIT
     version: _Version | UnsetType = UNSET
 
     def asked(self) -> dict[str, Any]:
@@ -175,8 +164,8 @@ class CollocatesQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
     window: Annotated[int, Meta(ge=1, le=20, description="Words on each side.")] = 5
     min_count: Annotated[int, Meta(ge=1, le=1_000_000_000, description="Only neighbours that occur so often.")] = 2
     stop_words: Annotated[Literal["exclude", "include"], Meta(description="Words such as `the`.")] = "exclude"
-    limit: _Limit = DEFAULT_LIMIT
-    offset: _Offset = 0
+    limit: _Limit = responses.DEFAULT_LIMIT
+    offset: evidence.Offset = 0
     version: _Version | UnsetType = UNSET
 
     def asked(self) -> dict[str, Any]:
@@ -195,7 +184,7 @@ class KeywordsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
     sign: Annotated[keywords.Sign, Meta(description="`positive`: words that this corpus has more of.")] = "both"
     stop_words: Annotated[Literal["include", "exclude"], Meta(description="Words such as `the`.")] = "include"
     limit: Annotated[int, Meta(ge=1, le=LIMIT_MOST, description="Rows in an answer.")] | UnsetType = UNSET
-    offset: _Offset = 0
+    offset: evidence.Offset = 0
     version: _Version | UnsetType = UNSET
     against_version: _Version | UnsetType = UNSET
 
@@ -305,8 +294,8 @@ def corpus(record: Any) -> Corpus:
             "name": record.name,
             "options": options,
             "metadata": record.metadata,
-            "created_at": time_text(record.created_at),
-            "expires_at": time_text(record.expires_at * 1000),
+            "created_at": responses.time_text(record.created_at),
+            "expires_at": responses.time_text(record.expires_at * 1000),
             "totals": {"words": manifest.words, "distinct": manifest.distinct, "documents": manifest.documents},
             "version": record.version,
             "rules": manifest.rules or None,
@@ -319,7 +308,7 @@ def corpus(record: Any) -> Corpus:
 def corpora_answer(found: Sequence[Any], after: tuple[int, str] | None, asked: CursorQuery, path: str) -> Answer:
     """A page of corpora."""
     following = None if after is None else responses.address(path, asked, cursor=responses.cursor(after))
-    return page_answer({"corpora": list(map(corpus, found))}, following)
+    return responses.page_answer({"corpora": list(map(corpus, found))}, following)
 
 
 def read_cursor(text: str | UnsetType) -> Any:
@@ -345,7 +334,7 @@ def documents_answer(found: Sequence[Any], after: Any, asked: DocumentsQuery, pa
         for document, job in found
     ]
     following = None if after is None else responses.address(path, asked, cursor=f"{after.batch}-{after.at}")
-    return page_answer({"documents": rows}, following)
+    return responses.page_answer({"documents": rows}, following)
 
 
 def words_answer(record: Any, table: CorpusTable, asked: WordsQuery, place: Place) -> Answer:
@@ -372,11 +361,11 @@ def found_answer(record: Any, name: str, found: Mapping[str, Any], asked: Any, p
     end = found["next"]
     following = None if end is None else responses.address(place.path, asked, offset=end)
     rows = found[name]
-    if place.media_type == CSV:
+    if place.media_type == responses.CSV:
         cells = ([_flat(row)[column] for column in COLUMNS[name]] for row in rows)
-        return csv_answer(csv_lines([COLUMNS[name], *cells]), following)
+        return responses.csv_answer(responses.csv_lines([COLUMNS[name], *cells]), following)
     head = {key: value for key, value in found.items() if key not in (name, "next")}
-    made = page_answer({**about(record), **head, name: rows}, following)
+    made = responses.page_answer({**about(record), **head, name: rows}, following)
     if len(made.body) > responses.MAX_ANSWER_BYTES:
         raise Refused("answer-too-large", "The answer would be too large: ask for fewer rows by limit.")
     return made

@@ -7,25 +7,15 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chalicelib.analysis import contexts, keywords, phrases, places
 from chalicelib.analysis.evidence import Evidence
-from chalicelib.http.responses import (
-    JSON,
-    MAX_ANSWER_BYTES,
-    Answer,
-    Listed,
-    Place,
-    address,
-    encoded,
-    link,
-    listed_answer,
-    listed_words,
-)
+from chalicelib.http import responses
+from chalicelib.http.responses import Answer, Listed, Place
 from chalicelib.http.schemas import LIMIT_MOST, Id, Listing
 
 TEXT = "text/plain"
 
 _Count = Annotated[int, Meta(ge=0)]
 _Limit = Annotated[int, Meta(ge=1, le=LIMIT_MOST, description="Rows in an answer; 50 in JSON, all in CSV.")]
-_Offset = Annotated[int, Meta(ge=0, le=1_000_000_000, description="Rows to pass over.")]
+Offset = Annotated[int, Meta(ge=0, le=1_000_000_000, description="Rows to pass over.")]
 _Word = Annotated[str, Meta(min_length=1, max_length=1000)]
 
 
@@ -54,7 +44,7 @@ class ContextsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
     ] = "place"
     case: Annotated[Literal["fold", "keep"], Meta(description="`fold` finds `The` and `the`.")] = "fold"
     limit: _Limit | UnsetType = UNSET
-    offset: _Offset = 0
+    offset: Offset = 0
 
     def __post_init__(self) -> None:
         if isinstance(self.word, str) == isinstance(self.phrase, str):
@@ -80,7 +70,7 @@ class PhrasesQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True
         Meta(description="Leave out phrases with a stop word at an `edges`, with `any`, or `include` all."),
     ] = "edges"
     limit: _Limit | UnsetType = UNSET
-    offset: _Offset = 0
+    offset: Offset = 0
 
     def __post_init__(self) -> None:
         if self.measure == "g2" and self.n > 2:
@@ -99,7 +89,7 @@ class KeywordsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=Tru
     stop_words: Annotated[Literal["include", "exclude"], Meta(description="Words such as `the`.")] = "include"
     prefix: Annotated[str, Meta(max_length=200, description="Only words that begin so.")] = ""
     limit: _Limit | UnsetType = UNSET
-    offset: _Offset = 0
+    offset: Offset = 0
 
 
 class Contexts(Listing, kw_only=True):
@@ -137,14 +127,15 @@ class Keywords(Listing, kw_only=True):
 
 def text_answer(kept: Evidence, asked: TextQuery, place: Place) -> Answer:
     """The text or a part of it, at most ``MAX_ANSWER_BYTES``, with a link to what follows."""
-    limit = MAX_ANSWER_BYTES if isinstance(asked.limit, UnsetType) else min(asked.limit, MAX_ANSWER_BYTES)
+    most = responses.MAX_ANSWER_BYTES
+    limit = most if isinstance(asked.limit, UnsetType) else min(asked.limit, most)
     start = min(asked.offset, len(kept.text))
     data = kept.text[start : start + limit].encode()
-    if len(data) > MAX_ANSWER_BYTES:
-        data = data[:MAX_ANSWER_BYTES].decode(errors="ignore").encode()  # no character is cut in two
+    if len(data) > most:
+        data = data[:most].decode(errors="ignore").encode()  # no character is cut in two
     end = start + len(data.decode())
-    following = address(place.path, asked, offset=end) if end < len(kept.text) else None
-    return Answer(200, data, {"Content-Type": f"{TEXT}; charset=utf-8", **link(following)})
+    following = responses.address(place.path, asked, offset=end) if end < len(kept.text) else None
+    return Answer(200, data, {"Content-Type": f"{TEXT}; charset=utf-8", **responses.link(following)})
 
 
 def contexts_answer(kept: Evidence, asked: ContextsQuery, place: Place) -> Answer:
@@ -160,14 +151,14 @@ def contexts_answer(kept: Evidence, asked: ContextsQuery, place: Place) -> Answe
         return list(contexts.show(kept, found[start:stop], window=asked.window, unit=asked.unit))
 
     listed = Listed({"id": place.job_id}, "contexts", len(found), show, contexts.Context.__struct_fields__)
-    return listed_answer(listed, asked, place)
+    return responses.listed_answer(listed, asked, place)
 
 
 def places_answer(kept: Evidence, asked: PlacesQuery, place: Place) -> Answer:
     """In which parts of the text some words are."""
-    wanted = listed_words("words", asked.words)
+    wanted = responses.listed_words("words", asked.words)
     found = places.places(kept, wanted, parts=asked.parts, fold_case=asked.case == "fold")
-    return Answer(200, encoded({"id": place.job_id, "places": found}), {"Content-Type": JSON})
+    return Answer(200, responses.encoded({"id": place.job_id, "places": found}), {"Content-Type": responses.JSON})
 
 
 def phrases_answer(kept: Evidence, asked: PhrasesQuery, place: Place) -> Answer:
@@ -177,7 +168,7 @@ def phrases_answer(kept: Evidence, asked: PhrasesQuery, place: Place) -> Answer:
     )
     head = {"id": place.job_id, "windows": found.windows}
     listed = Listed(head, "phrases", len(found), found.show, phrases.Phrase.__struct_fields__)
-    return listed_answer(listed, asked, place)
+    return responses.listed_answer(listed, asked, place)
 
 
 def keywords_answer(
@@ -197,4 +188,4 @@ def keywords_answer(
     )
     head = {**about, "tests": found.tests, "alpha": asked.alpha, "sizes": found.sizes}
     listed = Listed(head, "keywords", len(found), found.show, keywords.Keyword.__struct_fields__)
-    return listed_answer(listed, asked, place)
+    return responses.listed_answer(listed, asked, place)

@@ -5,19 +5,7 @@ from typing import Any
 
 import msgspec
 
-from chalicelib.http import examples, openapi_corpora
-from chalicelib.http.evidence import (
-    TEXT,
-    Contexts,
-    ContextsQuery,
-    Keywords,
-    KeywordsQuery,
-    Phrases,
-    PhrasesQuery,
-    Places,
-    PlacesQuery,
-    TextQuery,
-)
+from chalicelib.http import evidence, examples, openapi_corpora
 from chalicelib.http.openapi_parts import REFERENCE, Paths, answer, text
 from chalicelib.http.responses import CSV, JSON
 from chalicelib.http.schemas import Health, Job, Jobs, ListQuery, Problem, Words, WordsQuery
@@ -75,7 +63,7 @@ _LICENSE = {"name": "MIT", "identifier": "MIT"}
 
 def _schemas() -> dict[str, Any]:
     """Every struct's schema; the submission as one of three, since that says more than its fields do."""
-    kinds = [Request, Job, Jobs, Words, Contexts, Places, Phrases, Keywords, Health, Problem, *openapi_corpora.STRUCTS]
+    kinds = [Request, Problem, *examples.OF, *openapi_corpora.STRUCTS]
     _, found = msgspec.json.schema_components(kinds, ref_template=REFERENCE)
     request = found.pop("Request")
     fields = request["properties"]
@@ -157,8 +145,8 @@ def _add_results(paths: Paths) -> None:
     phrases = "Words of a job that follow each other again and again"
     keywords = "Words that a job has relatively more or less often than another"
     add("words", words, Words, WordsQuery, {CSV: text(examples.CSV)})
-    add("text", "The text of a job, as it was counted", None, TextQuery, {TEXT: text(examples.TEXT)})
-    add("contexts", contexts, Contexts, ContextsQuery, {CSV: text(examples.CONTEXTS_CSV)})
-    add("places", places, Places, PlacesQuery, {})
-    add("phrases", phrases, Phrases, PhrasesQuery, {CSV: text(examples.PHRASES_CSV)})
-    add("keywords", keywords, Keywords, KeywordsQuery, {CSV: text(examples.KEYWORDS_CSV)})
+    add("text", "The text of a job, as it was counted", None, evidence.TextQuery, {evidence.TEXT: text(examples.TEXT)})
+    add("contexts", contexts, evidence.Contexts, evidence.ContextsQuery, {CSV: text(examples.CONTEXTS_CSV)})
+    add("places", places, evidence.Places, evidence.PlacesQuery, {})
+    add("phrases", phrases, evidence.Phrases, evidence.PhrasesQuery, {CSV: text(examples.PHRASES_CSV)})
+    add("keywords", keywords, evidence.Keywords, evidence.KeywordsQuery, {CSV: text(examples.KEYWORDS_CSV)})

@@ -23,20 +23,7 @@ from msgspec import UNSET, Struct, UnsetType
 from chalicelib import submissions
 from chalicelib.analysis import words
 from chalicelib.errors import PROBLEMS, ProblemError, Refused
-from chalicelib.http import negotiation
-from chalicelib.http.schemas import (
-    ENDED,
-    URN,
-    Job,
-    JobError,
-    ListQuery,
-    Options,
-    Page,
-    Problem,
-    TopWord,
-    Totals,
-    WordsQuery,
-)
+from chalicelib.http import negotiation, schemas
 
 JSON, CSV, PROBLEM = "application/json", "text/csv", "application/problem+json"
 CSV_TYPE = f"{CSV}; charset=utf-8; header=present"
@@ -68,9 +55,9 @@ def answer(status: int, body: Struct, more: Mapping[str, str] | None = None) -> 
 def problem(refused: Refused) -> Answer:
     """The problem that a refusal is."""
     status, title, _ = PROBLEMS[refused.name]
-    body = Problem(type=URN + refused.name, title=title, status=status, detail=refused.detail)
+    body = schemas.Problem(type=schemas.URN + refused.name, title=title, status=status, detail=refused.detail)
     if refused.error is not None:
-        body.type, body.title, body.error = URN + refused.error.type, refused.error.title, refused.error
+        body.type, body.title, body.error = schemas.URN + refused.error.type, refused.error.title, refused.error
     if refused.errors:
         body.errors = refused.errors
     return Answer(status, encoded(body), {"Content-Type": PROBLEM, **refused.headers})
@@ -78,12 +65,12 @@ def problem(refused: Refused) -> Answer:
 
 def no_result(record: Any) -> Refused:
     """Why a job (``records.Job``) has no words: it failed, was canceled, or goes on."""
-    if record.state not in ENDED:
+    if record.state not in schemas.ENDED:
         pause = {"Retry-After": "1"}
         return Refused("job-running", f"The job {record.id} has not ended: wait for it.", headers=pause)
     if record.error is None:
         return Refused("job-canceled", "The job was canceled before its words were counted.")
-    return Refused("job-failed", record.error["detail"], error=msgspec.convert(record.error, JobError))
+    return Refused("job-failed", record.error["detail"], error=msgspec.convert(record.error, schemas.JobError))
 
 
 def compressed(given: Answer) -> Answer:
@@ -102,25 +89,25 @@ def time_text(milliseconds: int | None) -> str | None:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def job(record: Any) -> Job:
+def job(record: Any) -> schemas.Job:
     """A record (``records.Job``) as the API shows it."""
-    return Job(
+    return schemas.Job(
         id=record.id,
         state=record.state,
         version=record.version,
         attempt=record.attempt,
         kind=record.kind,
         url=record.url,
-        options=msgspec.convert(record.options, Options) if record.options else UNSET,
+        options=msgspec.convert(record.options, schemas.Options) if record.options else UNSET,
         submitted_at=time_text(record.submitted_at) or "",
         started_at=time_text(record.started_at),
         finished_at=time_text(record.finished_at),
         expires_at=time_text(record.expires_at * 1000) or "",
-        page=msgspec.convert(record.page, Page | None),
-        totals=msgspec.convert(record.totals, Totals | None),
-        top=msgspec.convert(record.top, list[TopWord] | None),
+        page=msgspec.convert(record.page, schemas.Page | None),
+        totals=msgspec.convert(record.totals, schemas.Totals | None),
+        top=msgspec.convert(record.top, list[schemas.TopWord] | None),
         rules=record.rules,
-        error=msgspec.convert(record.error, JobError | None),
+        error=msgspec.convert(record.error, schemas.JobError | None),
     )
 
 
@@ -135,7 +122,7 @@ def accepted(record: Any, *, prefix: str, now: int, more: Mapping[str, str] | No
         **(more or {}),
         **retry_after(record, now),
     }
-    return answer(200 if waited and record.state in ENDED else 202, job(record), shown)
+    return answer(200 if waited and record.state in schemas.ENDED else 202, job(record), shown)
 
 
 def job_answer(record: Any, if_none_match: str | None, *, now: int, more: Mapping[str, str]) -> Answer:
@@ -156,7 +143,7 @@ def words_etag(record: Any, media_type: str) -> str:
 
 def retry_after(record: Any, now: int) -> dict[str, str]:
     """When to ask again: in a second, or when the job's next try is due; ``now`` and that time are DynamoDB's."""
-    if record.state in ENDED:
+    if record.state in schemas.ENDED:
         return {}
     pause = math.ceil((record.not_before - now) / 1000) if record.not_before else 1
     return {"Retry-After": str(min(max(pause, 1), 60))}
@@ -268,7 +255,7 @@ def check_content(given: Mapping[str, str], media_type: str) -> None:
 # --- cursors and pages ---
 
 
-def jobs_answer(found: Sequence[Any], after: tuple[int, str] | None, asked: ListQuery, prefix: str) -> Answer:
+def jobs_answer(found: Sequence[Any], after: tuple[int, str] | None, asked: schemas.ListQuery, prefix: str) -> Answer:
     """A page of records (``records.Job``) with a link to the next; as many as ``MAX_ANSWER_BYTES`` has room for."""
     rows = _fitting(encoded(job(record)) for record in found)
     if len(rows) < len(found):
@@ -313,7 +300,7 @@ class Listed(NamedTuple):
     cells: Callable[[Any], Iterable[Any]] | None = None  # of a row in CSV, where they are not its columns as they are
 
 
-def words_answer(table: words.Table, language: str, asked: WordsQuery, place: Place) -> Answer:
+def words_answer(table: words.Table, language: str, asked: schemas.WordsQuery, place: Place) -> Answer:
     """A page of a job's words; the table is folded where the query wants it so."""
     wanted = words.Query(
         stop_words=asked.stop_words == "include",

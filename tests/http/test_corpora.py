@@ -5,7 +5,7 @@ import json
 import pytest
 
 from chalicelib.errors import Gone, KeyReused
-from chalicelib.http import corpora, responses
+from chalicelib.http import corpora, responses, schemas
 from tests.factories import a_job
 
 
@@ -35,4 +35,4 @@ def test_a_question_that_has_failed_is_unavailable_only_where_it_may_go_better(
 ) -> None:
     refused = corpora.no_answer(a_job(state="failed", error=error))
     shown = responses.problem(refused)
-    assert (shown.status, json.loads(shown.body)["type"].removeprefix(responses.URN)) == (status, problem)
+    assert (shown.status, json.loads(shown.body)["type"].removeprefix(schemas.URN)) == (status, problem)

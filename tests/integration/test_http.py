@@ -677,5 +677,5 @@ def test_the_states_of_the_schema_are_those_of_the_records() -> None:
     from chalicelib.http import responses, schemas
 
     assert set(get_args(schemas.State)) == set(records.STATES)
-    assert responses.ENDED == records.TERMINAL
+    assert schemas.ENDED == records.TERMINAL
     assert responses.JOB_ID.pattern == queue.JOB_ID.pattern
