@@ -20,7 +20,7 @@ import uuid
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 from chalicelib import jobs, queue, settings
@@ -95,15 +95,9 @@ def _event(source: str, kind: str, detail: dict[str, Any]) -> dict[str, Any]:
     return {**about, "source": source, "detail-type": kind, "time": now, "detail": detail}
 
 
-class Context:
-    """What a handler may ask of Lambda; there is no end here."""
-
-    def __init__(self) -> None:
-        self.aws_request_id = str(uuid.uuid4())
-
-    def get_remaining_time_in_millis(self) -> float:
-        """Always enough."""
-        return float("inf")
+def _context() -> SimpleNamespace:
+    """What a handler may ask of Lambda, but for the time that is left: there is no end here."""
+    return SimpleNamespace(aws_request_id=str(uuid.uuid4()))
 
 
 def feed(inbox: Inbox) -> int:
@@ -113,7 +107,7 @@ def feed(inbox: Inbox) -> int:
     count = 0
     for key, version, size in inbox.new():
         try:
-            done = s3(created(key, version, size), Context())
+            done = s3(created(key, version, size), _context())
         except jobs.Unavailable as error:
             logger.warning("%s waits: %s", visible(key), error)
             continue
@@ -250,7 +244,7 @@ def run(inbox: Inbox) -> None:
         if time.monotonic() - swept > SWEEP_SECONDS:
             swept = time.monotonic()
             try:
-                sweep(_event("aws.events", "Scheduled Event", {}), Context())
+                sweep(_event("aws.events", "Scheduled Event", {}), _context())
                 if time.monotonic() - dropped > FILES_SECONDS and objects.is_configured():
                     dropped = time.monotonic()
                     files.drop_left(jobs.table(), time.time())

@@ -155,10 +155,10 @@ def rotate(log: Path) -> None:
             log.replace(log.with_name(log.name + ".1"))
 
 
-def last_lines(log: Path, count: int = 12) -> str:
-    """The end of a log, indented."""
+def last_lines(log: Path) -> str:
+    """The last twelve lines of a log, indented."""
     with contextlib.suppress(OSError):
-        lines = log.read_text(errors="replace").splitlines()[-count:]
+        lines = log.read_text(errors="replace").splitlines()[-12:]
         return "\n".join(f"  {visible(line)}" for line in lines)
     return ""
 

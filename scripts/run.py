@@ -394,7 +394,6 @@ def _folder(path: Path) -> str:
 @contextlib.contextmanager
 def running_stack(
     data: Path | None = None,
-    port: int | None = None,
     environment: Mapping[str, str] | None = None,
     output: Path | None = None,
 ) -> Iterator[str]:
@@ -406,7 +405,7 @@ def running_stack(
     with contextlib.ExitStack() as cleanup:
         if data is None:
             data = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="wordcounts-")))
-        port = port or servers.free_port()
+        port = servers.free_port()
         printed = output or data / "run.log"
         printed.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "scripts.run", "--port", str(port), "--data", str(data)]
