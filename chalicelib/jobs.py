@@ -18,8 +18,8 @@ from chalicelib.analysis import words
 from chalicelib.analysis.cache import Cache
 from chalicelib.analysis.words import Table
 from chalicelib.dispatch import metering
-from chalicelib.errors import Gone, HasEnded, KeyReused, NotFound, NotKept, RulesDiffer, StillRuns, Unavailable
-from chalicelib.store import access_tokens, records
+from chalicelib.errors import Gone, HasEnded, KeyReused, NoTable, NotFound, NotKept, RulesDiffer, StillRuns, Unavailable
+from chalicelib.store import access_tokens, artifacts, records
 from chalicelib.store.records import Job, Records
 from chalicelib.submissions import Submission
 
@@ -121,7 +121,7 @@ def _expires_at(now: int) -> int:
 
 def _new_job(request: Request, *, now: int, expires_at: int) -> tuple[Job, list[bytes]]:
     submission = request.submission
-    pieces = [] if submission.document is None else records.packed(submission.document)
+    pieces = [] if submission.document is None else artifacts.packed(submission.document)
     job = Job(
         id=records.new_id() if request.key is None else records.key_id(request.owner, request.key),
         owner=request.owner,
@@ -366,7 +366,7 @@ def health() -> Mapping[str, Any]:
     try:
         table().ping()
         checks["records"] = "ok"
-    except records.NoTable as error:
+    except NoTable as error:
         checks["records"], fault = "no-table", str(error)
     except Unavailable:
         checks["records"] = "away"

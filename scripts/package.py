@@ -106,7 +106,7 @@ def run_chalice(source: Path, stage: str, out: Path) -> dict[str, Any]:
 
 def merge_template(stage: str) -> dict[str, Any]:
     """infra/ for this app and stage."""
-    from chalicelib.store import records
+    from chalicelib.store import table
 
     config = json.loads((ROOT / ".chalice" / "config.json").read_text())["stages"][stage]
     variables = config["environment_variables"]
@@ -114,8 +114,8 @@ def merge_template(stage: str) -> dict[str, Any]:
     return build.template(
         stage,
         functions=function_names(importlib.import_module("app").app),
-        table=records.TABLE,
-        ttl_attribute=records.TTL_ATTRIBUTE,
+        table=table.TABLE,
+        ttl_attribute=table.TTL_ATTRIBUTE,
         concurrency={name: given["reserved_concurrency"] for name, given in config.get("lambda_functions", {}).items()},
         allow_origin=variables.get("ALLOW_ORIGIN", ""),
         variables={name: value for name, value in variables.items() if name not in ("AUTH", "ALLOW_ORIGIN")},

@@ -15,7 +15,7 @@ from chalicelib.http import corpora as corpus_http
 from chalicelib.http import responses
 from chalicelib.store import records
 from chalicelib.store.corpora import Corpus, corpus_of
-from chalicelib.store.records import Job
+from chalicelib.store.job import Job, job_of
 
 SOURCE = "wordcounts"
 EVENT_BYTES = 200_000  # EventBridge takes 256 KB with its envelope
@@ -74,7 +74,7 @@ def _event_of(image: Mapping[str, Any]) -> dict[str, Any] | None:
         return ready_event(corpus_of(image))
     if kind != "job" or image.get("state", {}).get("S") not in records.TERMINAL:
         return None
-    job = records.job_of(image)
+    job = job_of(image)
     return None if job.kind in jobs.INTERNAL else cloud_event(job)
 
 

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from chalicelib.aws import credentials, dynamodb
-from chalicelib.errors import Gone, KeyReused, NoTable, NotKept, RecordError, Unavailable
+from chalicelib.errors import Gone, KeyReused, RecordError, Unavailable
 from chalicelib.net.forks import cached_in_process
 from chalicelib.store.access_tokens import AccessTokens
-from chalicelib.store.artifacts import Packed, Pieces, packed
+from chalicelib.store.artifacts import Packed, Pieces
 from chalicelib.store.clock import Clock
 from chalicelib.store.corpora import Corpora
 from chalicelib.store.job import (
@@ -26,7 +26,6 @@ from chalicelib.store.job import (
     RUNNING,
     SCHEMA,
     SHARDS,
-    STATES,
     SUCCEEDED,
     TERMINAL,
     Job,
@@ -40,12 +39,7 @@ from chalicelib.store.job import (
     values,
 )
 from chalicelib.store.sources import Sources
-from chalicelib.store.table import (
-    TABLE,
-    TTL_ATTRIBUTE,
-    ConditionFailed,
-    create_table,
-)
+from chalicelib.store.table import ConditionFailed, create_table
 
 __all__ = [
     "CANCELED",
@@ -54,29 +48,18 @@ __all__ = [
     "QUEUED",
     "RUNNING",
     "SHARDS",
-    "STATES",
     "SUCCEEDED",
-    "TABLE",
     "TERMINAL",
     "TIMED",
-    "TTL_ATTRIBUTE",
-    "Clock",
-    "Gone",
     "Job",
-    "KeyReused",
-    "NoTable",
-    "NotKept",
     "Packed",
     "RecordError",
     "Records",
-    "Unavailable",
     "create_table",
-    "job_of",
     "key_id",
     "new_id",
     "new_token",
     "open_records",
-    "packed",
     "records_of",
 ]
 

@@ -12,10 +12,11 @@ import pytest
 
 from chalicelib import errors
 from chalicelib.aws import objects
+from chalicelib.errors import Gone, KeyReused, Unavailable
 from chalicelib.events import inbound
 from chalicelib.events.inbound import Entry
 from chalicelib.store import records
-from chalicelib.store.records import Gone, Job, KeyReused, Unavailable
+from chalicelib.store.records import Job
 from tests.factories import a_job
 
 

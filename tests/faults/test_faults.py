@@ -16,7 +16,8 @@ from rq.serializers import JSONSerializer
 
 from chalicelib import jobs, pipeline, queue, sweeping
 from chalicelib.aws import dynamodb
-from chalicelib.store import records, table
+from chalicelib.errors import Unavailable
+from chalicelib.store import table
 
 from .harness import OWNER, History, Stack, note, stack
 
@@ -433,7 +434,7 @@ def test_a_worker_that_cannot_finish_tries_on_and_then_lets_go(faults, monkeypat
 
     def away(*_, **__):
         calls.append(time.monotonic())
-        raise records.Unavailable("away")
+        raise Unavailable("away")
 
     with monkeypatch.context() as broken:
         broken.setenv("LEASE_SECONDS", "4")

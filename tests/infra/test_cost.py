@@ -11,6 +11,7 @@ from chalicelib import settings
 from chalicelib.aws import emr, metrics
 from chalicelib.queue import QUEUES
 from chalicelib.store import records
+from chalicelib.store.table import TABLE
 from infra import build
 from tests.infra.test_template import FUNCTIONS, ROOT, reserved
 
@@ -59,7 +60,7 @@ class Made:
 
     def __init__(self, stage: str, given: dict[str, Any]) -> None:
         template = build.template(
-            stage, functions=FUNCTIONS, table=records.TABLE, ttl_attribute="x", concurrency=reserved(stage)
+            stage, functions=FUNCTIONS, table=TABLE, ttl_attribute="x", concurrency=reserved(stage)
         )
         self.values = {name: each["Default"] for name, each in template["Parameters"].items()} | given
         self.conditions = template["Conditions"]

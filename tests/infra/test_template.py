@@ -11,7 +11,7 @@ from chalicelib import errors
 from chalicelib.aws import emr
 from chalicelib.corpus import handover
 from chalicelib.http import schemas
-from chalicelib.store import records
+from chalicelib.store.table import TABLE, TTL_ATTRIBUTE
 from infra import build, checks
 
 pytestmark = pytest.mark.slow  # the template is built again for each stage
@@ -23,7 +23,7 @@ POLICIES = {name: json.loads((ROOT / ".chalice" / "policies" / f"{name}.json").r
 
 
 def template(stage: str = "production", **given: Any) -> dict[str, Any]:
-    given |= {"table": records.TABLE, "ttl_attribute": records.TTL_ATTRIBUTE, "concurrency": reserved(stage)}
+    given |= {"table": TABLE, "ttl_attribute": TTL_ATTRIBUTE, "concurrency": reserved(stage)}
     return build.template(stage, functions=FUNCTIONS, **given)
 
 
@@ -107,8 +107,8 @@ def test_the_checks_see_what_is_wrong() -> None:
 
 def test_the_table_comes_from_the_records() -> None:
     properties = template()["Resources"]["Table"]["Properties"]
-    assert {key: properties[key] for key in records.TABLE} == records.TABLE
-    assert properties["TimeToLiveSpecification"] == {"AttributeName": records.TTL_ATTRIBUTE, "Enabled": True}
+    assert {key: properties[key] for key in TABLE} == TABLE
+    assert properties["TimeToLiveSpecification"] == {"AttributeName": TTL_ATTRIBUTE, "Enabled": True}
     for name in ("Table", "Documents", "Texts"):
         kept = template()["Resources"][name]
         # Not what a failed first deploy has made: it holds nothing, and the next one could not be told from it.

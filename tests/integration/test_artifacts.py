@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.errors import Gone, NotKept, Unavailable
 from chalicelib.store.job import key, pk, values
-from chalicelib.store.records import Gone, Job, NotKept, Packed, Records, Unavailable
+from chalicelib.store.records import Job, Packed, Records
 from tests.factories import a_job, records_by_boto3
 
 RESULT = {"page": {"language": "en"}, "totals": {"words": 3}, "top": []}

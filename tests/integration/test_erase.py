@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib import jobs, pipeline, queue, submissions, sweeping
 from chalicelib.net import forks
-from chalicelib.store import records
+from chalicelib.store import artifacts, records
 from tests.conftest import Table
 
 TEXT = "A quite unmistakable sentence about zymurgy and quokkas. " * 20
@@ -31,7 +31,7 @@ def request(key: str | None, **fields: str) -> jobs.Request:
 def kept(table: Table, *documents: str) -> list[str]:
     """Sort keys of the items that hold one of these documents, packed or as it is."""
     items = table.client.scan(TableName=table.name, ConsistentRead=True)["Items"]
-    packed = [piece for document in documents for piece in records.packed(document)]
+    packed = [piece for document in documents for piece in artifacts.packed(document)]
     whole = "".join(map(str, items))
     assert not any(document[:30] in whole for document in documents)
     return [item["sk"]["S"] for item in items if item.get("data", {}).get("B") in packed]

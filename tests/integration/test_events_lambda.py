@@ -12,6 +12,7 @@ from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 from chalicelib import jobs, queue, submissions
 from chalicelib.store import records
 from chalicelib.store.records import Packed
+from chalicelib.store.table import TABLE
 from tests.lambda_runtime import Function, FunctionError
 
 REGION = "us-east-1"
@@ -29,7 +30,7 @@ def aws(moto_server: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> It
         monkeypatch.setenv(key, value)
     dynamodb = boto3.client("dynamodb")
     stream = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
-    dynamodb.create_table(TableName=name, **records.TABLE, StreamSpecification=stream)
+    dynamodb.create_table(TableName=name, **TABLE, StreamSpecification=stream)
     boto3.client("s3").create_bucket(Bucket=name)
     boto3.client("events").create_event_bus(Name=name)
     yield {**environment, "AUTH": "token"}  # a function refuses to start without

@@ -7,9 +7,9 @@ import pytest
 
 from chalicelib import jobs, queue, submissions
 from chalicelib.aws import dynamodb
+from chalicelib.errors import Gone, KeyReused
 from chalicelib.net import forks
 from chalicelib.store import records
-from chalicelib.store.records import Gone, KeyReused
 from tests.conftest import Table
 
 pytestmark = pytest.mark.usefixtures("redis_url")

@@ -675,7 +675,8 @@ def test_the_states_of_the_schema_are_those_of_the_records() -> None:
     from typing import get_args
 
     from chalicelib.http import responses, schemas
+    from chalicelib.store import job
 
-    assert set(get_args(schemas.State)) == set(records.STATES)
+    assert set(get_args(schemas.State)) == set(job.STATES)
     assert schemas.ENDED == records.TERMINAL
     assert responses.JOB_ID.pattern == queue.JOB_ID.pattern

@@ -7,9 +7,12 @@ import msgspec
 import pytest
 
 from chalicelib.aws import dynamodb
+from chalicelib.errors import Gone, KeyReused, Unavailable
 from chalicelib.store import access_tokens, records
+from chalicelib.store.artifacts import packed
+from chalicelib.store.clock import Clock
 from chalicelib.store.job import key, values
-from chalicelib.store.records import Clock, Gone, Job, KeyReused, Packed, Records, Unavailable, records_of
+from chalicelib.store.records import Job, Packed, Records, records_of
 from tests import factories
 
 LEASE = 1000
@@ -235,7 +238,7 @@ def test_a_job_that_has_not_ended_can_be_canceled_once_by_its_owner(store, runni
 
 
 def test_an_erased_job_leaves_a_tombstone_and_nothing_else(store, table):
-    job, _ = store.submit(a_job(store, kind="text", input_pieces=1), records.packed("some text"))
+    job, _ = store.submit(a_job(store, kind="text", input_pieces=1), packed("some text"))
     mine = claim(store, job)
     assert not store.erase(job.id, "anna", expires_at=job.expires_at), "it runs"
     assert store.document(mine) == b"some text"
@@ -293,7 +296,7 @@ def test_an_owners_jobs_come_newest_first_in_pages_that_neither_skip_nor_repeat(
 
 def test_documents_and_words_of_any_size_fit(store):
     text = "".join(chr(0x4E00 + n * 7919 % 20000) for n in range(600_000))
-    pieces = records.packed(text)
+    pieces = packed(text)
     assert len(pieces) > 2
     job, _ = store.submit(a_job(store, kind="text", input_pieces=len(pieces)), pieces)
     assert store.document(job).decode() == text

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from chalicelib.errors import Gone
 from chalicelib.store import records
 from chalicelib.store.records import Packed, Records
 from scripts import restore
@@ -51,7 +52,7 @@ def test_a_restore_brings_back_what_was_lost_and_nothing_that_was_taken_away(
     assert live.get(lost.id) == lost
     assert live.artifact(lost, "words") == [b"words"]
     assert live.get(later.id) == later
-    with pytest.raises(records.Gone):
+    with pytest.raises(Gone):
         live.get(erased.id)
     left = dynalite_table.client.scan(TableName=dynalite_table.name)["Items"]
     assert [item["sk"]["S"] for item in left if item["pk"]["S"] == f"job#{erased.id}"] == ["job"]
