@@ -120,8 +120,7 @@ unit: .venv/.dev .venv/.nltk ## the unit tests alone: seconds, no servers, no ne
 	$(BIN)/python -m pytest -m "not slow" -p no:hypothesispytest --deselect tests/test_lean_imports.py --deselect tests/test_sizes.py $(UNIT) $(ARGS)
 
 docs: .venv/.dev ## docs/problems.md and the reference of docs/cli.md, from the code
-	$(BIN)/python -m scripts.problems
-	PYTHONPATH=client/src $(BIN)/python -m scripts.reference
+	PYTHONPATH=client/src $(BIN)/python -m scripts.docs
 
 screenshots: .venv/.dev install ## the pictures of the README, into docs/screenshots
 	$(BIN)/python -m scripts.screenshots $(ARGS)

@@ -111,21 +111,16 @@ def merge_template(stage: str) -> dict[str, Any]:
     config = json.loads((ROOT / ".chalice" / "config.json").read_text())["stages"][stage]
     variables = config["environment_variables"]
     os.environ.update(variables)  # AUTH and ALLOW_ORIGIN are fixed when app.py is imported
+    app = importlib.import_module("app").app
     return build.template(
         stage,
-        functions=function_names(importlib.import_module("app").app),
+        functions=[build.API, *(handler.name for handler in (*app.event_sources, *app.pure_lambda_functions))],
         table=table.TABLE,
         ttl_attribute=table.TTL_ATTRIBUTE,
         concurrency={name: given["reserved_concurrency"] for name, given in config.get("lambda_functions", {}).items()},
         allow_origin=variables.get("ALLOW_ORIGIN", ""),
         variables={name: value for name, value in variables.items() if name not in ("AUTH", "ALLOW_ORIGIN")},
     )
-
-
-def function_names(app: Any) -> list[str]:
-    """Chalice's names of an app's functions: one for the routes, one for each event handler."""
-    others = [handler.name for handler in (*app.event_sources, *app.pure_lambda_functions)]
-    return [build.API, *others]
 
 
 def install(folder: Path) -> None:

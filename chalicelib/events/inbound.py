@@ -190,7 +190,8 @@ def from_bucket(event: Mapping[str, Any], submit: Submit, remaining: Callable[[]
     try:
         place = objects.find(place)
         if place.key.startswith(PROGRESS):
-            return _list(_read_checkpoint(place), submit, remaining)
+            noted = objects.read(place.address, limit=100_000).body
+            return _list(msgspec.json.decode(noted, type=ListCheckpoint), submit, remaining)
         if kind in LISTS:
             return _list(ListCheckpoint(place), submit, remaining)
     except ObjectError as error:
@@ -262,7 +263,10 @@ def _list(checkpoint: ListCheckpoint, submit: Submit, remaining: Callable[[], fl
         objects.write(place.bucket, name, report, "application/jsonl")
     reports = (*checkpoint.reports, name)
     if continued:
-        _write_checkpoint(ListCheckpoint(place, position, reports))
+        noted = _encode(ListCheckpoint(place, position, reports))
+        objects.write(
+            place.bucket, f"{PROGRESS}{place.key}.{position.line}.json", io.BytesIO(noted), "application/json"
+        )
     else:
         results.begin(place.bucket, place.key, reports)
     logger.info("list", extra={"key": place.key, "lines": [first, position.line], "continued": continued, **done})
@@ -340,12 +344,3 @@ def _report(report: IO[bytes], batch: Sequence[lists.Line], results: Sequence[Re
 
 def _json(fields: Mapping[str, Any]) -> bytes:
     return _encode(fields) + b"\n"
-
-
-def _write_checkpoint(checkpoint: ListCheckpoint) -> None:
-    key = f"{PROGRESS}{checkpoint.place.key}.{checkpoint.position.line}.json"
-    objects.write(checkpoint.place.bucket, key, io.BytesIO(_encode(checkpoint)), "application/json")
-
-
-def _read_checkpoint(place: Place) -> ListCheckpoint:
-    return msgspec.json.decode(objects.read(place.address, limit=100_000).body, type=ListCheckpoint)

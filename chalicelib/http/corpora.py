@@ -139,22 +139,12 @@ class ContextsQuery(evidence.ContextsQuery, forbid_unknown_fields=True, kw_only=
             if isinstance(given, str) and (size := len(given.split())) > contexts.PHRASE_WORDS_MOST:
                 raise ValueError(f"{name}: {contexts.PHRASE_WORDS_MOST} words are looked for at most, this has {size}")
 
-    def asked(self) -> dict[str, Any]:
-        """As a query job holds it."""
-        wanted = self.word if isinstance(self.word, str) else self.phrase
-        given = {name: getattr(self, name) for name in ("window", "unit", "sort", "limit", "offset")}
-        return {"phrase": wanted, "fold_case": self.case == "fold", **given}
-
 
 class PhrasesQuery(evidence.PhrasesQuery, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """Which phrases, and by which measure."""
 
     limit: _Limit = responses.DEFAULT_LIMIT
     version: _Version | UnsetType = UNSET
-
-    def asked(self) -> dict[str, Any]:
-        """As a query job holds it."""
-        return {name: getattr(self, name) for name in self.__struct_fields__ if name != "version"}
 
 
 class CollocatesQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -167,10 +157,6 @@ class CollocatesQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
     limit: _Limit = responses.DEFAULT_LIMIT
     offset: evidence.Offset = 0
     version: _Version | UnsetType = UNSET
-
-    def asked(self) -> dict[str, Any]:
-        """As a query job holds it."""
-        return {name: getattr(self, name) for name in self.__struct_fields__ if name != "version"}
 
 
 class KeywordsQuery(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
@@ -198,6 +184,17 @@ def of_version(asked: Any, **versions: int | None) -> Any:
     if any(getattr(asked, name) not in (UNSET, version) for name, version in known.items()):
         raise Refused("corpus-changed", "The corpus has changed since the first page. Ask again from the first page.")
     return msgspec.structs.replace(asked, **known)
+
+
+def question(asked: ContextsQuery | PhrasesQuery | CollocatesQuery) -> dict[str, Any]:
+    """What was asked as a query job holds it, which knows no version and looks for a word as for a phrase."""
+    given = msgspec.structs.asdict(asked)
+    del given["version"]
+    if isinstance(asked, ContextsQuery):
+        given["fold_case"] = given.pop("case") == "fold"
+        word = given.pop("word")
+        given["phrase"] = word if isinstance(word, str) else asked.phrase
+    return given
 
 
 def new_corpus(raw: bytes) -> tuple[NewCorpus, dict[str, Any]]:

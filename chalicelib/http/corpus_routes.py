@@ -172,7 +172,7 @@ def _question(call: Call, corpus_id: str, name: str, kind: Any) -> Answer:
     is_file = call.subject is not None
     if is_file and "limit" not in call.query:
         bound = msgspec.structs.replace(bound, limit=corpus_http.MOST[name])
-    job = corpora.ask(corpus, name, bound.asked(), request_id=call.request_id)
+    job = corpora.ask(corpus, name, corpus_http.question(bound), request_id=call.request_id)
     wanted = negotiation.wait_preference(call.headers.get("prefer"))
     usual = jobs.MAX_WAIT if is_file else QUESTION_SECONDS
     job = jobs.wait(job, usual if wanted is None else min(wanted, jobs.MAX_WAIT))

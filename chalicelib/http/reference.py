@@ -3,7 +3,7 @@
 import html
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 Schema = Mapping[str, Any]
@@ -40,8 +40,9 @@ def contents(document: Mapping[str, Any]) -> dict[str, str]:
 def _groups(document: Mapping[str, Any]) -> dict[str, list[Operation]]:
     """The operations by what they are about, what most readers look for first."""
     found: dict[str, list[Operation]] = {title: [] for title, _ in _GROUPS}
-    for one in _operations(document):
-        found[next(title for title, pattern in _GROUPS if re.search(pattern, one[1]))].append(one)
+    for path, item in document["paths"].items():
+        group = found[next(title for title, pattern in _GROUPS if re.search(pattern, path))]
+        group += [(method, path, item[method]) for method in _METHODS if method in item]
     return {title: operations for title, operations in found.items() if operations}
 
 
@@ -52,13 +53,6 @@ def _entry(method: str, path: str, operation: Schema) -> str:
         f'<li><a href="#{_text(operation["operationId"])}"><b class="{method}">{method.upper()}</b> '
         f"<code>{shown}</code></a></li>"
     )
-
-
-def _operations(document: Mapping[str, Any]) -> Iterator[Operation]:
-    for path, item in document["paths"].items():
-        for method in _METHODS:
-            if method in item:
-                yield method, path, item[method]
 
 
 def _operation(method: str, path: str, operation: Schema) -> str:

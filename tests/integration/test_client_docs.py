@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from scripts import reference
+from scripts import docs
 from tests import conftest, websites
 from tests.integration.counter import counting_at_once
 from tests.integration.http_clients import local_client
@@ -119,7 +119,7 @@ def typed(known: dict[str, str], capsys: pytest.CaptureFixture[str]) -> Callable
 
 
 def test_the_reference_is_what_the_command_says_of_itself() -> None:
-    assert (DOCS / "cli.md").read_text() == reference.document((DOCS / "cli.md").read_text())
+    assert (DOCS / "cli.md").read_text() == docs.reference((DOCS / "cli.md").read_text())
 
 
 @pytest.mark.long
@@ -144,7 +144,7 @@ def test_every_line_for_the_shell_works_and_prints_what_the_page_says(typed: Cal
 def test_every_example_of_help_works(typed: Callable[[str], Said]) -> None:
     for line in ("create news", "create last-year", "add news articles report.txt", "add last-year old.txt"):
         assert typed(f"wordcounts corpus {line}").code == 0
-    lines = [line.strip() for _, said in reference.commands() for line in said.splitlines() if " wordcounts " in line]
+    lines = [line.strip() for _, said in docs.commands() for line in said.splitlines() if " wordcounts " in line]
     examples = [line for line in dict.fromkeys(lines) if not line.startswith(("Usage:", "Try"))]
     assert len(examples) > 30
     wrong = []

@@ -55,10 +55,10 @@ def test_the_lines_of_python_work(url: str, capsys: Any) -> None:
 
 def test_every_problem_is_described_once() -> None:
     from chalicelib import errors
-    from scripts import problems
+    from scripts import docs
 
     text = (conftest.ROOT / "docs" / "problems.md").read_text()
-    assert text == problems.document(), "make docs"
+    assert text == docs.problems(), "make docs"
     for name in (*errors.PROBLEMS, *errors.ErrorKind):
         assert f"### {name}" in text
 
