@@ -16,7 +16,7 @@ from functools import cache, lru_cache
 from itertools import accumulate, chain, compress, repeat
 from itertools import count as numbers_from
 from operator import add
-from typing import Any, NamedTuple
+from typing import Any
 
 from chalicelib.text import languages
 from chalicelib.text import stop_words as lists
@@ -27,16 +27,6 @@ _OTHER = 2**32 - 1  # for the row of a chunk that is not one word at its beginni
 Vote = languages.Vote
 languages_of = languages.vote
 language_code = languages.code
-prepare = unicode.prepare
-
-
-class Token(NamedTuple):
-    """A word, where it stands in the prepared text, and the number of its sentence, from 0."""
-
-    word: str
-    start: int
-    end: int
-    sentence: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +70,6 @@ def count(text: str, language: str | None = "en", *, words: str = "unicode", num
                     counts[word] += number
         counts.update(once)
     return counts
-
-
-def tokens(text: str, language: str | None = "en", *, words: str = "unicode") -> list[Token]:
-    """Words of ``text`` in order; ``prepare(text)[start:end]`` is the word, but for typographic marks."""
-    segments = segment(text, language, words=words)
-    found: list[Token] = []
-    for sentence, end in enumerate(segments.sentence_ends):
-        for place in range(len(found), end):
-            word, start = segments.words[segments.rows[place]], segments.starts[place]
-            found.append(Token(word, start, start + len(word), sentence))
-    return found
 
 
 def segment(text: str, language: str | None, *, words: str = "unicode", numbers: str = "drop") -> Segments:

@@ -23,7 +23,6 @@ QUEUES = (INTERACTIVE, BULK)
 FUNCTION = "chalicelib.pipeline.count_page"  # the one function that a queue may name
 MOST_WAIT = 600  # seconds: whoever can write to Redis must not be able to stop a job for good
 MAX_CONNECTIONS = 1000  # of a process; redis-py stops at 100, and each waiting request holds one
-JOB_ID = re.compile(r"[0-9a-f]{32}")
 _ENTRY = re.compile(rb"([0-9a-f]{32})-([A-Za-z0-9_.@-]{1,255})")
 
 

@@ -9,6 +9,7 @@ usage: python -m scripts.servers [--dynamodb-port 4567] [--data FOLDER]
 """
 
 import argparse
+import contextlib
 import importlib.util
 import os
 import re
@@ -131,29 +132,25 @@ def main(arguments: list[str]) -> int:
     os.umask(0o077)
     signals = processes.Signals()
     data, port = Path(options.data or DATA_DIR).expanduser().resolve(), options.dynamodb_port
-    children = []
     try:
-        with processes.sole_user(data, "python -m scripts.servers"):
+        with processes.sole_user(data, "python -m scripts.servers"), contextlib.ExitStack() as started:
             environment = {**os.environ, processes.MARK: str(data)}
             if processes.answers(port):
                 raise NoServer(f"Port {port} is in use; another: make servers ARGS='--dynamodb-port {port + 100}'")
             redis, url = start_redis(data / "redis", environment, data / "redis.log")
-            children.append(redis)
+            started.callback(redis.stop, 5)
             keys = new_keys()
-            children.append(start_dynalite(data / "dynamodb", port, environment, data / "dynalite.log", keys=keys))
+            dynamodb = start_dynalite(data / "dynamodb", port, environment, data / "dynalite.log", keys=keys)
+            started.callback(dynamodb.stop, 5)
             known = {"REDIS_URL": url, "AWS_ENDPOINT_URL_DYNAMODB": f"http://127.0.0.1:{port}", **keys}
             known["AWS_DEFAULT_REGION"] = "us-east-1"
             for name, value in known.items():
                 print(f"export {name}={shlex.quote(value)}", flush=True)
-            while not signals.stop() and all(child.alive for child in children):
+            while not signals.stop() and redis.alive and dynamodb.alive:
                 time.sleep(0.2)
             if not signals.stop():
                 raise NoServer(f"A server has ended by itself; logs are in {data}")
-            for child in children:
-                child.stop(5)
     except (NoServer, processes.InUse, OSError) as error:
-        for child in children:
-            child.stop(5)
         print(error, file=sys.stderr)
         return 1
     return 0

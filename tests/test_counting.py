@@ -14,6 +14,7 @@ from icu4py.breakers import WordBreaker
 
 from chalicelib import counting
 from chalicelib.text import words
+from tests import tokens
 from tests.conftest import SHARED, require
 from tests.fuzz import texts
 
@@ -25,7 +26,7 @@ SENTENCES = [
 
 
 def in_order(text: str, language: str | None = "en", **options: str) -> list[str]:
-    return [token.word for token in counting.tokens(text, language, **options)]
+    return [token.word for token in tokens.tokens(text, language, **options)]
 
 
 @pytest.mark.parametrize(("language", "text", "expected"), SENTENCES)
@@ -88,10 +89,10 @@ def test_numbers_are_words_where_they_are_kept() -> None:
 def test_offsets_lead_to_the_word_in_the_prepared_text(unit: str) -> None:
     marks = str.maketrans("’ʼ‐‑”״", "''--\"\"")
     for language in ("en", "fr", "sv", None):
-        text = counting.prepare(unit * 3)
-        tokens = counting.tokens(unit * 3, language)
-        assert [text[token.start : token.end].translate(marks) for token in tokens] == [token.word for token in tokens]
-        assert all(before.end <= after.start for before, after in pairwise(tokens))
+        text = words.prepare(unit * 3)
+        found = tokens.tokens(unit * 3, language)
+        assert [text[token.start : token.end].translate(marks) for token in found] == [token.word for token in found]
+        assert all(before.end <= after.start for before, after in pairwise(found))
 
 
 def test_segments_say_where_sentences_and_blocks_end() -> None:
@@ -109,11 +110,11 @@ def test_a_text_in_pieces_has_the_words_of_the_whole(monkeypatch: pytest.MonkeyP
     for _ in range(40):
         text = texts.text(chance) * 5
         with monkeypatch.context() as patch:
-            whole = counting.tokens(text)
+            whole = tokens.tokens(text)
             patch.setattr(words, "_PIECE", 7)
             patch.setattr(words, "_MEMO_BYTES", 3000)
             counting.forget()
-            assert counting.tokens(text) == whole
+            assert tokens.tokens(text) == whole
             assert counting.count(text) == Counter(token.word for token in whole)
 
 
@@ -139,11 +140,11 @@ def test_the_memo_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("text", ["", " ", "\n", "\ud800 a \udfff. b", "\u0301a", "\u200d\u200c", "a\x00b", "'"])
 def test_no_text_is_refused(text: str) -> None:
     for language in ("en", "fr", "sv", "ja", "x-unknown", None):
-        assert sum(counting.count(text, language).values()) == len(counting.tokens(text, language))
+        assert sum(counting.count(text, language).values()) == len(tokens.tokens(text, language))
 
 
 def test_a_run_of_marks_without_end_is_interrupted_as_unicode_says() -> None:
-    text = counting.prepare("e" + "\u0316" * 100)
+    text = words.prepare("e" + "\u0316" * 100)
     assert text == "e" + "\u034f".join(["\u0316" * 30] * 3 + ["\u0316" * 10])
 
 
@@ -168,7 +169,7 @@ def test_the_short_cut_past_the_patterns_changes_nothing(code: str) -> None:
 def test_where_no_tailoring_speaks_words_are_those_between_icus_boundaries(alphabet: str) -> None:
     chance = random.Random(1)
     for _ in range(3000):
-        text = counting.prepare("".join(chance.choices(alphabet, k=chance.randint(1, 10))))
+        text = words.prepare("".join(chance.choices(alphabet, k=chance.randint(1, 10))))
         assert in_order(text) == [word for word in WordBreaker(text, "en") if any(map(str.isalpha, word))], text
 
 
@@ -183,7 +184,7 @@ def test_nltks_words_are_what_nltk_says(code: str) -> None:
         text = texts.text(chance)
         expected = [token for token in nltk.word_tokenize(text, name) if any(map(str.isalpha, token))]
         assert counting.count(text, code, words="nltk") == Counter(expected)
-        found = counting.tokens(text, code, words="nltk")
+        found = tokens.tokens(text, code, words="nltk")
         assert [token.word for token in found] == expected
         assert [text[token.start : token.end] for token in found] == expected
 

@@ -679,4 +679,4 @@ def test_the_states_of_the_schema_are_those_of_the_records() -> None:
 
     assert set(get_args(schemas.State)) == set(job.STATES)
     assert schemas.ENDED == records.TERMINAL
-    assert responses.JOB_ID.pattern == queue.JOB_ID.pattern
+    assert queue._ENTRY.pattern.startswith(b"(%s)-" % responses.JOB_ID.pattern.encode())

@@ -4,6 +4,7 @@ import pytest
 
 from chalicelib import counting
 from chalicelib.text import stop_words
+from tests import tokens
 
 LONG = {
     "de": "Der schnelle braune Fuchs springt über den faulen Hund und läuft danach in den Wald zurück. ",
@@ -96,7 +97,7 @@ def test_every_entry_of_every_list_is_one_word_by_the_rules() -> None:
         assert len(listed) >= 20, language
         for entry in listed:
             text = f"{entry}a" if entry.endswith("'") else entry  # an elided form is one before a letter only
-            assert stop_words.fold(counting.tokens(text, language)[0].word) == entry, (language, entry)
+            assert stop_words.fold(tokens.tokens(text, language)[0].word) == entry, (language, entry)
 
 
 @pytest.mark.slow
