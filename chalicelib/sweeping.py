@@ -114,9 +114,8 @@ def _requeue_or_fail(store: Records, job_ids: Sequence[str], swept: Swept) -> No
     try:
         found = store.get_many(job_ids)
         for job_id in set(job_ids) - found.keys():
-            store.remove_expired_from_due_index(
-                job_id
-            )  # a thousand that nothing takes away would hide those behind them
+            # A thousand that nothing takes away would hide those behind them.
+            store.remove_expired_from_due_index(job_id)
         for job in found.values():
             # The index may lag behind the record, so the record itself says whether it is due.
             if job.state in records.TERMINAL or job.due_at is None or job.due_at > now + 500:

@@ -23,12 +23,8 @@ def main(arguments: list[str]) -> int:
         made = records.create_table(boto3.session.Session().client("dynamodb", config=PATIENCE), name)
         if not made and "--recover" in arguments:
             sweeping.recover_all()
-    except (
-        ValueError,
-        BotoCoreError,
-        ClientError,
-        jobs.Unavailable,
-    ) as error:  # a bad setting, or an endpoint that is no address
+    # a bad setting, or an endpoint that is no address
+    except (ValueError, BotoCoreError, ClientError, jobs.Unavailable) as error:
         print(*str(error).splitlines()[:1], file=sys.stderr)  # what is no DynamoDB may answer a whole page
         return 1
     print(f"table {name}: {'made' if made else 'already there'}")

@@ -284,17 +284,12 @@ def _document(row: object, corpus: Any) -> Given:
 def corpus(record: Any) -> Corpus:
     """A corpus as the API shows it."""
     manifest = record.manifest
-    options = {name: value for name, value in record.options.items() if name in Options.__struct_fields__}
     return msgspec.convert(
         {
-            "id": record.id,
-            "name": record.name,
-            "options": options,
-            "metadata": record.metadata,
+            **msgspec.structs.asdict(record),
             "created_at": responses.time_text(record.created_at),
             "expires_at": responses.time_text(record.expires_at * 1000),
             "totals": {"words": manifest.words, "distinct": manifest.distinct, "documents": manifest.documents},
-            "version": record.version,
             "rules": manifest.rules or None,
             **corpora.state(record),
         },

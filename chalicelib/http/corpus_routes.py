@@ -90,16 +90,8 @@ def add_source(call: Call, corpus_id: str) -> Answer:
     responses.check_content(call.headers, responses.JSON)
     key = negotiation.idempotency_key(call.headers.get("idempotency-key"))
     corpus, asked = _corpus(call, corpus_id), source_http.new_source(call.body())
-    source, job = sources.create(
-        corpus.id,
-        call.caller,
-        asked.sitemap,
-        limit=asked.limit,
-        include=asked.include,
-        exclude=asked.exclude,
-        key=key,
-        request_id=call.request_id,
-    )
+    fields = msgspec.structs.asdict(asked)
+    source, job = sources.create(corpus.id, call.caller, **fields, key=key, request_id=call.request_id)
     more = {"Location": f"{call.prefix}/corpora/{corpus.id}/sources/{source.id}"}
     return responses.answer(202, source_http.source(source, job), more)
 

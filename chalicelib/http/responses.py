@@ -91,24 +91,12 @@ def time_text(milliseconds: int | None) -> str | None:
 
 def job(record: Any) -> schemas.Job:
     """A record (``records.Job``) as the API shows it."""
-    return schemas.Job(
-        id=record.id,
-        state=record.state,
-        version=record.version,
-        attempt=record.attempt,
-        kind=record.kind,
-        url=record.url,
-        options=msgspec.convert(record.options, schemas.Options) if record.options else UNSET,
-        submitted_at=time_text(record.submitted_at) or "",
-        started_at=time_text(record.started_at),
-        finished_at=time_text(record.finished_at),
-        expires_at=time_text(record.expires_at * 1000) or "",
-        page=msgspec.convert(record.page, schemas.Page | None),
-        totals=msgspec.convert(record.totals, schemas.Totals | None),
-        top=msgspec.convert(record.top, list[schemas.TopWord] | None),
-        rules=record.rules,
-        error=msgspec.convert(record.error, schemas.JobError | None),
-    )
+    shown = {name: getattr(record, name) for name in schemas.Job.__struct_fields__}
+    shown |= {name: time_text(shown[name]) for name in ("submitted_at", "started_at", "finished_at")}
+    shown["expires_at"] = time_text(record.expires_at * 1000)
+    if not record.options:
+        del shown["options"]
+    return msgspec.convert(shown, schemas.Job)
 
 
 def accepted(record: Any, *, prefix: str, now: int, more: Mapping[str, str] | None = None) -> Answer:

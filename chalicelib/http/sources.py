@@ -93,16 +93,11 @@ def new_source(raw: bytes) -> NewSource:
 
 def source(record: Any, job: Any) -> Source:
     """A source with its job as the API shows it."""
-    progress = msgspec.to_builtins(record.progress)
     return msgspec.convert(
         {
-            **{name: progress[name] for name in Source.__struct_fields__ if name in progress},
-            "id": record.id,
+            **msgspec.structs.asdict(record),
+            **msgspec.to_builtins(record.progress),
             "state": job.state if job else "failed",
-            "sitemap": record.sitemap,
-            "limit": record.limit,
-            "include": record.include,
-            "exclude": record.exclude,
             "created_at": time_text(record.created_at),
             "error": job.error if job else {"type": "corpus-gone", "title": "The job is gone", "detail": ""},
         },
