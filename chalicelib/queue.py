@@ -10,7 +10,9 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from chalicelib import settings
 from chalicelib.aws import credentials, dynamodb
@@ -129,7 +131,7 @@ def waiting(queue: str, job_ids: Sequence[str]) -> set[str]:
     return there | {job_id for job_id, owner in zip(job_ids, known, strict=True) if owner is not None}
 
 
-class OwnerStatus(NamedTuple):
+class OwnerStatus(msgspec.Struct):
     """What an owner has on a queue: jobs that wait, when the oldest of them was submitted, ids at workers."""
 
     owner: str
@@ -138,7 +140,7 @@ class OwnerStatus(NamedTuple):
     running: list[str]
 
 
-class Status(NamedTuple):
+class Status(msgspec.Struct):
     """A queue as it is now: its owners, entries in the window, and workers of living pools."""
 
     owners: list[OwnerStatus]

@@ -7,10 +7,10 @@ usage: python -m scripts.status [--json]
 """
 
 import argparse
-import json
 import sys
 import time
-from typing import Any
+
+import msgspec
 
 from chalicelib import queue
 
@@ -45,10 +45,7 @@ def main() -> int:
         print(f"Redis cannot be reached: {error}. Is the stack running? REDIS_URL names another one.", file=sys.stderr)
         return 1
     if given.json:
-        shown: dict[str, Any] = {
-            name: {**one._asdict(), "owners": [owner._asdict() for owner in one.owners]} for name, one in found.items()
-        }
-        print(json.dumps(shown, indent=2))
+        print(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:
         print("\n".join(line for name, one in found.items() for line in in_words(name, one, now)))
     return 0

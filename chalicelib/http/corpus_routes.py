@@ -1,5 +1,6 @@
 """The routes of corpora: each reads the call, asks ``corpora``, and answers; nothing is decided here."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -130,21 +131,6 @@ def read_corpus_keywords(call: Call, corpus_id: str) -> Answer:
     return evidence.keywords_answer(tables, corpus_http.about(corpus), asked, _place(call, corpus, media_type))
 
 
-def read_corpus_contexts(call: Call, corpus_id: str) -> Answer:
-    """Where a word or a phrase of a corpus occurs."""
-    return _question(call, corpus_id, "contexts", corpus_http.ContextsQuery)
-
-
-def read_corpus_phrases(call: Call, corpus_id: str) -> Answer:
-    """Words of a corpus that follow each other again and again."""
-    return _question(call, corpus_id, "phrases", corpus_http.PhrasesQuery)
-
-
-def read_corpus_collocates(call: Call, corpus_id: str) -> Answer:
-    """Words of a corpus that stand near a word."""
-    return _question(call, corpus_id, "collocates", corpus_http.CollocatesQuery)
-
-
 def _corpus(call: Call, corpus_id: str) -> corpora.Corpus:
     if not responses.JOB_ID.fullmatch(corpus_id):
         raise errors.NoCorpus(corpus_id)
@@ -176,3 +162,8 @@ def _question(call: Call, corpus_id: str, name: str, kind: Any) -> Answer:
         raise Refused("job-running", "The answer is still being looked for: ask again.", headers={"Retry-After": "1"})
     more = {"Location": responses.address(place.path, asked), "Retry-After": "1"}
     return responses.answer(202, corpus_http.corpus(corpus), more)
+
+
+read_corpus_contexts = partial(_question, name="contexts", kind=corpus_http.ContextsQuery)
+read_corpus_phrases = partial(_question, name="phrases", kind=corpus_http.PhrasesQuery)
+read_corpus_collocates = partial(_question, name="collocates", kind=corpus_http.CollocatesQuery)
