@@ -7,20 +7,17 @@ With --recover, for a caller who knows that no worker lives: the jobs that one h
 
 import sys
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import jobs, settings, sweeping
+from chalicelib.aws.clients import client
 from chalicelib.store import records
-
-PATIENCE = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3})
 
 
 def main(arguments: list[str]) -> int:
     try:
         name = settings.load().table_name
-        made = records.create_table(boto3.session.Session().client("dynamodb", config=PATIENCE), name)
+        made = records.create_table(client("dynamodb"), name)
         if not made and "--recover" in arguments:
             sweeping.recover_all()
     # a bad setting, or an endpoint that is no address

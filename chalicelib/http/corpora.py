@@ -64,6 +64,12 @@ class NewCorpus(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     metadata: Annotated[list[_Field], Meta(max_length=METADATA_MOST)] = []
 
 
+class NewDocuments(Struct, forbid_unknown_fields=True):
+    """Submissions of `url`, `text` or `html`, each with `key` and `metadata`; what is none is refused by its number."""
+
+    documents: Annotated[list[Any], Meta(extra_json_schema={"maxItems": corpora.BATCH_MOST})]
+
+
 class Documents(Struct, kw_only=True):
     """A corpus' documents by state; `waiting` ones have not been looked at since the last compaction."""
 
@@ -252,9 +258,10 @@ def _listed(raw: bytes) -> list[object]:
         fields = json.loads(raw)
     except (ValueError, RecursionError):
         raise Refused("invalid-json", "The body is not JSON.") from None
-    if not isinstance(fields, dict) or fields.keys() != {"documents"} or not isinstance(fields["documents"], list):
-        raise Refused("invalid-submission", 'An object {"documents": [...]} is expected.')
-    return fields["documents"]
+    try:
+        return msgspec.convert(fields, NewDocuments).documents
+    except msgspec.ValidationError:
+        raise Refused("invalid-submission", 'An object {"documents": [...]} is expected.') from None
 
 
 def _document(row: object, corpus: Any) -> Given:
@@ -315,10 +322,7 @@ def documents_answer(found: Sequence[Any], after: Any, asked: DocumentsQuery, pa
     """A page of documents with their jobs' states and errors."""
     rows = [
         {
-            "key": document.key,
-            "job": document.job,
-            "url": document.url,
-            "metadata": document.metadata,
+            **msgspec.structs.asdict(document),
             "state": job.state if job else "failed",
             "error": (job.error if job else {"type": "gone", "title": "The job is gone", "detail": ""}),
             "words": (job.totals or {}).get("words") if job else None,

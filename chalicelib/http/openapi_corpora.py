@@ -6,22 +6,10 @@ from chalicelib.http import corpora, sources
 from chalicelib.http.openapi_parts import Paths, answer, ref, text
 from chalicelib.http.responses import CSV, JSON
 
-STRUCTS = (corpora.NewCorpus, corpora.Corpus, corpora.Corpora, sources.NewSource, sources.Source, sources.Sources)
-_DOCUMENTS = {
-    "type": "object",
-    "properties": {
-        "documents": {
-            "type": "array",
-            "maxItems": 1000,
-            "items": {
-                "description": "A submission of `url`, `text` or `html`, with a `key` and `metadata`; what is none is "
-                "refused by its number.",
-            },
-        }
-    },
-    "required": ["documents"],
-    "additionalProperties": False,
-}
+STRUCTS = (
+    *(corpora.NewCorpus, corpora.NewDocuments, corpora.Corpus, corpora.Corpora),
+    *(sources.NewSource, sources.Source, sources.Sources),
+)
 _ROWS: dict[str, Any] = {"type": "object", "description": "Rows, `version`, `complete`, and `next` or null."}
 
 
@@ -48,7 +36,7 @@ def _add_documents(paths: Paths) -> None:
     place = "/corpora/{corpus_id}/documents"
     rows = {"type": "object", "description": "How many were taken, and of each that was not its number and faults."}
     taken = {"202": answer("Taken.", None, content={JSON: {"schema": rows}})}
-    given = {JSON: {"schema": _DOCUMENTS}, corpora.NDJSON: text()}
+    given = {JSON: {"schema": ref(corpora.NewDocuments)}, corpora.NDJSON: text()}
     paths.add(f"POST {place}", "addDocuments", "Take documents into a corpus", taken, body=given)
     listed = answer("Some documents, and where the next are.", None, "Link", content={JSON: {"schema": _ROWS}})
     summary = "A corpus' documents, with their states and errors"
