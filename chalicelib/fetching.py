@@ -201,7 +201,7 @@ class _Adapter(BaseAdapter):
         self.before_host(host, str(address))
         self.deadline.end += time.monotonic() - began
         sock = self.gate.connect(parts.scheme, host, port)
-        try:
+        with http1.closed_on_error(sock):
             self.deadline.activity = "waiting for the server's answer"
             sock.settimeout(self.deadline.left())
             head = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
@@ -211,9 +211,6 @@ class _Adapter(BaseAdapter):
             response.raw = http1.reader(sock, self.deadline, self.most)
             response.status_code, headers = http1.read_head(response.raw)
             response.headers = CaseInsensitiveDict(headers)
-        except BaseException:
-            sock.close()
-            raise
         self.deadline.activity = "reading the page"
         return response
 

@@ -164,37 +164,28 @@ class Client:
 
     def _new_connection(self) -> socket.socket:
         sock = socket.create_connection(self._address, timeout=CONNECT_SECONDS)
-        try:
+        with http1.closed_on_error(sock):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.settimeout(READ_SECONDS)
             return sock if self._tls is None else self._tls.wrap_socket(sock, server_hostname=self._address[0])
-        except BaseException:
-            sock.close()
-            raise
 
     def _send(self, target: str, body: bytes, sock: socket.socket) -> socket.socket:
-        try:
+        with http1.closed_on_error(sock):
             headers = signed(self._host, self._region, f"{API}.{target}", body, self._keys(), self.now())
             head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
             sock.settimeout(READ_SECONDS)
             sock.sendall(f"POST / HTTP/1.1\r\n{head}content-length: {len(body)}\r\n\r\n".encode() + body)
-        except BaseException:
-            sock.close()
-            raise
         return sock
 
     def _receive(self, sock: socket.socket) -> tuple[int, bytes]:
-        try:
-            deadline = Deadline(sock.gettimeout() or 0.0)
-            with http1.reader(sock, deadline, MOST_BYTES, owned=False) as stream:
-                status, headers = http1.read_head(stream)
-                body = b"".join(http1.pieces(stream, headers, MOST_BYTES, closes=False))
-        except http1.BadAnswer as error:
-            sock.close()
-            raise ConnectionResetError(str(error)) if error.kind == "cut-off" else OSError(str(error)) from None
-        except BaseException:
-            sock.close()
-            raise
+        deadline = Deadline(sock.gettimeout() or 0.0)
+        with http1.closed_on_error(sock):
+            try:
+                with http1.reader(sock, deadline, MOST_BYTES, owned=False) as stream:
+                    status, headers = http1.read_head(stream)
+                    body = b"".join(http1.pieces(stream, headers, MOST_BYTES, closes=False))
+            except http1.BadAnswer as error:
+                raise ConnectionResetError(str(error)) if error.kind == "cut-off" else OSError(str(error)) from None
         self.on_date(headers.get("date"))
         framed = "content-length" in headers or "transfer-encoding" in headers  # else the connection was its end
         if not framed or headers.get("connection", "").lower() == "close" or len(self._idle) >= KEPT:

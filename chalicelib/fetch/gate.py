@@ -16,7 +16,7 @@ import requests
 
 from chalicelib import settings, urls
 from chalicelib.fetch.errors import FetchError
-from chalicelib.net.http1 import Deadline
+from chalicelib.net.http1 import Deadline, closed_on_error
 
 PORTS = (80, 443)
 LOOK_UPS = 4  # at once in a process; one that hangs outlives its fetch, since getaddrinfo cannot be stopped
@@ -47,14 +47,11 @@ class Gate:
     def connect(self, scheme: str, host: str, port: int) -> socket.socket:
         """A connection to the host, over TLS for https. Raises FetchError or OSError."""
         sock = _connect(self.addresses(host, port), port, self.deadline)
-        try:
+        with closed_on_error(sock):
             if scheme == "https":
                 self.deadline.activity = "agreeing on a secure connection"
                 sock.settimeout(self.deadline.left())
                 sock = tls().wrap_socket(sock, server_hostname=host)
-        except BaseException:
-            sock.close()
-            raise
         return sock
 
 
@@ -147,14 +144,11 @@ def _connect(addresses: list[urls.IPAddress], port: int, deadline: Deadline) -> 
 
 def _connect_to(address: urls.IPAddress, port: int, seconds: float) -> socket.socket:
     sock = socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, socket.SOCK_STREAM)
-    try:
+    with closed_on_error(sock):
         sock.settimeout(seconds)
         sock.connect((str(address), port))
         if ipaddress.ip_address(sock.getpeername()[0]) != address:
             raise FetchError("address-refused", "The connection led to another address than the one that was checked.")
-    except BaseException:
-        sock.close()
-        raise
     return sock
 
 

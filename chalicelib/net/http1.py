@@ -6,6 +6,7 @@ a page unseen: a body that was cut off, two lengths, a length that cannot be. Ev
 same here; ADR 0007 says why h11 itself is not used, and a property test compares the two.
 """
 
+import contextlib
 import functools
 import io
 import re
@@ -52,6 +53,16 @@ class Deadline:
         if seconds <= 0:
             raise TimeoutError
         return seconds
+
+
+@contextlib.contextmanager
+def closed_on_error(sock: socket.socket) -> Iterator[None]:
+    """Close a socket where what is done with it fails."""
+    try:
+        yield
+    except BaseException:
+        sock.close()
+        raise
 
 
 class DeadlineReader(io.RawIOBase):
