@@ -334,12 +334,9 @@ def _greet(stack: Stack) -> None:
         say(f"pages of {opened} are fetched too, until it stops: FETCH_ALLOW_NETWORKS is not remembered")
     say("try it in another terminal:")
     body = json.dumps({"url": "https://example.com/"})
-    for line in (
-        "",
-        f"  curl -s {stack.url}/jobs -H 'Content-Type: application/json' -H 'Prefer: wait=15' -d '{body}'",
-        "",
-    ):
-        tell(line)
+    tell("")
+    tell(f"  curl -s {stack.url}/jobs -H 'Content-Type: application/json' -H 'Prefer: wait=15' -d '{body}'")
+    tell("")
 
 
 def _port(text: str) -> int:

@@ -2,6 +2,8 @@
 
 import contextlib
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from chalicelib import settings
 from chalicelib.aws.clients import client
 from chalicelib.errors import AttemptFailed, ErrorKind
@@ -16,8 +18,6 @@ def start(token: str, program: str, request: str) -> str:
 
     The same token again is the same run. ``AttemptFailed`` where EMR Serverless refuses it or does not answer.
     """
-    from botocore.exceptions import BotoCoreError, ClientError
-
     load = settings.load()
     try:
         answer = client("emr-serverless").start_job_run(
@@ -43,8 +43,6 @@ def _not_started(why: str, *, transient: bool) -> AttemptFailed:
 
 def state(run: str) -> str:
     """A run's state as EMR Serverless names it; ``UNKNOWN`` where it does not say now."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
     try:
         answer = client("emr-serverless").get_job_run(applicationId=settings.load().spark_application, jobRunId=run)
     except ClientError as error:
@@ -56,7 +54,5 @@ def state(run: str) -> str:
 
 def cancel(run: str) -> None:
     """Ask for a run's end, which its state will tell."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
     with contextlib.suppress(BotoCoreError, ClientError):  # it has ended meanwhile, or is asked again
         client("emr-serverless").cancel_job_run(applicationId=settings.load().spark_application, jobRunId=run)
