@@ -24,7 +24,7 @@ def make_corpus(call: Call) -> Answer:
     responses.check_content(call.headers, responses.JSON)
     key = negotiation.idempotency_key(call.headers.get("idempotency-key"))
     asked, options = corpus_http.new_corpus(call.body())
-    made, created = corpora.create(call.caller, name=asked.name, options=options, metadata=asked.metadata, key=key)
+    made, created = corpora.create(call.owner, name=asked.name, options=options, metadata=asked.metadata, key=key)
     more = {"Location": f"{call.prefix}/corpora/{made.id}"}
     return responses.answer(201 if created else 200, corpus_http.corpus(made), more)
 
@@ -33,7 +33,7 @@ def list_corpora(call: Call) -> Answer:
     """Some of the caller's corpora."""
     call.accept(responses.JSON)
     asked = call.asked(corpus_http.CursorQuery)
-    found, after = corpora.owned(call.caller, limit=asked.limit, after=responses.read_cursor(asked.cursor))
+    found, after = corpora.owned(call.owner, limit=asked.limit, after=responses.read_cursor(asked.cursor))
     return corpus_http.corpora_answer(found, after, asked, f"{call.prefix}/corpora")
 
 
@@ -46,7 +46,7 @@ def read_corpus(call: Call, corpus_id: str) -> Answer:
 def erase_corpus(call: Call, corpus_id: str) -> Answer:
     """Erase a corpus with its documents: begun when this answers."""
     call.asked(NoQuery)
-    corpora.erase(_corpus(call, corpus_id).id, call.caller)
+    corpora.erase(_corpus(call, corpus_id).id, call.owner)
     return Answer(204)
 
 
@@ -58,7 +58,7 @@ def add_documents(call: Call, corpus_id: str) -> Answer:
         responses.check_content(call.headers, responses.JSON)
     corpus = _corpus(call, corpus_id)
     given, refused = corpus_http.documents(call.body(), media_type, corpus)
-    answers = corpora.add(corpus.id, call.caller, [*given.values()], request_id=call.request_id)
+    answers = corpora.add(corpus.id, call.owner, [*given.values()], request_id=call.request_id)
     body = responses.encoded(corpus_http.accepted([*given], answers, refused))
     return Answer(202, body, {"Content-Type": responses.JSON})
 
@@ -70,7 +70,7 @@ def list_documents(call: Call, corpus_id: str) -> Answer:
     corpus = _corpus(call, corpus_id)
     found, after = corpora.documents(
         corpus.id,
-        call.caller,
+        call.owner,
         limit=asked.limit,
         after=corpus_http.read_cursor(asked.cursor),
         state=asked.state or None,
@@ -81,7 +81,7 @@ def list_documents(call: Call, corpus_id: str) -> Answer:
 def remove_document(call: Call, corpus_id: str) -> Answer:
     """Take a document out of a corpus and erase it."""
     asked = call.asked(corpus_http.KeyQuery)
-    corpora.remove(_corpus(call, corpus_id).id, call.caller, asked.key)
+    corpora.remove(_corpus(call, corpus_id).id, call.owner, asked.key)
     return Answer(204)
 
 
@@ -92,7 +92,7 @@ def add_source(call: Call, corpus_id: str) -> Answer:
     key = negotiation.idempotency_key(call.headers.get("idempotency-key"))
     corpus, asked = _corpus(call, corpus_id), source_http.new_source(call.body())
     fields = msgspec.structs.asdict(asked)
-    source, job = sources.create(corpus.id, call.caller, **fields, key=key, request_id=call.request_id)
+    source, job = sources.create(corpus.id, call.owner, **fields, key=key, request_id=call.request_id)
     more = {"Location": f"{call.prefix}/corpora/{corpus.id}/sources/{source.id}"}
     return responses.answer(202, source_http.source(source, job), more)
 
@@ -100,7 +100,7 @@ def add_source(call: Call, corpus_id: str) -> Answer:
 def list_sources(call: Call, corpus_id: str) -> Answer:
     """A corpus' sources, with their states and errors."""
     call.json_only()
-    found = sources.of(_corpus(call, corpus_id).id, call.caller)
+    found = sources.of(_corpus(call, corpus_id).id, call.owner)
     body = source_http.Sources(sources=[source_http.source(*one) for one in found])
     return responses.answer(200, body)
 
@@ -110,7 +110,7 @@ def read_source(call: Call, corpus_id: str, source_id: str) -> Answer:
     call.json_only()
     if not responses.JOB_ID.fullmatch(source_id):
         raise errors.NoCorpus(source_id)
-    found = sources.get(_corpus(call, corpus_id).id, source_id, call.caller)
+    found = sources.get(_corpus(call, corpus_id).id, source_id, call.owner)
     return responses.answer(200, source_http.source(*found))
 
 
@@ -126,7 +126,7 @@ def read_corpus_keywords(call: Call, corpus_id: str) -> Answer:
     """Words that a corpus has relatively more or less often than a job or another corpus."""
     media_type = call.accept(responses.JSON, responses.CSV)
     asked, corpus = call.asked(corpus_http.KeywordsQuery), _corpus(call, corpus_id)
-    *tables, other_version = corpora.compared(corpus, asked.against, call.caller)
+    *tables, other_version = corpora.compared(corpus, asked.against, call.owner)
     asked = corpus_http.of_version(asked, version=corpus.version, against_version=other_version)
     return evidence.keywords_answer(tables, corpus_http.about(corpus), asked, _place(call, corpus, media_type))
 
@@ -134,7 +134,7 @@ def read_corpus_keywords(call: Call, corpus_id: str) -> Answer:
 def _corpus(call: Call, corpus_id: str) -> corpora.Corpus:
     if not responses.JOB_ID.fullmatch(corpus_id):
         raise errors.NoCorpus(corpus_id)
-    return corpora.get(corpus_id, call.caller)
+    return corpora.get(corpus_id, call.owner)
 
 
 def _place(call: Call, corpus: corpora.Corpus, media_type: str) -> responses.Place:

@@ -41,7 +41,7 @@ class Call:
     address: str  # of the client
     seconds_left: Callable[[], float]  # until the function is ended
     auth: str = "none"
-    owner: str | None = None
+    owner: str = ""  # of what is asked for, once access was checked
     job_id: str | None = None  # for the log
     subject: str | None = None  # what a table is of, where the answer is a file: CSV, whatever is accepted
     limits: dict[str, str] = field(default_factory=dict)
@@ -52,11 +52,6 @@ class Call:
         segments = [part for part in self.route.split("/") if part]
         path = self.path.rstrip("/").split("/")
         return "/".join(path[: len(path) - len(segments)])
-
-    @property
-    def caller(self) -> str:
-        """The owner that the request belongs to."""
-        return str(self.owner)
 
     def asked(self, kind: type[Query]) -> Query:
         """The query, checked."""
@@ -200,6 +195,6 @@ def _log(call: Call, answer: Answer, seconds: float) -> None:
         "ms": round(seconds * 1000, 1),
         "request_id": call.request_id,
         "job_id": call.job_id or (asked if responses.JOB_ID.fullmatch(asked) else None),
-        "owner": call.owner,
+        "owner": call.owner or None,
     }
     logger.info("request", extra={name: value for name, value in given.items() if value is not None})

@@ -23,7 +23,7 @@ def _checked(job_id: str) -> str:
 
 def read_record(call: Call, job_id: str) -> jobs.Job:
     """The caller's job."""
-    return jobs.get(_checked(job_id), call.caller)
+    return jobs.get(_checked(job_id), call.owner)
 
 
 def submit_job(call: Call) -> Answer:
@@ -32,7 +32,7 @@ def submit_job(call: Call) -> Answer:
     responses.check_content(call.headers, responses.JSON)
     key = negotiation.idempotency_key(call.headers.get("idempotency-key"))
     submission = submissions.read(responses.body(call.body()))
-    asked = jobs.Request(submission, call.caller, key=key, request_id=call.request_id)
+    asked = jobs.Request(submission, call.owner, key=key, request_id=call.request_id)
     job, created = jobs.submit(asked)
     call.job_id = job.id
     metrics.emit_submitted(job.queue, int(created))
@@ -46,7 +46,7 @@ def list_jobs(call: Call) -> Answer:
     call.accept(responses.JSON)
     asked = call.asked(ListQuery)
     found, after = jobs.owned(
-        call.caller, limit=asked.limit, after=responses.read_cursor(asked.cursor), state=asked.state or None
+        call.owner, limit=asked.limit, after=responses.read_cursor(asked.cursor), state=asked.state or None
     )
     return responses.jobs_answer(found, after, asked, call.prefix)
 
@@ -61,14 +61,14 @@ def read_job(call: Call, job_id: str) -> Answer:
 def erase_job(call: Call, job_id: str) -> Answer:
     """Delete a job that does not run, with its words."""
     call.asked(NoQuery)
-    jobs.erase(_checked(job_id), call.caller)
+    jobs.erase(_checked(job_id), call.owner)
     return Answer(204)
 
 
 def cancel_job(call: Call, job_id: str) -> Answer:
     """End a job that waits or runs."""
     call.json_only()
-    return responses.answer(200, responses.job(jobs.cancel(_checked(job_id), call.caller)))
+    return responses.answer(200, responses.job(jobs.cancel(_checked(job_id), call.owner)))
 
 
 def read_words(call: Call, job_id: str) -> Answer:

@@ -87,7 +87,7 @@ def submit_form(call: Call) -> Answer:
     fields: dict[str, str] = {}
     try:
         fields, key = _form(call)
-        asked = jobs.Request(submissions.read(fields), call.caller, key=negotiation.idempotency_key(key))
+        asked = jobs.Request(submissions.read(fields), call.owner, key=negotiation.idempotency_key(key))
         job, created = jobs.submit(asked)
     except errors.WordcountsError as error:
         refused = problem_of(error)
