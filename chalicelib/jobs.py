@@ -67,7 +67,7 @@ def submit(request: Request) -> tuple[Job, bool]:
     """
     store = table()
     now = store.clock.now()
-    job, pieces = _new_job(request, now=now, expires_at=_expires_at(now))
+    job, pieces = _new_job(request, now)
     job, created = store.submit(job, pieces, keyed=request.key is not None)
     if created := created or _made_by(request, now, job):
         enqueue([job], now=job.submitted_at)
@@ -84,8 +84,7 @@ def submit_many(requests: Sequence[Request]) -> list[Job | Exception]:
         now = store.now()
     except Unavailable as error:
         return [error for _ in requests]
-    expires_at = _expires_at(now)
-    new = [_new_job(request, now=now, expires_at=expires_at) for request in requests]
+    new = [_new_job(request, now) for request in requests]
     answers: dict[int, tuple[Job, bool] | Exception] = {}
     burst = [at for at, (_, pieces) in enumerate(new) if not pieces]
     if burst:
@@ -115,11 +114,7 @@ def _made_by(request: Request, now: int, job: Job) -> bool:
     return (job.submitted_at, job.request_id) == (now, request.request_id)
 
 
-def _expires_at(now: int) -> int:
-    return now // 1000 + settings.load().result_days * 86_400
-
-
-def _new_job(request: Request, *, now: int, expires_at: int) -> tuple[Job, list[bytes]]:
+def _new_job(request: Request, now: int) -> tuple[Job, list[bytes]]:
     submission = request.submission
     pieces = [] if submission.document is None else artifacts.packed(submission.document)
     job = Job(
@@ -131,7 +126,7 @@ def _new_job(request: Request, *, now: int, expires_at: int) -> tuple[Job, list[
         options=_defaults() | submission.options,
         request_hash=request_hash(submission),
         submitted_at=now,
-        expires_at=expires_at,
+        expires_at=now // 1000 + settings.load().result_days * 86_400,
         input_pieces=len(pieces),
         request_id=request.request_id,
     )
