@@ -56,7 +56,7 @@ def count(text: str, language: str | None = "en", *, words: str = "unicode", num
     if words == "nltk":
         return Counter(word for word, _ in _nltk_words(text, language))
     rules, counts = unicode.rules_of(languages.code(language), numbers == "keep"), Counter[str]()
-    for piece in unicode.pieces(unicode.prepare(text)):
+    for piece in unicode.pieces(text):
         chunks = Counter(piece.split())
         odd = unicode.odd(chunks)
         times = list(map(chunks.pop, odd))

@@ -160,7 +160,7 @@ def test_the_short_cut_past_the_patterns_changes_nothing(code: str) -> None:
     rules = words.rules_of(code)
     for _ in range(3000):
         chunk = "".join(chance.choices(alphabet, k=chance.randint(1, 7)))
-        (slowly,) = rules._parted([chunk], words._pattern(rules.colon, False))
+        (slowly,) = rules._parted([counting.prepare(chunk)], words._pattern(rules.colon, False))
         assert rules._learned([chunk]) == {chunk: slowly}
 
 
@@ -237,3 +237,24 @@ def test_the_kept_cases_have_their_words() -> None:
     require(file.is_file(), "../shared/words")
     for case in json.loads(file.read_text(encoding="utf-8")):
         assert in_order(case["text"], case["language"]) == case["words"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ﬁne caf\u0065\u0301 ｗｉｄｅ ﬁ Ｗｏｒｄ",  # other shapes, with and without marks behind them
+        "soft\u00adhyphen x\u2060y \ufeffz كتـــاب",  # what no reader sees
+        "\u1112\u1161\u11ab\u1100\u1173\u11af \u2126 \uf900\uf901 \ufad0",  # letters that are not in their normal form
+        "\ufdfa \ufe71a \ufe70",  # one character that is several words, or gives what is deleted
+        "ก\u200bข a\u200bb ｶﾞｷﾞ",
+        "a" + "\u0344" * 40 + " \u0958" + "\u0316\u0301" * 15,  # marks that are two
+    ],
+)
+def test_a_chunk_has_the_same_words_before_and_after_it_is_prepared(text: str) -> None:
+    prepared = counting.prepare(text)
+    assert counting.prepare(prepared) == prepared
+    counting.forget()
+    raw = counting.count(text)
+    assert raw == counting.count(prepared) == counting.segment(text, "en").counts()
+    counting.forget()
+    assert counting.segment(text, "en").counts() == raw

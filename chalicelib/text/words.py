@@ -31,8 +31,8 @@ _DELETED = "\u00ad\u2060\ufeff\u0640\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u
 # letters. Folding all compatibility forms would also turn x² into x2 and ½ into 1⁄2.
 _SHAPES_RANGES = "\ufb00-\ufb06\ufb50-\ufdff\ufe70-\ufefc\uff01-\uffef\U0001d400-\U0001d7ff"
 _SHAPES = re.compile(f"[{_SHAPES_RANGES}]+")
-_MANY_MARKS = regex.compile(r"\p{M}{30}(?=\p{M})")
 _GRAPHEME_JOINER = "\u034f"
+_MANY_MARKS = regex.compile(rf"(?V1)[\p{{M}}--{_GRAPHEME_JOINER}]{{30}}(?=[\p{{M}}--{_GRAPHEME_JOINER}])")
 
 _KATAKANA = "\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
 # Thai, Lao, Burmese, Khmer, hiragana, Han: written without spaces, as katakana is. Their digits are not in it.
@@ -52,15 +52,19 @@ def prepare(text: str) -> str:
     """The text that tokens' offsets refer to: NFC, without invisible characters, letters in their usual shapes."""
     if text.isascii():
         return text
-    if _TO_PREPARE.search(text):
-        if _INVISIBLE.search(text):
-            for character in _DELETED:
-                text = text.replace(character, "")
-            text = _ZERO_WIDTH_SPACE.sub("", text)
-        text = _SHAPES.sub(lambda shapes: unicodedata.normalize("NFKC", shapes[0]), text)
-        # Normalising is quadratic in the length of a run of marks; UAX #15's stream-safe form interrupts such runs.
-        text = _MANY_MARKS.sub(lambda marks: marks[0] + _GRAPHEME_JOINER, text)
-    return unicodedata.normalize("NFC", text)
+    if not _TO_PREPARE.search(text):
+        return unicodedata.normalize("NFC", text)
+    text = _SHAPES.sub(lambda shapes: unicodedata.normalize("NFKC", shapes[0]), text)
+    if _INVISIBLE.search(text):
+        for character in _DELETED:
+            text = text.replace(character, "")
+        text = _ZERO_WIDTH_SPACE.sub("", text)
+    # Normalising is quadratic in the length of a run of marks; UAX #15's stream-safe form interrupts such runs.
+    return _interrupted(unicodedata.normalize("NFC", _interrupted(text)))
+
+
+def _interrupted(text: str) -> str:
+    return _MANY_MARKS.sub(lambda marks: marks[0] + _GRAPHEME_JOINER, text)
 
 
 # --- the patterns ---
@@ -99,7 +103,8 @@ _RUNS = (
     rf"(?=[{_UNSPACED}])(?:{_LENGTHENED}"
     rf"|((?:[{_NO_KATAKANA}]++[{_VARIANTS}]*+|(?!{_LENGTHENED})[{_KATAKANA}][{_VARIANTS}]*+)++))"
 )
-_SPECIAL = re.compile(f"[{_UNSPACED}ʼ]")  # letters to Python that `_LETTER` lacks
+# Letters to Python that `_LETTER` lacks or that `prepare` changes.
+_SPECIAL = re.compile(f"[{_UNSPACED}{_SHAPES_RANGES}\u0640ʼ]")
 _SPACES = [chr(code) for code in range(0x3001) if chr(code).isspace() and code != 0x20]
 _SPACE = re.compile(r"\s")
 
@@ -175,10 +180,16 @@ def chunks_of(piece: str) -> list[str]:
 
 
 def odd(chunks: Collection[str]) -> list[str]:
-    """The chunks that are more than letters: letters alone are one word by all rules."""
-    if _SPECIAL.search("".join(filterfalse(str.isascii, chunks))):
+    """The chunks that are more than letters: letters alone are one word by all rules, prepared or not."""
+    letters = "".join(filter(str.isalpha, filterfalse(str.isascii, chunks)))
+    if _changed(letters):
         return [chunk for chunk in chunks if not (chunk.isascii() and chunk.isalpha())]
     return list(filterfalse(str.isalpha, chunks))
+
+
+def _changed(letters: str) -> bool:
+    """Whether letters are not one word as they stand. Never asked of marks: their normal form costs too much."""
+    return _SPECIAL.search(letters) is not None or not unicodedata.is_normalized("NFC", letters)
 
 
 class Rules:
@@ -193,7 +204,7 @@ class Rules:
         self.bytes = 0
 
     def found(self, chunks: Collection[str]) -> Mapping[str, Found]:
-        """The words of these chunks, and maybe of others."""
+        """The words of these chunks, prepared or not, and maybe of others."""
         if self.bytes > _MEMO_BYTES:
             self.memo, self.bytes = {}, 0
         if new := list(filterfalse(self.memo.__contains__, chunks)):
@@ -204,21 +215,26 @@ class Rules:
     def _learned(self, chunks: list[str]) -> dict[str, Found]:
         """The words of new chunks: most are letters between marks, which needs none of the patterns above."""
         learned: dict[str, Found] = {}
-        hard: dict[bool, list[str]] = {False: [], True: []}
+        hard: dict[bool, dict[str, str]] = {False: {}, True: {}}  # prepared; whether beyond the basic plane
+        others: list[str] = []
         for chunk in chunks:
             word = chunk.strip(_AROUND)
             if not word.strip(self.wordless):
                 learned[chunk] = (), ()
-            elif word.isalnum() if word.isascii() else word.isalpha() and not _SPECIAL.search(word):
+            elif word.isalnum() if word.isascii() else word.isalpha() and not _changed(word):
                 start = chunk.index(word)
                 learned[chunk] = ((word,), (start,)) if start else word
+            elif chunk.isascii():
+                hard[False][chunk] = chunk
             else:
-                hard[not chunk.isascii() and _ASTRAL.search(chunk) is not None].append(chunk)
+                others.append(chunk)
+        for chunk, prepared in zip(others, prepare("\n".join(others)).split("\n"), strict=False):
+            hard[_ASTRAL.search(prepared) is not None][chunk] = prepared
         for astral, these in hard.items():
-            learned.update(zip(these, self._parted(these, _pattern(self.colon, astral)), strict=True))
+            learned.update(zip(these, self._parted(these.values(), _pattern(self.colon, astral)), strict=True))
         return learned
 
-    def _parted(self, chunks: list[str], pattern: re.Pattern[str]) -> Iterator[Found]:
+    def _parted(self, chunks: Iterable[str], pattern: re.Pattern[str]) -> Iterator[Found]:
         """The words of each chunk, by one pass of the pattern, and ICU's segments of many runs at once."""
         lines = "".join([f"{_without_addresses(chunk)}\n" for chunk in chunks])
         written = lines
