@@ -12,12 +12,10 @@ from typing import Any
 
 from turbohtml import Namespace
 
+from chalicelib.errors import AttemptFailed, ErrorKind
 from chalicelib.text import kinds, xml
 from chalicelib.text.decoding import decode
-from chalicelib.text.kinds import BadEncoding, BadSelector, NotText, TooLarge
 from chalicelib.text.rendering import text_of, tree_of
-
-__all__ = ["BadEncoding", "BadSelector", "NotText", "Page", "TooLarge", "extract"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +45,13 @@ def extract(
 ) -> Page:
     """Read a page as a browser shows it, narrowed by two optional CSS selectors, or else to its main content.
 
-    ``content_type`` and ``content_language`` are the HTTP headers; without a type the page is HTML. Raises BadSelector,
-    BadEncoding, NotText, and TooLarge where a page has more elements than there is memory for.
+    ``content_type`` and ``content_language`` are the HTTP headers; without a type the page is HTML. Raises
+    AttemptFailed: bad selector, bad encoding, not text, and too large where a page needs more memory than there is.
     """
-    kind, charset = _kind(content_type or "")
+    media_type, charset = kinds.read_content_type(content_type or "")
+    kind = kinds.kind_of(media_type)
+    if kind is None:
+        raise AttemptFailed(ErrorKind.NOT_TEXT, kinds.refusal(media_type))
     text, encoding = decode(body, charset, kind)
     if kind == "plain":
         return Page(text.replace("\0", ""), None, _language(content_language), encoding)
@@ -76,15 +77,6 @@ def extract(
         if found := main_text(text, page.text):
             return replace(page, text=found[0], content={"mode": "main", "words_left_out": found[1]})
     return page
-
-
-def _kind(content_type: str) -> tuple[str, str]:
-    """What kind of document this is, and the charset that its header names."""
-    media_type, charset = kinds.read_content_type(content_type)
-    kind = kinds.kind_of(media_type)
-    if kind is None:
-        raise NotText(kinds.refusal(media_type))
-    return kind, charset
 
 
 def _language(*declared: str | None) -> str | None:

@@ -117,7 +117,7 @@ def _page(url: str, response: requests.Response, most: int, *, any_type: bool) -
             transient=status == 429 or 500 <= status <= 599,
         )
     content_type = response.headers.get("Content-Type")
-    media_type = kinds.media_type(content_type or "")
+    media_type, _ = kinds.read_content_type(content_type or "")
     if not any_type and kinds.kind_of(media_type) is None and status not in decompression.WITHOUT_BODY:
         raise FetchError("not-text", kinds.refusal(media_type), status=status)
     stream: Any = response.raw

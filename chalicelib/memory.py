@@ -6,7 +6,7 @@ import functools
 import os
 import resource
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -38,10 +38,8 @@ def at_most(more: int) -> Iterator[None]:
 
 def give_back() -> None:
     """Return what is free to the system: one small block on top can keep 200 MB below it. Takes some microseconds."""
-    if trim := _trim():
-        trim(0)
+    if _TRIM:
+        _TRIM(0)
 
 
-@functools.cache
-def _trim() -> Callable[[int], Any] | None:
-    return getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+_TRIM: Any = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's

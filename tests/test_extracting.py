@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.extracting import BadEncoding, BadSelector, NotText, TooLarge, extract
+from chalicelib.errors import AttemptFailed, ErrorKind
+from chalicelib.extracting import extract
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = Path(__file__).parent / "pages"
@@ -73,8 +74,9 @@ OPEN = "".join(f"<b id={n}>" for n in range(600))
     ids=["b", "font", "no UTF-8", "feed"],
 )
 def test_formatting_that_is_opened_again_in_each_paragraph_ends_the_job(body: str, content_type: str) -> None:
-    with pytest.raises(TooLarge, match="too many elements"):
+    with pytest.raises(AttemptFailed, match="too many elements") as failed:
         extract(body.encode("latin-1"), content_type)
+    assert failed.value.kind is ErrorKind.TOO_LARGE
 
 
 def test_every_shared_snippet_has_the_browsers_words_and_title() -> None:
@@ -218,8 +220,9 @@ def test_bytes_are_read_as_the_standard_reads_them(label: str, body: bytes, text
 
 
 def test_what_browsers_refuse_to_read_is_a_bad_encoding() -> None:
-    with pytest.raises(BadEncoding):
+    with pytest.raises(AttemptFailed) as failed:
         extract(b"<p>word", "text/html; charset=hz-gb-2312")
+    assert failed.value.kind is ErrorKind.BAD_ENCODING
 
 
 def test_plain_text_is_not_parsed() -> None:
@@ -288,14 +291,16 @@ def test_select_and_ignore_narrow_the_page(select: str | None, ignore: str | Non
 @pytest.mark.parametrize("css", ["p[", "::before", "p:nonsense(", ">", "  ", "p" * 1001, ":is(" * 200])
 def test_what_is_no_selector_is_a_bad_selector(css: str) -> None:
     for narrowed in ({"select": css}, {"ignore": css}):
-        with pytest.raises(BadSelector):
+        with pytest.raises(AttemptFailed) as failed:
             extract(b"<p>x", UTF8, **narrowed)
+        assert failed.value.kind is ErrorKind.BAD_SELECTOR
 
 
 @pytest.mark.slow
 def test_a_page_of_too_many_elements_is_not_selected_from() -> None:
-    with pytest.raises(BadSelector):
+    with pytest.raises(AttemptFailed) as failed:
         extract(b"<p>" * 100_001, select="p")
+    assert failed.value.kind is ErrorKind.BAD_SELECTOR
 
 
 @pytest.mark.parametrize(
@@ -342,8 +347,9 @@ def test_a_long_text_comes_through_whole(tag: str) -> None:
     "media_type", ["application/json", "application/pdf", "image/svg+xml", "text/css", "video/mp4"]
 )
 def test_a_type_that_is_not_read_is_refused_by_a_sentence_that_names_it(media_type: str) -> None:
-    with pytest.raises(NotText, match=re.escape(media_type)) as refused:
+    with pytest.raises(AttemptFailed, match=re.escape(media_type)) as refused:
         extract(b"{}", f"{media_type}; charset=utf-8")
+    assert refused.value.kind is ErrorKind.NOT_TEXT
     assert "only HTML, XHTML, XML, RSS, Atom and plain text" in str(refused.value)
 
 

@@ -5,14 +5,13 @@ import re
 from turbohtml import parse
 from turbohtml.detect import detect
 
-from chalicelib.text.kinds import BadEncoding, charset_of
+from chalicelib.errors import AttemptFailed, ErrorKind
+from chalicelib.text.kinds import charset_of
 from chalicelib.text.rendering import tree_of
 
 _PRESCAN_BYTES = 1024  # the standard's window
 _LATE_META_BYTES = 65536  # a browser meets a later meta while parsing, and starts again
 _XML_ENCODING = re.compile(rb"""<\?xml[^>]*?\sencoding\s*=\s*(?:"([^">]*)"|'([^'>]*)')""")
-_ASCII = bytes(byte if byte in b"\t\n\f\r" or 0x20 <= byte < 0x7F else 0x3F for byte in range(256))
-_JAPANESE = b'\x1b$B$"\x1b(B'  # what only ISO-2022-JP has
 
 
 def decode(body: bytes, charset: str, kind: str) -> tuple[str, str]:
@@ -22,7 +21,7 @@ def decode(body: bytes, charset: str, kind: str) -> tuple[str, str]:
             return _decode_as(name, body[len(mark) :]), name
     name = _canonical(charset) or _declared(body, kind) or _sniffed(body, kind)
     if name == "replacement":
-        raise BadEncoding("the page declares an encoding that browsers refuse to read")
+        raise AttemptFailed(ErrorKind.BAD_ENCODING, "the page declares an encoding that browsers refuse to read")
     return _decode_as(name, body), name
 
 
@@ -41,29 +40,19 @@ def _canonical(label: str) -> str:
 
 def _declared(body: bytes, kind: str) -> str:
     """What the bytes themselves declare, so UTF-16 cannot be true and x-user-defined is a fossil."""
-    if kind == "html" and (name := _prescan(body[:_PRESCAN_BYTES])):
-        return name
+    head = body[:_PRESCAN_BYTES]
+    if kind == "html" and (page := parse(head)).encoding_confidence == "certain":  # the standard's prescan found it
+        return (page.encoding or "").lower()
     if kind == "plain":
         return ""
     if body.startswith((b"<\0?\0", b"\0<\0?")):
         return "utf-16le" if body[0] else "utf-16be"
-    found = _XML_ENCODING.match(body[:_PRESCAN_BYTES])
+    found = _XML_ENCODING.match(head)
     return _not_wide(_canonical((found[1] or found[2] or b"").decode("latin-1")) if found else "")
 
 
 def _not_wide(name: str) -> str:
     return {"utf-16le": "utf-8", "utf-16be": "utf-8", "x-user-defined": "windows-1252"}.get(name, name)
-
-
-def _prescan(head: bytes) -> str:
-    """The standard's *prescan a byte stream*, by turbohtml's detector, which does it first.
-
-    The detector does not say whether a page declared its encoding or looked like it, so the head is made to look like
-    something: in ASCII but for Japanese behind the window, it is ISO-2022-JP unless another encoding was declared.
-    """
-    ascii_head = head.translate(_ASCII)
-    name = detect(ascii_head.ljust(_PRESCAN_BYTES) + _JAPANESE).encoding or ""
-    return "" if name == "ISO-2022-JP" != detect(ascii_head).encoding else name.lower()
 
 
 def _sniffed(body: bytes, kind: str) -> str:
@@ -73,8 +62,10 @@ def _sniffed(body: bytes, kind: str) -> str:
         even, odd = sample[0::2].count(0), sample[1::2].count(0)
         if max(even, odd) * 20 > len(sample) // 2 + 40 and min(even, odd) * 8 < max(even, odd):
             return "utf-16be" if even > odd else "utf-16le"
-    if _is_utf8(body):
-        return "windows-1252" if body.isascii() and b"\x1b" not in body else "utf-8"
+    if body.isascii() and b"\x1b" not in body:
+        return "windows-1252"
+    if not body.isascii() and _is_utf8(body):
+        return "utf-8"
     late = _late_meta(body) if kind == "html" else ""
     if late not in ("", "windows-1252"):
         return late
@@ -95,11 +86,10 @@ def _is_utf8(body: bytes) -> bool:
     """Whether a page is UTF-8, up to an invalid sequence in a thousand characters or one cut off at the end."""
     try:
         body.decode("utf-8")
+        return True
     except UnicodeDecodeError as error:
         if error.reason == "unexpected end of data" and not body[: error.start].isascii():
             return True
-    else:
-        return b"\x1b" not in body or not body.isascii()
     text = body.decode("utf-8", "replace")
     wrong = text.count("\ufffd") - body.count("\ufffd".encode())
     right = len(text) - len(text.encode("ascii", "ignore")) - text.count("\ufffd")

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 from turbohtml import Element, Namespace, parse, unescape
 
 from chalicelib import memory
+from chalicelib.errors import AttemptFailed, ErrorKind
 from chalicelib.text import styles
 from chalicelib.text.casing import cased
-from chalicelib.text.kinds import TooLarge
 from chalicelib.text.styles import BOX, CELL, LINE, Style, style_of, tells
 
 _NOT_DRAWN = (
@@ -75,20 +75,21 @@ class _State(NamedTuple):
 
 @contextlib.contextmanager
 def bounded(characters: int) -> Iterator[None]:
-    """Raises TooLarge where the trees that are built within take more memory than a document of that size may."""
+    """Fails as too large where the trees built within take more memory than a document of that size may."""
     most = min(_TREE_BYTES, _TREE_LEAST + _BYTES_A_CHARACTER * characters)
     try:
         with memory.at_most(most):
             yield
     except MemoryError:
         detail = f"The page has too many elements: they take more than {most // 1_000_000} MB of memory."
-        raise TooLarge(detail) from None
+        raise AttemptFailed(ErrorKind.TOO_LARGE, detail) from None
 
 
 def tree_of(markup: str) -> Any:
-    """The tree that a browser builds. Raises TooLarge, since a parser repeats an open ``<b>`` in each paragraph."""
+    """The tree that a browser builds, unless it is too large: a parser repeats an open ``<b>`` in each paragraph."""
     if len(markup) > _SIGNS and markup.count("&") + markup.count(">") > _SIGNS:
-        raise TooLarge(f"The page has too many tags and references: “&” and “>” more than {_SIGNS:,} times.")
+        detail = f"The page has too many tags and references: “&” and “>” more than {_SIGNS:,} times."
+        raise AttemptFailed(ErrorKind.TOO_LARGE, detail)
     with bounded(len(markup)):
         return parse(markup, positions=False)
 
@@ -181,7 +182,7 @@ def _styled(tree: Any) -> Iterator[Any]:
         read += len(style)
         if read > _MOST_READ:
             break
-        if tells(style):
+        if len(style) > 300 or tells(style):
             yield element
 
 

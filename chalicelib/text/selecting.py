@@ -5,6 +5,7 @@ tree, so what is selected stays in its ancestors: what they hide stays hidden, w
 """
 
 import time
+from functools import partial
 from typing import Any
 
 import bs4
@@ -12,16 +13,17 @@ import soupsieve
 from bs4.builder import HTMLTreeBuilder
 from turbohtml import Element, Text
 
-from chalicelib.text.kinds import BadSelector
+from chalicelib.errors import AttemptFailed, ErrorKind
 from chalicelib.text.styles import LINE
 
 _SELECTOR_LENGTH, _SHOWN = 1000, 100  # characters; of one that is none, so many are named
 _SOUP_TAGS = 100_000  # a soup takes 20 µs and 1 KB for each
 _SELECT_SECONDS = 5.0  # of CPU; a page of 100,000 elements and a plain selector take one
+_bad = partial(AttemptFailed, ErrorKind.BAD_SELECTOR)
 
 
 def narrow(tree: Any, select: str | None, ignore: str | None, *, xml: bool) -> None:
-    """Leave in the tree what ``select`` names, without what ``ignore`` names. Raises BadSelector."""
+    """Leave in the tree what ``select`` names, without what ``ignore`` names. Fails as bad selector."""
     chosen, dropped = _selector("select", select), _selector("ignore", ignore)
     soup, elements = _soup(tree, xml)
     for match in _matches(dropped, soup) if dropped else []:
@@ -45,12 +47,12 @@ def _selector(option: str, css: str | None) -> Any:
     if not css:
         return None
     if len(css) > _SELECTOR_LENGTH:
-        raise BadSelector(f"{option}: a selector of more than {_SELECTOR_LENGTH} characters")
+        raise _bad(f"{option}: a selector of more than {_SELECTOR_LENGTH} characters")
     try:
         return soupsieve.compile(css)
     except (ValueError, NotImplementedError, RecursionError, soupsieve.SelectorSyntaxError) as error:
         reason = (str(error) or "no CSS selector").splitlines()[0]
-        raise BadSelector(f"{option} “{css[:_SHOWN]}”: {reason}") from None
+        raise _bad(f"{option} “{css[:_SHOWN]}”: {reason}") from None
 
 
 def _matches(selector: Any, soup: Any) -> list[Any]:
@@ -60,7 +62,7 @@ def _matches(selector: Any, soup: Any) -> list[Any]:
     inside: set[int] = set()
     for element in soup.find_all(True):
         if time.process_time() > end:
-            raise BadSelector(f"a selector that takes more than {_SELECT_SECONDS:g} seconds on this page")
+            raise _bad(f"a selector that takes more than {_SELECT_SECONDS:g} seconds on this page")
         if id(element.parent) in inside:
             inside.add(id(element))
         elif selector.match(element):
@@ -83,7 +85,7 @@ def _soup(tree: Any, xml: bool) -> tuple[Any, list[Any]]:
                 soup.handle_starttag(name, None, None, attributes, sourceline=len(elements))
                 elements.append(child)
                 if len(elements) > _SOUP_TAGS:
-                    raise BadSelector(f"the page has more than {_SOUP_TAGS} tags, too many to select from")
+                    raise _bad(f"the page has more than {_SOUP_TAGS} tags, too many to select from")
                 if name != "template":  # a browser's selectors do not look into one
                     fill(soup, child)
                 soup.handle_endtag(name)

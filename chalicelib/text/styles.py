@@ -158,13 +158,9 @@ _LONGEST = 50_000  # no page has a style of so many characters
 _CSS_ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{1,6})\s?|(.))", re.S)
 
 
+@lru_cache(2000)
 def tells(css: str) -> bool:
     """Whether a style concerns text: most are about colours and widths."""
-    return len(css) > 300 or _tells(css)
-
-
-@lru_cache(2000)
-def _tells(css: str) -> bool:
     return bool(_styles(css))
 
 

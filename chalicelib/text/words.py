@@ -60,11 +60,9 @@ def prepare(text: str) -> str:
             text = text.replace(character, "")
         text = _ZERO_WIDTH_SPACE.sub("", text)
     # Normalising is quadratic in the length of a run of marks; UAX #15's stream-safe form interrupts such runs.
-    return _interrupted(unicodedata.normalize("NFC", _interrupted(text)))
-
-
-def _interrupted(text: str) -> str:
-    return _MANY_MARKS.sub(lambda marks: marks[0] + _GRAPHEME_JOINER, text)
+    for _ in range(2):  # the second time those that normalising has made longer: preparing again changes nothing
+        text = unicodedata.normalize("NFC", _MANY_MARKS.sub(lambda marks: marks[0] + _GRAPHEME_JOINER, text))
+    return text
 
 
 # --- the patterns ---

@@ -26,7 +26,6 @@ _REFERENCE = re.compile(r"&([\w.:-]+);")
 _EXPANDED = 100_000  # characters that a document's own entities may add: a page of them is an attack
 _PAGES = ("http://www.w3.org/1999/xhtml", "http://www.w3.org/2000/svg", "http://www.w3.org/1998/Math/MathML")
 _NAMESPACE = re.compile(rf"""\sxmlns(?::([\w.-]+))?\s*=\s*["'](?:{"|".join(map(re.escape, _PAGES))})["']""")
-_VOID = "area base br col embed hr img input link meta param source track wbr".split()
 _FEEDS = ("rss", "feed", "RDF")
 # Their text may be HTML, written as text. Whether it is, RSS does not say; Atom does.
 _WRITTEN = ("content", "description", "encoded", "info", "rights", "subtitle", "summary", "tagline", "title")
@@ -41,23 +40,23 @@ def tree_of(text: str) -> tuple[Any, str | None, bool]:
     """The tree of a document as the HTML parser makes it, the language that it declares, and whether it is a page."""
     writer = _Writer(text)
     with rendering.bounded(len(text)):
-        tree, declared = _tree_of(writer)
-    return tree, declared, writer.page
+        tree = rendering.tree_of("<!DOCTYPE html>" + writer.html)
+        root = tree.select_one("html" if writer.page else "body > *")
+        named: list[Any] = [root.attrs.get("xml:lang"), root.attrs.get("lang")] if root else []
+        if writer.feed:
+            named += [element.text for element in tree.select("xml-language")]
+            _render(tree)
+    return tree, next(filter(None, named), None), writer.page
 
 
-def _tree_of(writer: "_Writer") -> tuple[Any, str | None]:
-    tree = rendering.tree_of("<!DOCTYPE html>" + writer.html)
-    root = tree.select_one("html" if writer.page else "body > *")
-    named: list[Any] = [root.attrs.get("xml:lang"), root.attrs.get("lang")] if root else []
-    if writer.feed:
-        named += [element.text for element in tree.select("xml-language")]
-        tree.remove(",".join(f"xml-{name}" for name in _FOR_MACHINES))
-        for element in tree.select(",".join(f"xml-{name}" for name in _WRITTEN)):
-            written = element.text
-            if _MARKUP.search(written) and not any(isinstance(child, Element) for child in element.children):
-                element.clear()
-                element.extend(rendering.tree_of("<!DOCTYPE html><body>" + written).select_one("body").children)
-    return tree, next(filter(None, named), None)
+def _render(feed: Any) -> None:
+    """Leave in a feed's tree what its readers see; a text that is HTML becomes elements."""
+    feed.remove(",".join(f"xml-{name}" for name in _FOR_MACHINES))
+    for element in feed.select(",".join(f"xml-{name}" for name in _WRITTEN)):
+        written = element.text
+        if _MARKUP.search(written) and not any(isinstance(child, Element) for child in element.children):
+            element.clear()
+            element.extend(rendering.tree_of("<!DOCTYPE html><body>" + written).select_one("body").children)
 
 
 class _Writer:
@@ -113,8 +112,6 @@ class _Writer:
             html = None in spaces or name.rpartition(":")[0] in self.prefixes
             if not empty and (None in spaces or (self.feed and local in _WRITTEN and not _XHTML.search(rest))):
                 self.inside, self.depth, self.outer = name, 1, html
-        if html and local in _VOID:
-            return "" if end else f"<{local} {rest.rstrip('/')}>"
         tag = local if html else f"xml-{local}"
         return f"<{end}{tag}{rest.rstrip('/')}>" + (f"</{tag}>" if empty and not end else "")
 

@@ -117,13 +117,14 @@ IN_EVERY_RUN = (
 )  # fmt: skip
 PROGRAM = """
 import re, time
-from chalicelib.extracting import TooLarge, extract
+from chalicelib.errors import AttemptFailed, ErrorKind
+from chalicelib.extracting import extract
 body = ({})[:{}].encode()[:{}]
 start = time.process_time()
 try:
     extract(body, {!r})
-except TooLarge:
-    pass
+except AttemptFailed as failed:
+    assert failed.kind is ErrorKind.TOO_LARGE, failed
 # Not getrusage's peak: that begins with the parent's memory, which a long test run has a lot of.
 peak = int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 print(time.process_time() - start, peak / 1024)
@@ -161,12 +162,13 @@ LONG_BODIES = ("'<div>' * 99_000", "'<p class=a>x</p>' * 49_000")
 def test_a_costly_selector_ends(css: str, body: str) -> None:
     program = f"""
 import time
-from chalicelib.extracting import BadSelector, extract
+from chalicelib.errors import AttemptFailed, ErrorKind
+from chalicelib.extracting import extract
 start = time.process_time()
 try:
     extract(({body}).encode(), select={css!r})
-except BadSelector:
-    pass
+except AttemptFailed as failed:
+    assert failed.kind is ErrorKind.BAD_SELECTOR, failed
 print(time.process_time() - start)
 """
     done = subprocess.run(
