@@ -57,20 +57,16 @@ def extract(
         return Page(text.replace("\0", ""), None, _language(content_language), encoding)
     tree, declared, is_page = xml.tree_of(text.replace("\0", "")) if kind == "xml" else (tree_of(text), None, True)
     telling = list(tree.iter_elements({"html", "body", "title", "xml-title", "meta"}))
-    title = next((e for e in telling if e.tag.endswith("title") and e.namespace is Namespace.HTML), None)
+    titles = [e for e in telling if e.tag.endswith("title") and e.namespace is Namespace.HTML]
+    title = " ".join(titles[0].text.split()) if titles else None
     named = [e.attrs.get("lang") or e.attrs.get("xml:lang") for e in telling if e.tag in ("html", "body")]
     metas = [e.attrs.get("content") for e in telling if (e.attrs.get("http-equiv") or "").lower() == "content-language"]
-    page = Page(
-        text="",
-        title=" ".join(title.text.split()) if title is not None else None,
-        language=_language(declared, *named, content_language, *metas),
-        encoding=encoding,
-    )
+    language = _language(declared, *named, content_language, *metas)
     if select or ignore:
         from chalicelib.text.selecting import narrow  # these two load a lot, which few jobs need
 
         narrow(tree, select, ignore, xml=kind == "xml")
-    page = replace(page, text=text_of(tree))
+    page = Page(text_of(tree), title, language, encoding)
     if content == "main" and is_page and not (select or ignore):
         from chalicelib.text.article import main_text
 
