@@ -160,7 +160,7 @@ def test_the_short_cut_past_the_patterns_changes_nothing(code: str) -> None:
     rules = words.rules_of(code)
     for _ in range(3000):
         chunk = "".join(chance.choices(alphabet, k=chance.randint(1, 7)))
-        (slowly,) = rules._parted([counting.prepare(chunk)], words._pattern(rules.colon, False))
+        (slowly,) = rules._parted([words.prepare(chunk)], words._pattern(rules.colon, False))
         assert rules._learned([chunk]) == {chunk: slowly}
 
 
@@ -251,8 +251,8 @@ def test_the_kept_cases_have_their_words() -> None:
     ],
 )
 def test_a_chunk_has_the_same_words_before_and_after_it_is_prepared(text: str) -> None:
-    prepared = counting.prepare(text)
-    assert counting.prepare(prepared) == prepared
+    prepared = words.prepare(text)
+    assert words.prepare(prepared) == prepared
     counting.forget()
     raw = counting.count(text)
     assert raw == counting.count(prepared) == counting.segment(text, "en").counts()
