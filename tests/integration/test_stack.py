@@ -379,7 +379,7 @@ def test_servers_that_already_run_are_used_and_the_table_is_made_there(
         settings = {"REDIS_URL": redis_url, "AWS_ENDPOINT_URL_DYNAMODB": endpoint, "TABLE_NAME": "outside"}
         with run.running_stack(tmp_path / "data", environment={**settings, "WORKER_PROCESSES": "1"}) as url:
             body = json.dumps({"text": "one two one"}).encode()
-            headers = {"Content-Type": "application/json", "Prefer": "wait=10"}
+            headers = {"Content-Type": "application/json", "Prefer": "wait=20"}
             job = ask(f"{url}/jobs", body, headers)
         assert job["totals"]["words"] == 3
         assert not (tmp_path / "data" / "redis").exists()
