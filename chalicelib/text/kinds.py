@@ -2,7 +2,6 @@
 
 import re
 
-ACCEPTED = "HTML, XHTML, XML, RSS, Atom and plain text (text/*)"
 _XML = re.compile(r"(?:text/|application/(?:[^/]+\+)?)xml")
 _PROGRAMS = ("text/css", "text/ecmascript", "text/javascript")
 _SAYS_NOTHING = ("", "*/*", "unknown/unknown", "application/unknown")  # the WHATWG's list: such a page is HTML
@@ -40,4 +39,4 @@ def kind_of(media_type: str) -> str | None:
 def refusal(media_type: str) -> str:
     """A sentence for whoever sent a document of a type that is not read."""
     named = re.sub(r"[^\x21-\x7e]+", "?", media_type)[:100]  # a server's words
-    return f"This is {named}; only {ACCEPTED} can be counted."
+    return f"This is {named}; only HTML, XHTML, XML, RSS, Atom and plain text (text/*) can be counted."

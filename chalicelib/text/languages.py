@@ -74,7 +74,7 @@ def _votes(pieces: list[str], most: int) -> list[tuple[str, float]]:
     """The language and score of each piece of enough letters, by at most ``most``; of a quarter where those agree."""
     votes: list[tuple[str, float]] = []
     for first in range(_STEP):
-        votes += [best for piece in pieces[first::_STEP] if (best := _best(piece, most))[0]]
+        votes += [best for piece in pieces[first::_STEP] if (best := _guesses(piece, 1, _PIECE_LETTERS, most)[0])[0]]
         if len(votes) >= _PIECES // _STEP and len({language for language, _ in votes}) == 1:
             break
     return votes
@@ -100,24 +100,17 @@ def _alone(language: str | None) -> Vote:
 
 
 @lru_cache(maxsize=1024)
-def _best(piece: str, most: int) -> tuple[str, float]:
-    """The language and score of a piece by its first letters; nameless where it has too few."""
-    letters = _letters(piece)
-    return _guesses(letters[:most], 1)[0] if len(letters) >= _PIECE_LETTERS else ("", 0.0)
-
-
-@lru_cache(maxsize=1024)
-def _guesses(piece: str, number: int) -> list[tuple[str, float]]:
-    """The detector's languages with their scores, best first; nameless ones where it has no more."""
-    labels, scores = _model().predict(piece.lower() if piece.isupper() else piece, k=number)
+def _guesses(piece: str, number: int, least: int = 0, most: int | None = None) -> list[tuple[str, float]]:
+    """The languages of a piece's first letters with their scores, best first; nameless ones where there are no more."""
+    if len(letters := _letters(piece)) < least:
+        return [("", 0.0)]
+    letters = letters[:most]
+    labels, scores = _model().predict(letters.lower() if letters.isupper() else letters, k=number)
     found = [(code(label.removeprefix("__label__")) or "", score) for label, score in zip(labels, scores, strict=True)]
     return found + [("", 0.0)] * (number - len(found))
 
 
-def forget() -> None:
-    """Drop the languages of earlier pieces."""
-    _best.cache_clear()
-    _guesses.cache_clear()
+forget = _guesses.cache_clear
 
 
 def _letters(text: str) -> str:
