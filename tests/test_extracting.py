@@ -417,6 +417,7 @@ def test_the_language_is_htmls_else_bodys_else_the_headers(markup: str, header: 
         ('<p style="text-transform:uppercase">do<b>n’t</b> <i style="text-transform:none">no</i>', "DON’T no"),
         ('<div style="display:flex"><a>x</a><a>y</a></div><b>z</b><b>w</b>', "x\ny\nzw"),
         ('a<button style="white-space:pre"> b </button>c', "a b c"),
+        ("a<button align=left>b</button>c", "abc"),  # of images alone does it make boxes beside the text
         ("<pre>a\nb</pre><p>c\nd", "a\nb\nc d"),
         ('<div style="display:none;display:mine">x</div>y', "y"),
         ("<table><tr><td>a<td>b<tr><td>c</table>", "a\tb\nc"),

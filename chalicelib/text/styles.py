@@ -29,6 +29,7 @@ HIDDEN = "datalist head noembed noframes rp script style template title".split()
 REPLACED = "audio embed iframe img input meter progress template textarea video".split()
 _OWN_LINE = ("legend", "option", "p")  # innerText ends a line at each, even at an inline one
 PRE = ("listing", "plaintext", "pre", "xmp")  # white space is kept: their lines are lines
+_FLOATED = ("embed", "iframe", "img", "object")  # by their ``align``
 # SVG and MathML show the text of these elements only, each on a line: innerText takes them for blocks.
 DRAWN = "text foreignObject mi mn mo ms mtext mtd".split()
 _GAPS: dict[str, tuple[str, str]] = {  # what stands before and after an element, by its display
@@ -115,7 +116,7 @@ def _display(tag: str, styles: dict[str, str], attributes: dict[str, str], item:
         display = "break"
     elif display == "inline" and "position" not in styles and (tag == "dialog" or popover):
         display = "block"  # their default style takes them out of the line
-    aligned = attributes.get("align", "").lower() in ("left", "right")  # matters to what is in a line: images
+    aligned = tag in _FLOATED and attributes.get("align", "").lower() in ("left", "right")
     if styles.get("float", "left" if aligned else "none") != "none" or styles.get("position") in ("absolute", "fixed"):
         display = _TAKEN_OUT.get(display, display)
     # A flex container makes lines of what it holds, but for contents' children.
