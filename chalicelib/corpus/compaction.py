@@ -10,7 +10,7 @@ import itertools
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ from chalicelib.analysis import corpus_table, evidence
 from chalicelib.aws import objects
 from chalicelib.corpus import files, merging, parts, queries
 from chalicelib.corpus.engine import opened
-from chalicelib.errors import Gone, NotKept
+from chalicelib.errors import Gone
 from chalicelib.store import records
 from chalicelib.store.corpora import BATCH_MOST, Corpus, Document, Manifest, Part, marked
 from chalicelib.store.records import Job, Records
@@ -29,6 +29,7 @@ UNFINISHED_MOST = 10  # batches whose jobs one run looks at
 PROBE_EVERY = 100  # documents of a batch, whose jobs say whether it has begun
 GROWTH = 4  # times as many documents as are in a part's files make new ones, before the batch has ended
 FILE_WORDS = 2_000_000  # of a file of rows: what is sorted in memory at once
+READ_MOST, READ_WORDS = 32, 200_000  # documents whose artifacts are read in one call: a hundred pieces, and their words
 STALE_MS = 3_600_000  # a query may still read files that were replaced so long ago
 STALE_MOST = 2_000  # files that wait for their deletion; more would not fit into the manifest's item
 UNWRITTEN_MS = 30_000  # a batch that nobody has written so long after the last change is closed
@@ -345,33 +346,37 @@ def _written(run: _Run, part: Part, group: list[parts.Document]) -> Part:
 def _group(store: Records, batch: int, ready: Sequence[_Live]) -> tuple[list[parts.Document], Sequence[_Live]]:
     """The first documents, as many as have about ``FILE_WORDS`` words, and what is left: so many fit into memory."""
     group: list[parts.Document] = []
-    size = 0
-    for number, one in enumerate(ready):
-        if size > FILE_WORDS:
-            return group, ready[number:]
-        if (document := _document(store, batch, one)) is not None:
-            group.append(document)
-            size += document.evidence.table.total
-    return group, []
+    size = at = 0
+    while at < len(ready) and size <= FILE_WORDS:
+        some = _together(ready[at : at + READ_MOST])
+        kept = store.artifacts([one.job for one in some if one.job], evidence.ARTIFACTS)
+        for one in some:
+            if size > FILE_WORDS:
+                break
+            at += 1
+            if one.job and one.job.id in kept:  # else it was erased meanwhile
+                group.append(_document(batch, one, one.job, kept.pop(one.job.id)))
+                size += group[-1].evidence.table.total
+    return group, ready[at:]
 
 
-def _document(store: Records, batch: int, one: _Live) -> parts.Document | None:
-    """A document with its words and text; None where it was erased meanwhile."""
-    if one.job is None:
-        return None
-    try:
-        kept = {name: store.artifact(one.job, name) for name in reversed(evidence.ARTIFACTS)}
-    except (Gone, NotKept):
-        return None
-    page = one.job.page or {}
+def _together(ready: Sequence[_Live]) -> Sequence[_Live]:
+    """The first documents, as many as have about ``READ_WORDS`` words: what is stored of them is read at once."""
+    words = itertools.accumulate((one.job.totals or {}).get("words", 0) if one.job else 0 for one in ready)
+    return ready[: 1 + sum(size <= READ_WORDS for size in words)]
+
+
+def _document(batch: int, one: _Live, job: Job, kept: Mapping[str, Sequence[bytes]]) -> parts.Document:
+    """A document with its words and text, out of its job's artifacts."""
+    page = job.page or {}
     return parts.Document(
         doc=batch * BATCH_MOST + one.at,
-        id=one.job.id,
+        id=job.id,
         key=one.document.key,
         evidence=evidence.read(kept, page.get("language") or ""),
         url=one.document.url or page.get("url"),
         title=page.get("title"),
-        rules=one.job.rules or "",
+        rules=job.rules or "",
         metadata=one.document.metadata,
     )
 

@@ -91,11 +91,12 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
 def write(documents: Iterable[Document]) -> tuple[bytes, bytes]:
     """The documents as the bytes of a ``words`` and a ``documents`` file."""
-    given = list(documents)
-    return (
-        _parquet("words", [_words(one) for one in given], "fold, word, doc"),
-        _parquet("documents", [_described(given)], "doc"),
-    )
+    given, rows, distinct = list(documents), [], array("i")
+    for one in given:
+        folds = one.evidence.keys(fold_case=True)
+        rows.append(_words(one, folds))
+        distinct.append(len(set(folds)))
+    return _parquet("words", rows, "fold, word, doc"), _parquet("documents", [_described(given, distinct)], "doc")
 
 
 def _parquet(kind: str, rows: list[Columns], order: str) -> bytes:
@@ -105,8 +106,8 @@ def _parquet(kind: str, rows: list[Columns], order: str) -> bytes:
     return engine.written(na.Array(CArrayStream.from_c_arrays(arrays, na.c_schema(arrow))), schema, order)
 
 
-def _described(documents: list[Document]) -> Columns:
-    """A row for each document."""
+def _described(documents: list[Document], distinct: "array[int]") -> Columns:
+    """A row for each document, with how many different words it has."""
     pairs = [pair for one in documents for pair in one.metadata.items()]
     halves = [_texts([pair[half] for pair in pairs]) for half in (0, 1)]
     offsets = array("i", accumulate((len(one.metadata) for one in documents), initial=0))
@@ -116,14 +117,14 @@ def _described(documents: list[Document]) -> Columns:
         **{name: _texts([getattr(one, name) for one in documents]) for name in ("id", "key", "url", "title", "rules")},
         "language": _texts([one.evidence.language for one in documents]),
         "words": _numbers(one.evidence.table.total for one in documents),
-        "distinct": _numbers(len(set(one.evidence.keys(fold_case=True))) for one in documents),
+        "distinct": _numbers(distinct),
         "metadata": _nested(metadata, len(documents), [_nested(_PAIR, len(pairs), halves)], offsets),
         "text": _texts([one.evidence.text for one in documents]),
     }
 
 
-def _words(document: Document) -> Columns:
-    """A row for each word of a document."""
+def _words(document: Document, folds: Sequence[str]) -> Columns:
+    """A row for each word of a document; ``folds`` has them without their case."""
     table, tokens = document.evidence.table, document.evidence.tokens
     offsets = array("i", accumulate(table.counts, initial=0))
     free = array("i", offsets)  # where the next position of each word belongs
@@ -138,7 +139,7 @@ def _words(document: Document) -> Columns:
     return {
         "doc": _numbers(array("i", [document.doc]) * len(table)),
         "word": _texts(table.words),
-        "fold": _texts(document.evidence.keys(fold_case=True)),
+        "fold": _texts(folds),
         "count": _numbers(table.counts),
         "stop": na.c_array_from_buffers(na.uint8(), len(table), [None, table.stops]),
         "positions": _nested(na.list_(_POSITION), len(table), [positions], offsets),

@@ -6,7 +6,7 @@ wrote them, and are read only by a record that names that claim: pieces of a wor
 
 import contextlib
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from chalicelib.aws import objects
@@ -58,6 +58,31 @@ class Pieces(Table):
         if (known := job.artifacts.get(name)) is None:
             raise NotKept(name)
         return list(self._pieces(job.id, f"{name}#{known['claim']}", known["pieces"]))
+
+    def artifacts(self, jobs: Sequence[Job], names: Collection[str]) -> dict[str, dict[str, list[bytes]]]:
+        """The pieces of these artifacts by job and name, in few calls; a job that lacks one of them is left out."""
+        found = {job.id: {name: list[bytes]() for name in names} for job in jobs if job.artifacts.keys() >= set(names)}
+        keys = {
+            (pk(job.id), f"{name}#{job.artifacts[name]['claim']}#{number:04}"): (job.id, name)
+            for job in jobs
+            if job.id in found
+            for name in names
+            for number in range(job.artifacts[name]["pieces"])
+        }
+        held: dict[tuple[str, str], bytes] = {}
+        for start in range(0, len(keys), 100):
+            some = [key(*one) for one in [*keys][start : start + 100]]
+            request = {self.table_name: {"Keys": some, "ConsistentRead": True}}
+            for answer in self._batch("batch_get_item", request, "UnprocessedKeys"):
+                for item in answer["Responses"].get(self.table_name, ()):
+                    with contextlib.suppress(Gone):
+                        held[item["pk"]["S"], item["sk"]["S"]] = _held(item)
+        for one, (job_id, name) in keys.items():
+            if one not in held:  # erased between the record's reading and this
+                found.pop(job_id, None)
+            elif job_id in found:
+                found[job_id][name].append(held[one])
+        return found
 
     def _put_artifacts(self, job: Job, made: Mapping[str, Packed]) -> dict[str, dict[str, Any]]:
         """Write a claim's artifacts; returns what the record says of them."""
@@ -128,12 +153,15 @@ class Pieces(Table):
             answer = self._call("get_item", Key=key(pk(job_id), f"{kind}#{number:04}"), ConsistentRead=True)
             if "Item" not in answer:
                 raise Gone  # erased between the record's reading and this
-            item = answer["Item"]
-            if "object" in item:
-                with _object_errors():
-                    yield objects.get(item["object"]["S"])
-            else:
-                yield item["data"]["B"]
+            yield _held(answer["Item"])
+
+
+def _held(item: Mapping[str, Any]) -> bytes:
+    """What a piece's item holds, or the object that it names."""
+    if "object" not in item:
+        return bytes(item["data"]["B"])
+    with _object_errors():
+        return objects.get(item["object"]["S"])
 
 
 def _as_stored(packed: Packed) -> Sequence[bytes]:

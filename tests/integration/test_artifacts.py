@@ -60,6 +60,25 @@ def test_every_artifact_is_read_back_from_where_it_fits(store, folder):
         store.artifact(done, "phonemes")
 
 
+def test_artifacts_of_many_jobs_are_read_together_but_for_those_that_lack_one(store, folder, monkeypatch):
+    ended = []
+    for number in range(40):
+        mine = claimed(store)
+        made = {"words": Packed([b"%d" % number, b"two"]), "text": Packed([b"t" * number], large=True)}
+        assert store.finish(mine, made if number != 3 else {"words": Packed([b"one"])}, **RESULT)
+        ended.append(store.get(mine.id))
+    assert store.erase(ended[5].id, "anna", expires_at=ended[5].expires_at)
+    (folder / "jobs" / ended[7].id / f"text-{ended[7].artifacts['text']['claim']}").unlink()
+    real, calls = store.send, []
+    monkeypatch.setattr(store, "send", lambda *given: calls.append(given) or real(*given))
+    assert store.artifacts(ended, ["words", "text"]) == {
+        job.id: {"words": [b"%d" % number, b"two"], "text": [b"t" * number]}
+        for number, job in enumerate(ended)
+        if number not in (3, 5, 7)
+    }
+    assert len(calls) <= 5
+
+
 def test_without_an_object_store_a_large_artifact_is_in_pieces(store):
     mine = claimed(store)
     assert store.finish(mine, MADE, **RESULT)

@@ -111,15 +111,14 @@ def test_a_document_that_was_erased_while_its_batch_is_taken_in_counts_as_failed
     corpus = new()
     add(corpus, {"a": "one word", "b": "other words"})
     count_pages(corpus, 0)
-    real, erased = Records.artifact, jobs.table().batch(corpus, 0)[1].job
+    real, erased = Records.artifacts, jobs.table().batch(corpus, 0)[1].job
 
-    def artifact(self: Records, job: jobs.Job, name: str) -> Any:
-        if job.id == erased:
-            with contextlib.suppress(jobs.Gone):
-                jobs.erase(erased, "ann")
-        return real(self, job, name)
+    def artifacts(self: Records, *given: Any) -> Any:
+        with contextlib.suppress(jobs.Gone):
+            jobs.erase(erased, "ann")
+        return real(self, *given)
 
-    monkeypatch.setattr(Records, "artifact", artifact)
+    monkeypatch.setattr(Records, "artifacts", artifacts)
     run()
     there = corpora.get(corpus, "ann")
     assert counts(corpus) == expected(["one word"])
