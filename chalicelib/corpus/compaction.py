@@ -41,22 +41,26 @@ class _Run(NamedTuple):
     store: Records
     corpus: Corpus
     token: str
-    until: float
+    until: float  # by the clock
+    cpu_until: (
+        float  # and in CPU time of this process, of which two threads use more, and a job has not more than so much
+    )
     rules: list[str]
 
     def is_over(self) -> bool:
-        return time.monotonic() > self.until
+        return time.monotonic() > self.until or time.process_time() > self.cpu_until
 
 
 def compact(store: Records, corpus: Corpus, *, seconds: float) -> bool | None:
-    """One run of at most about ``seconds``: whether all that there is has been taken in.
+    """One run of at most about ``seconds``, of CPU time too: whether all that there is has been taken in.
 
     None where the next run has something to do at once: to take in the rest of a large batch, to merge more, or to
     begin anew since the manifest has changed meanwhile, when the files of this run are deleted.
     """
     manifest = corpus.manifest
     rules = [manifest.rules] if manifest.rules else []
-    run = _Run(store, corpus, records.new_token(), time.monotonic() + seconds, rules)
+    ends = time.monotonic() + seconds, time.process_time() + seconds
+    run = _Run(store, corpus, records.new_token(), *ends, rules)
     try:
         changed, done = _next(run)
     except BaseException:  # its time is over, too
@@ -79,13 +83,17 @@ def compact(store: Records, corpus: Corpus, *, seconds: float) -> bool | None:
 def _next(run: _Run) -> tuple[Manifest, bool | None]:
     """The manifest that takes in what has changed, and what ``compact`` answers once it is put."""
     corpus, manifest = run.corpus, run.corpus.manifest
-    changed, complete = _looked_at(run)
-    if _rows(changed) != _rows(manifest):
-        changed = _with_table(corpus, changed, run.token)
-    changed, settled = merging.merged(corpus, changed, run.token, until=run.until)
-    if complete and settled:
-        changed = msgspec.structs.replace(changed, seen=corpus.changes)
-    done = complete if settled else None
+    done = None
+    if merging.comes_first(manifest.parts):
+        changed, _ = merging.merged(corpus, manifest, run.token, run.is_over)
+    else:
+        changed, complete = _looked_at(run)
+        if _rows(changed) != _rows(manifest):
+            changed = _with_table(corpus, changed, run.token)
+        changed, settled = merging.merged(corpus, changed, run.token, run.is_over)
+        if complete and settled:
+            changed = msgspec.structs.replace(changed, seen=corpus.changes)
+        done = complete if settled else None
     if changed == manifest:
         return manifest, done
     replaced = set(files.of_manifest(corpus.id, manifest)) - set(files.of_manifest(corpus.id, changed))

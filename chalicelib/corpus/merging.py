@@ -7,9 +7,8 @@ they are written anew when one of them is replaced or removed.
 """
 
 import itertools
-import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -29,7 +28,17 @@ _MERGED = {"spellings": queries.MERGED_SPELLINGS, "folds": queries.MERGED_FOLDS}
 _SUMMARIES = {"spellings": queries.SPELLINGS, "folds": queries.FOLDS}
 
 
-def merged(corpus: Corpus, manifest: Manifest, token: str, *, until: float) -> tuple[Manifest, bool]:
+def comes_first(given: Sequence[Part]) -> bool:
+    """Whether there are so many small parts that they are merged before a run takes in more.
+
+    The word table is made anew of all parts' summaries each time, and those of a small part cost nearly what those of a
+    large one do: where parts come faster than they are merged, a table would take more CPU time than a job has.
+    """
+    small = sum(_is_whole(part) and 2 * part.words <= WORDS_MOST for part in given)
+    return small > SPARE and _mergeable(given) is not None
+
+
+def merged(corpus: Corpus, manifest: Manifest, token: str, is_over: Callable[[], bool]) -> tuple[Manifest, bool]:
     """The manifest with parts merged as long as there is time, and whether nothing is left to be merged.
 
     ``token`` is the run's; the names of all files that it writes have it.
@@ -39,7 +48,7 @@ def merged(corpus: Corpus, manifest: Manifest, token: str, *, until: float) -> t
     while (some := _mergeable(found) or _crowded(found)) is not None:
         group = found[some]
         left -= sum(part.words for part in group)
-        if left < 0 or time.monotonic() > until:
+        if left < 0 or is_over():
             return msgspec.structs.replace(manifest, parts=found), False
         found[some] = [_merge(corpus.id, group, token)]
         for name in {name for part in group for name in files.of_part(corpus.id, part)} - named:

@@ -230,10 +230,44 @@ def test_large_batches_among_small_ones_make_no_more_parts_than_there_is_room_fo
     assert written <= 6 * every
 
 
+def test_many_small_parts_are_merged_before_more_is_taken_in(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each of them the word table costs as much again."""
+    corpus, texts = new(), {f"k{at}": some_text(at) for at in range(9)}
+    with monkeypatch.context() as patch:
+        patch.setattr(merging, "FANOUT", 100)
+        for key, one in texts.items():
+            add(corpus, {key: one})
+        run()
+    before = corpora.get(corpus, "ann")
+    assert len(before.manifest.parts) == 9
+    monkeypatch.setattr(merging, "SPARE", 5)
+    add(corpus, {"k0": "other words"})
+    for document in jobs.table().batch(corpus, 9):
+        pipeline.count_page(document.job)
+    assert compaction.compact(jobs.table(), corpora.get(corpus, "ann"), seconds=20) is None
+    after = corpora.get(corpus, "ann")
+    assert (len(after.manifest.parts) < 9, after.manifest.table) == (True, before.manifest.table)
+    assert counts(corpus) == expected([*texts.values()])
+    run()
+    judge(corpus, texts | {"k0": "other words"})
+
+
+def test_a_run_ends_by_its_cpu_time_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that uses more of it is killed, and its threads use more than the clock shows."""
+    corpus = new()
+    for at in range(3):
+        add(corpus, {f"k{at}": "a word"})
+        pipeline.count_page(jobs.table().batch(corpus, at)[0].job)
+    spent = iter(range(0, 1_000, 7))
+    monkeypatch.setattr(time, "process_time", lambda: next(spent))
+    assert compaction.compact(jobs.table(), corpora.get(corpus, "ann"), seconds=20) is None
+    assert 0 < len(parts_of(corpus)) < 3
+
+
 def test_merging_stops_when_its_time_is_over(run: Run) -> None:
     corpus = new()
     add(corpus, {"k": "a word"})
     run()
     there = corpora.get(corpus, "ann")
     given = msgspec.structs.replace(there.manifest, parts=[Part(batch=at, ended=True) for at in range(3)])
-    assert merging.merged(there, given, "token", until=time.monotonic() - 1) == (given, False)
+    assert merging.merged(there, given, "token", lambda: True) == (given, False)

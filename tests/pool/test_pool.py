@@ -42,6 +42,18 @@ def test_a_pool_that_stops_sleeps_although_a_jobs_time_has_come() -> None:
     assert time.monotonic() - began >= 0.1
 
 
+@pytest.mark.parametrize(
+    ("kind", "lost", "seconds"), [("url", 0, []), ("url", 1, [3]), ("compaction", 0, [60]), ("compaction", 1, [60])]
+)
+def test_the_cpu_time_of_a_job_is_that_of_its_kind(
+    kind: str, lost: int, seconds: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited: list[int] = []
+    monkeypatch.setattr(limits, "limit_cpu", limited.append)
+    limits.claimed(a_job(kind=kind, lost=lost))
+    assert limited == seconds
+
+
 @pytest.mark.slow
 def test_two_large_pages_a_core_are_counted_at_once_and_small_ones_always(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
