@@ -160,6 +160,23 @@ def test_no_file_that_counts_has_the_text_of_a_removed_document(run: Run, tmp_pa
         assert sorted(engine.rows("select distinct word from words")) == [("other",), ("words",)]
 
 
+def test_a_document_whose_job_is_erased_counts_until_it_is_removed(run: Run) -> None:
+    """As docs/api.md says of DELETE /jobs/{id}."""
+    corpus = new()
+    add(corpus, {"a": "a secret word", "b": "other words"})
+    run()
+    jobs.erase(jobs.table().batch(corpus, 0)[0].job, "ann")
+    add(corpus, {"c": "more words"})
+    run()
+    assert counts(corpus) == expected(["a secret word", "other words", "more words"])
+    corpora.remove(corpus, "ann", "a")
+    run()
+    assert counts(corpus) == expected(["other words", "more words"])
+    parts = files.views(corpus, corpora.get(corpus, "ann").manifest.parts, ["documents"])
+    with opened(parts, SCHEMAS) as engine:
+        assert sorted(engine.rows("select text from documents")) == [("more words",), ("other words",)]
+
+
 def test_a_document_without_its_text_counts_as_failed(run: Run) -> None:
     corpus = new()
     add(corpus, {"a": "one word", "b": "other words"})
