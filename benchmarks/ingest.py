@@ -1,16 +1,21 @@
 """What it costs a text to be in a corpus: ``python -m benchmarks.ingest --texts 1000 --sizes 100 600 --rounds 2``.
 
 On a stack of its own the same texts are sent to a corpus, 1,000 a request, and as plain jobs that keep their texts, by
-turns. CPU is that of all processes of the stack, from /proc, in milliseconds a text; the first round is not counted.
+turns, and each round begins with the other. CPU is that of all processes of the stack, from /proc, in milliseconds a
+text, and writes those that reach DynamoDB, refused ones too; the first round is not counted.
 """
 
 import argparse
 import json
 import random
 import sys
+import tempfile
 import time
 import urllib.request
 from collections import Counter, defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -19,8 +24,11 @@ from benchmarks import report
 from benchmarks.corpus_files import vocabulary
 from scripts import run
 
-ROLES = {"chalicelib.worker": "workers", "chalice": "API", "dynamodb.cjs": "DynamoDB", "server": "Redis"}
+ROLES = {"chalicelib.worker": "workers", "scripts.serve": "API", "dynamodb.cjs": "DynamoDB", "server": "Redis"}
 TOGETHER = 1_000  # documents of a request
+SENDERS = 8  # of plain jobs at once
+WRITES = "writes"
+COUNTER = Path(__file__).with_name("writes.cjs")
 
 
 def cpu() -> Counter[str]:
@@ -64,11 +72,54 @@ def documents(url: str, given: list[str]) -> None:
 
 
 def jobs(url: str, given: list[str]) -> None:
-    """The texts as plain jobs that keep their texts, as documents do; ends when all have."""
-    sent = [ask(f"{url}/jobs", {"text": text, "language": "en", "keep_text": True})["id"] for text in given]
-    for job in reversed(sent):
+    """The texts as plain jobs that keep their texts, as documents do, as fast as they are taken; ends when all have.
+
+    Of the states one in 20 is asked for, so that asking costs little.
+    """
+
+    def send(text: str) -> str:
+        return str(ask(f"{url}/jobs", {"text": text, "language": "en", "keep_text": True})["id"])
+
+    with ThreadPoolExecutor(SENDERS) as senders:
+        sent = list(senders.map(send, given))
+    for job in reversed(sent[::20]):
         while ask(f"{url}/jobs/{job}")["state"] not in ("succeeded", "failed"):
             time.sleep(2)
+
+
+def spent(do: Callable[[str, list[str]], None], url: str, given: list[str], counted: Path) -> Counter[str]:
+    """What the stack spends on these texts: CPU seconds by role, and writes."""
+    since, written = cpu(), int(counted.read_text())
+    do(url, given)
+    time.sleep(1)  # until the last writes are in the file
+    found = cpu()
+    found.subtract(since)
+    found[WRITES] = int(counted.read_text()) - written
+    return found
+
+
+def measured(asked: argparse.Namespace) -> dict[tuple[int, str], list[Counter[str]]]:
+    """By size and way what each round has spent."""
+    found: dict[tuple[int, str], list[Counter[str]]] = defaultdict(list)
+    ways = [("corpus", documents), ("jobs", jobs)]
+    with tempfile.TemporaryDirectory(prefix="ingest-") as folder:
+        counted = Path(folder) / "writes"
+        environment = {"NODE_OPTIONS": f"--require {COUNTER}", "WRITES": str(counted)}
+        with run.running_stack(environment=environment) as url:
+            for number in range(asked.rounds + 1):
+                for size in asked.sizes:
+                    given = texts(asked.texts if number else 50, size, 100 * number + size)
+                    for name, do in ways[:: -1 if number % 2 else 1]:
+                        since = time.monotonic()
+                        made = spent(do, url, given, counted)
+                        each = {
+                            what: round((1 if what == WRITES else 1000) * much / len(given), 2)
+                            for what, much in made.items()
+                        }
+                        print(number, size, name, f"{time.monotonic() - since:.0f} s", each, flush=True)
+                        if number:
+                            found[size, name].append(made)
+    return found
 
 
 def main(arguments: list[str]) -> int:
@@ -77,34 +128,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--texts", type=int, default=1_000)
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 600], help="words of a text")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--only", choices=["corpus", "jobs"])
     asked = parser.parse_args(arguments)
-    used: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)
-    with run.running_stack() as url:
-        for number in range(asked.rounds + 1):
-            for size in asked.sizes:
-                given = texts(asked.texts if number else 50, size, 100 * number + size)
-                for name, do in (("corpus", documents), ("jobs", jobs)):
-                    if asked.only not in (None, name):
-                        continue
-                    since = cpu()
-                    do(url, given)
-                    spent = cpu()
-                    spent.subtract(since)
-                    print(number, size, name, {role: round(1000 * s / len(given), 2) for role, s in spent.items()})
-                    sys.stdout.flush()
-                    if number:
-                        used[size, name].update(spent)
-    roles = sorted({role for spent in used.values() for role in spent})
-    rows = [
-        [
-            f"{size} words, {name}",
-            *(f"{1000 * spent[role] / asked.texts / asked.rounds:.1f}" for role in roles),
-            f"{1000 * spent.total() / asked.texts / asked.rounds:.1f}",
-        ]
-        for (size, name), spent in used.items()
-    ]
-    print("\n".join(report.table(["ms of CPU a text", *roles, "all"], rows)))
+    rows = []
+    for (size, name), rounds in measured(asked).items():
+        each = sum(rounds, Counter[str]())
+        cpus = [1000 * each[role] / len(rounds) / asked.texts for role in ROLES.values()]
+        every = 1000 * (each.total() - each[WRITES]) / len(rounds) / asked.texts
+        cells = [f"{one:.2f}" for one in (*cpus, every, each[WRITES] / len(rounds) / asked.texts)]
+        rows.append([f"{asked.texts:,} of {size} words, {name}", *cells])
+    print("\n".join(report.table(["ms of CPU a text", *ROLES.values(), "all", "writes"], rows)))
     return 0
 
 
