@@ -42,9 +42,7 @@ class _Run(NamedTuple):
     corpus: Corpus
     token: str
     until: float  # by the clock
-    cpu_until: (
-        float  # and in CPU time of this process, of which two threads use more, and a job has not more than so much
-    )
+    cpu_until: float  # in CPU time of this process, of which a job has so much; two threads use it up sooner
     rules: list[str]
 
     def is_over(self) -> bool:
