@@ -1,7 +1,9 @@
 """DuckDB over the files of a corpus, in process: bounded in memory and threads, without network and extensions."""
 
 import contextlib
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ import duckdb
 
 MEMORY = "256MB"  # of DuckDB; with what Python holds a query stays under 512 MB
 THREADS = 2
+FOLDER = "wordcounts-query-"  # what the names of folders for what does not fit into memory begin with
+LEFT_SECONDS = 3_600  # no question takes so long
 FETCHED = 4_096  # rows that are held at once where all are gone through
 ROW_GROUP = 51_200  # rows that a reader of one word takes or skips together; DuckDB wants a multiple of 2,048
 
@@ -69,10 +73,19 @@ def opened(
         yield Engine(connection, folder)
 
 
+def _drop_left() -> None:
+    """Delete the folders of processes that were killed."""
+    for left in Path(tempfile.gettempdir()).glob(f"{FOLDER}*"):
+        with contextlib.suppress(OSError):  # another process does the same
+            if left.stat().st_mtime < time.time() - LEFT_SECONDS:
+                shutil.rmtree(left)
+
+
 @contextlib.contextmanager
 def _connected(threads: int) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
     """An empty database in memory, and the folder that takes what does not fit there."""
-    with tempfile.TemporaryDirectory(prefix="corpus-") as folder:
+    _drop_left()
+    with tempfile.TemporaryDirectory(prefix=FOLDER) as folder:
         connection = duckdb.connect(
             config={
                 "threads": threads,

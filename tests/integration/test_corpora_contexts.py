@@ -1,8 +1,10 @@
 """Contexts of corpora over their files, without servers: every word is found, and little is read for what is shown."""
 
+import os
 import random
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -169,3 +171,16 @@ def test_contexts_in_long_documents_take_little_memory(tmp_path: Path) -> None:
         shown, most = map(int, ran.stdout.split())
         assert shown == 500
         assert most < 512_000_000
+
+
+def test_what_a_killed_question_left_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    old, new, other = (tmp_path / name for name in ("wordcounts-query-1", "wordcounts-query-2", "corpus-data"))
+    for folder in (old, new, other):
+        folder.mkdir()
+        (folder / "file").touch()
+    for folder in (old, other):
+        os.utime(folder, (0, 0))
+    with opened({}, parts.SCHEMAS):
+        assert len(list(tmp_path.glob("wordcounts-query-*"))) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus-data", "wordcounts-query-2"]
