@@ -123,7 +123,7 @@ docs: .venv/.dev ## docs/problems.md and the reference of docs/cli.md, from the 
 	PYTHONPATH=client/src $(BIN)/python -m scripts.docs
 
 screenshots: .venv/.dev install ## the pictures of the README, into docs/screenshots
-	$(BIN)/python -m scripts.screenshots $(ARGS)
+	$(BIN)/python -m scripts.screenshots
 
 check: .venv/.dev node_modules/.dev .venv/.nltk audit ## lint, format, types, who may import whom, the page's script, style and pure parts
 	$(BIN)/ruff check .

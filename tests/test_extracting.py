@@ -219,15 +219,30 @@ def test_bytes_are_read_as_the_standard_reads_them(label: str, body: bytes, text
     assert extract(body, f"text/plain; charset={label}").text == text
 
 
-def test_what_browsers_refuse_to_read_is_a_bad_encoding() -> None:
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"<p>word", "text/html; charset=hz-gb-2312"),
+        (b"<meta charset=hz-gb-2312><p>~{<:Ky2;S{~}", "text/html"),
+        (b"<meta charset=replacement><p>caf\xc3\xa9", "text/html"),
+        (b"<meta charset=iso-2022-kr><p>word", "text/html"),
+    ],
+)
+def test_what_browsers_refuse_to_read_is_a_bad_encoding(body: bytes, content_type: str) -> None:
     with pytest.raises(AttemptFailed) as failed:
-        extract(b"<p>word", "text/html; charset=hz-gb-2312")
+        extract(body, content_type)
     assert failed.value.kind is ErrorKind.BAD_ENCODING
 
 
 def test_plain_text_is_not_parsed() -> None:
     page = extract(b"a <b>c</b> &amp; d", "text/plain")
     assert (page.text, page.title, page.language) == ("a <b>c</b> &amp; d", None, None)
+
+
+def test_an_empty_element_of_xhtml_is_one_element() -> None:
+    body = b'<html xmlns="http://www.w3.org/1999/xhtml"><body><p>a<br/><span>b</span></p></body></html>'
+    assert extract(body, "application/xhtml+xml", select="p > span:nth-child(2)").text == "b"
+    assert extract(body.replace(b"<br/>", b"</br>"), "application/xhtml+xml").text == "ab"
 
 
 def test_xhtml_closes_its_empty_elements() -> None:

@@ -8,7 +8,7 @@ itself. Compaction makes it of sums over the documents (corpus/queries.py). Pure
 import functools
 import itertools
 import zlib
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -105,10 +105,9 @@ def pack(spellings: Iterable[Iterable[Any]], folds: Iterable[Iterable[Any]], siz
             if row.shown in several:
                 named.add(row.shown)
 
-    of_spellings = _pieces(([*map(list, zip(*rows, strict=True))][:4] for rows in _parted(spelled())), packed)
-    of_folds = _pieces(([*map(list, zip(*rows, strict=True))] for rows in _parted(titled())), packed)
-    index = msgspec.msgpack.encode(_Index(of_folds, of_spellings, total, size))
-    return b"".join([len(index).to_bytes(4, "big"), index, *packed])
+    of_spellings = _pieces((row[:4] for row in map(_columns, _parted(spelled()))), packed)
+    of_folds = _pieces(map(_columns, _parted(titled())), packed)
+    return _joined(_Index(of_folds, of_spellings, total, size), packed)
 
 
 def _parted(rows: Iterable[Any]) -> Iterator[list[Any]]:
@@ -117,16 +116,29 @@ def _parted(rows: Iterable[Any]) -> Iterator[list[Any]]:
         yield some
 
 
-def _pieces(given: Iterable[list[list[Any]]], packed: list[bytes]) -> list[Entry]:
+def _columns(rows: list[Any]) -> list[Any]:
+    """The columns of a piece, with a mark for each word in place of how often it is a stop word."""
+    words, counts, documents, stops, *more = map(list, zip(*rows, strict=True))
+    marks = bytes(stop * 2 > count for stop, count in zip(stops, counts, strict=True))
+    return [words, counts, documents, marks, *more]
+
+
+def _pieces(given: Iterable[Sequence[Any]], packed: list[bytes]) -> list[Entry]:
     """The entries of pieces, whose bytes are added to ``packed``."""
     entries = []
     start = sum(map(len, packed))
-    for words, counts, documents, stops, *more in given:
-        marks = bytes(stop * 2 > count for stop, count in zip(stops, counts, strict=True))
-        packed.append(zlib.compress(msgspec.msgpack.encode(Piece(words, counts, documents, marks, *more)), 1))
-        entries.append(Entry(start, start + len(packed[-1]), len(words), sum(marks), counts[-1]))
-        start = entries[-1].stop
+    for columns in given:
+        piece = Piece(*columns)
+        packed.append(zlib.compress(msgspec.msgpack.encode(piece), 1))
+        stop = start + len(packed[-1])
+        entries.append(Entry(start, stop, len(piece.words), sum(piece.stops), piece.counts[-1]))
+        start = stop
     return entries
+
+
+def _joined(index: _Index, packed: list[bytes]) -> bytes:
+    head = msgspec.msgpack.encode(index)
+    return b"".join([len(head).to_bytes(4, "big"), head, *packed])
 
 
 _index = msgspec.msgpack.Decoder(_Index).decode
@@ -141,14 +153,15 @@ class CorpusTable:
         if head.startswith(_ZLIB):
             packed = _as_pieces(read(0, None))
             head, read = packed, lambda start, stop: packed[start:stop]
-        self._begin = 4 + int.from_bytes(head[:4], "big")
-        if self._begin > len(head):
-            head = read(0, self._begin)
-        index = _index(head[4 : self._begin])
+        begin = 4 + int.from_bytes(head[:4], "big")
+        if begin > len(head):
+            head = read(0, begin)
+        index = _index(head[4:begin])
         self.total, self.size = index.total, index.size
         self._entries = {True: index.folds, False: index.spellings}
-        self._head, self._read = head, read
-        self.piece = functools.lru_cache(KEPT)(self._piece)
+        self._bytes = functools.partial(_bytes, begin, head, read)
+        # What it keeps goes with the table at once, since the function does not hold it.
+        self.piece = functools.lru_cache(KEPT)(functools.partial(_piece, self._entries, self._bytes))
 
     def length(self, *, fold_case: bool) -> int:
         """How many words it has."""
@@ -169,13 +182,17 @@ class CorpusTable:
         for entry in entries:
             yield _decode(zlib.decompress(data[entry.start - first : entry.stop - first]))
 
-    def _piece(self, number: int, *, fold_case: bool) -> Piece:
-        entry = self._entries[fold_case][number]
-        return _decode(zlib.decompress(self._bytes(entry.start, entry.stop)))
 
-    def _bytes(self, start: int, stop: int) -> bytes:
-        start, stop = self._begin + start, self._begin + stop
-        return self._head[start:stop] if stop <= len(self._head) else self._read(start, stop)
+def _piece(
+    entries: Mapping[bool, list[Entry]], some: Callable[[int, int], bytes], number: int, *, fold_case: bool
+) -> Piece:
+    entry = entries[fold_case][number]
+    return _decode(zlib.decompress(some(entry.start, entry.stop)))
+
+
+def _bytes(begin: int, head: bytes, read: Read, start: int, stop: int) -> bytes:
+    start, stop = begin + start, begin + stop
+    return head[start:stop] if stop <= len(head) else read(start, stop)
 
 
 _ZLIB = b"\x78"  # what a table of version 0.3 begins with, and no other: the length of an index has a zero there
@@ -183,13 +200,13 @@ _ZLIB = b"\x78"  # what a table of version 0.3 begins with, and no other: the le
 
 def _as_pieces(data: bytes) -> bytes:
     """A table of version 0.3, which is one whole, as pieces: a corpus lives for days after an update."""
-    folds, shown, rates, squares, logs, spellings, _, size = msgspec.msgpack.decode(zlib.decompress(data))
-    (words, counts, documents, marks), (names, numbers, found, stops) = folds, spellings
-    return pack(
-        zip(names, numbers, found, map(int.__mul__, numbers, stops), [False] * len(names), strict=True),
-        zip(words, counts, documents, map(int.__mul__, counts, marks), shown, rates, squares, logs, strict=True),
-        size,
+    folds, *more, spellings, total, size = msgspec.msgpack.decode(zlib.decompress(data))
+    packed: list[bytes] = []
+    of_spellings, of_folds = (
+        _pieces(([column[at : at + ROWS] for column in columns] for at in range(0, len(columns[0]), ROWS)), packed)
+        for columns in (spellings, [*folds, *more])
     )
+    return _joined(_Index(of_folds, of_spellings, total, size), packed)
 
 
 def of_bytes(data: bytes) -> CorpusTable:

@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from chalicelib.analysis import statistics
-from chalicelib.analysis.corpus_table import ROWS, CorpusTable, Piece
+from chalicelib.analysis.corpus_table import CorpusTable, Piece
 
 Order = Literal["count", "documents", "tfidf"]
 Choose = Callable[[Piece], Sequence[int]]  # the words of a piece that are asked for
@@ -38,7 +38,8 @@ class Row(msgspec.Struct, frozen=True):
 class View:
     """The words that were asked for, in order, of which ``show`` makes some.
 
-    By count they lie in the pieces as they are, ``sizes[n]`` of them in the nth; otherwise ``order`` has their places.
+    By count they lie in the pieces as they are, ``sizes[n]`` of them in the nth; otherwise ``order`` has the place of
+    each: the number of its piece, and in the low 32 bits where it is in that.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class View:
     def _places(self, start: int, stop: int) -> Iterator[tuple[Piece, int]]:
         if self._order is not None:
             for place in self._order[start:stop]:
-                yield self._piece(place // ROWS), place % ROWS
+                yield self._piece(place >> 32), place & 0xFFFFFFFF
             return
         while start < stop:
             number = bisect_right(self._ends, start)
@@ -159,5 +160,5 @@ def _ordered(table: CorpusTable, choose: Choose, sort: Order, *, fold_case: bool
         for at in choose(piece):
             documents = piece.documents[at]
             weights.append(documents if sort == "documents" else piece.counts[at] * idf(documents, table.size))
-            places.append(number * ROWS + at)
+            places.append(number << 32 | at)
     return array("Q", (places[at] for at in sorted(range(len(places)), key=weights.__getitem__, reverse=True)))

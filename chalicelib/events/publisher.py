@@ -123,7 +123,7 @@ def _put(part: Sequence[_Leaving]) -> list[str]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        answers = client("events").put_events(Entries=[entry for _, entry in part])["Entries"]
+        answers = client("events", 5).put_events(Entries=[entry for _, entry in part])["Entries"]
     except (BotoCoreError, ClientError) as error:
         logger.warning("events could not leave", extra={"reason": type(error).__name__, "count": len(part)})
         return [number for number, _ in part]

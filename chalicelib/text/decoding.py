@@ -41,8 +41,11 @@ def _canonical(label: str) -> str:
 def _declared(body: bytes, kind: str) -> str:
     """What the bytes themselves declare, so UTF-16 cannot be true and x-user-defined is a fossil."""
     head = body[:_PRESCAN_BYTES]
-    if kind == "html" and (page := parse(head)).encoding_confidence == "certain":  # the standard's prescan found it
-        return (page.encoding or "").lower()
+    if kind == "html":
+        page = parse(head)
+        # Its confidence is certain where it found a declaration, but not in one that browsers refuse.
+        if page.encoding_confidence == "certain" or page.encoding == "replacement":
+            return (page.encoding or "").lower()
     if kind == "plain":
         return ""
     if body.startswith((b"<\0?\0", b"\0<\0?")):

@@ -26,6 +26,7 @@ _REFERENCE = re.compile(r"&([\w.:-]+);")
 _EXPANDED = 100_000  # characters that a document's own entities may add: a page of them is an attack
 _PAGES = ("http://www.w3.org/1999/xhtml", "http://www.w3.org/2000/svg", "http://www.w3.org/1998/Math/MathML")
 _NAMESPACE = re.compile(rf"""\sxmlns(?::([\w.-]+))?\s*=\s*["'](?:{"|".join(map(re.escape, _PAGES))})["']""")
+_VOID = "area base br col embed hr img input link meta param source track wbr".split()
 _FEEDS = ("rss", "feed", "RDF")
 # Their text may be HTML, written as text. Whether it is, RSS does not say; Atom does.
 _WRITTEN = ("content", "description", "encoded", "info", "rights", "subtitle", "summary", "tagline", "title")
@@ -112,6 +113,8 @@ class _Writer:
             html = None in spaces or name.rpartition(":")[0] in self.prefixes
             if not empty and (None in spaces or (self.feed and local in _WRITTEN and not _XHTML.search(rest))):
                 self.inside, self.depth, self.outer = name, 1, html
+        if html and local in _VOID:
+            return "" if end else f"<{local} {rest.rstrip('/')}>"
         tag = local if html else f"xml-{local}"
         return f"<{end}{tag}{rest.rstrip('/')}>" + (f"</{tag}>" if empty and not end else "")
 

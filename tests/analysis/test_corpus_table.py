@@ -1,8 +1,10 @@
 """A corpus' word table in pieces: whatever is asked of it is what a plain look at all of its words says."""
 
+import gc
 import itertools
 import random
 import tracemalloc
+import weakref
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -19,8 +21,7 @@ SIZE, ROWS = 1_000, 50
 @pytest.fixture(autouse=True, scope="module")
 def pieces_of_few_words() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for module in (corpus_table, corpus_words):
-            patch.setattr(module, "ROWS", ROWS)
+        patch.setattr(corpus_table, "ROWS", ROWS)
         yield
 
 
@@ -147,10 +148,21 @@ def test_a_table_of_the_version_before_reads_the_same(table: CorpusTable) -> Non
     assert corpus_table.whole(again, fold_case=False) == spellings
 
 
+def test_a_table_goes_with_what_it_keeps_as_soon_as_nobody_has_it(rows: tuple[list[Spelling], list[Fold]]) -> None:
+    table = corpus_table.of_bytes(corpus_table.pack(*rows, SIZE))
+    kept = weakref.ref(table), weakref.ref(table.piece)
+    corpus_words.query(table, sort="documents").show(0, 10)
+    gc.disable()
+    try:
+        del table
+        assert [one() for one in kept] == [None, None]
+    finally:
+        gc.enable()
+
+
 @pytest.mark.slow
 def test_a_page_of_a_large_table_reads_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (corpus_table, corpus_words):
-        monkeypatch.setattr(module, "ROWS", 4_096)
+    monkeypatch.setattr(corpus_table, "ROWS", 4_096)
     packed = corpus_table.pack(*made(400_000), SIZE)
     assert len(packed) > 3 * corpus_table.HEAD
     read: list[int] = []

@@ -112,7 +112,7 @@ class Bus:
 @pytest.fixture
 def bus(monkeypatch: pytest.MonkeyPatch) -> Bus:
     made = Bus()
-    monkeypatch.setattr(publisher, "client", lambda _service: made)
+    monkeypatch.setattr(publisher, "client", lambda _service, _seconds: made)
     monkeypatch.setenv("EVENT_BUS", "wordcounts-test")
     return made
 
