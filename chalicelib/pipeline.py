@@ -35,6 +35,7 @@ TOO_MANY_SLOTS = (
     f"The page needed more than {SLOTS} requests to hosts that are asked only so often, with all its redirects. "
     "Submit the address that it leads to."
 )
+AGAIN_SECONDS = 5.0  # until the error of a time limit is raised once more, where the first one got lost
 NLTK_SECONDS = 20.0  # for words=nltk: before the kernel's limit of CPU time ends the process
 NLTK_TOO_SLOW = (
     "NLTK needs too long for this text. Count it with words=unicode, which takes time in proportion to the text."
@@ -380,7 +381,8 @@ def _clocked(outcome: Outcome, part: str) -> Iterator[None]:
 def _time_limit(seconds: float, late: type[BaseException] = TimeoutError) -> Iterator[None]:
     """Raise ``late`` here after ``seconds``, or when an outer limit's time is over, whose error that is.
 
-    Signals reach only the main thread, which is where workers run.
+    Signals reach only the main thread, which is where workers run. Python drops an error that is raised while an object
+    is finalized, wherever that happens, so it is raised again ``AGAIN_SECONDS`` later.
     """
     left = signal.getitimer(signal.ITIMER_REAL)[0] or math.inf
     if threading.current_thread() is not threading.main_thread() or seconds >= left:
@@ -392,11 +394,11 @@ def _time_limit(seconds: float, late: type[BaseException] = TimeoutError) -> Ite
 
     started = time.monotonic()
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN_SECONDS)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
         if left < math.inf:
-            signal.setitimer(signal.ITIMER_REAL, max(0.001, left - (time.monotonic() - started)))
+            signal.setitimer(signal.ITIMER_REAL, max(0.001, left - (time.monotonic() - started)), AGAIN_SECONDS)
