@@ -47,6 +47,15 @@ def merged(files: Files, documents: int, *, threads: int = 2) -> CorpusTable:
         return corpus_table.of_bytes(corpus_table.pack(*rows, documents))
 
 
+def whole(table: CorpusTable, *, fold_case: bool = True) -> corpus_table.Piece:
+    """All of a word table as one piece."""
+    found = corpus_table.Piece([], [], [], b"".join(piece.stops for piece in table.pieces(fold_case=fold_case)))
+    for piece in table.pieces(fold_case=fold_case):
+        for name in ("words", "counts", "documents", "shown", "rates", "squares", "logs"):
+            getattr(found, name).extend(getattr(piece, name))
+    return found
+
+
 def tokens_of(evidence: Evidence) -> Tokens:
     """A document's tokens, one by one."""
     keys, ends = evidence.keys(fold_case=True), list(evidence.tokens.sentence_ends)

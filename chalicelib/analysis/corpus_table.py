@@ -214,15 +214,6 @@ def of_bytes(data: bytes) -> CorpusTable:
     return CorpusTable(lambda start, stop: data[start:stop])
 
 
-def whole(table: CorpusTable, *, fold_case: bool = True) -> Piece:
-    """All of a table as one piece."""
-    found = Piece([], [], [], b"".join(piece.stops for piece in table.pieces(fold_case=fold_case)))
-    for piece in table.pieces(fold_case=fold_case):
-        for name in ("words", "counts", "documents", "shown", "rates", "squares", "logs"):
-            getattr(found, name).extend(getattr(piece, name))
-    return found
-
-
 def as_job_table(table: CorpusTable) -> Table:
     """The folded words as a job's table has them: what keywords compare."""
     words: list[str] = []

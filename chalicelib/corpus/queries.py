@@ -31,11 +31,11 @@ select word, fold, cast(sum(count) as bigint) as count, cast(sum(documents) as b
        cast(sum(stops) as bigint) as stops
 from spellings group by word, fold order by count desc, word, fold
 """
-MERGED_FOLDS = """
+_SUMMED = """
 select fold, cast(sum(count) as bigint) as count, cast(sum(documents) as bigint) as documents, sum(rates) as rates,
        sum(squares) as squares, sum(logs) as logs
-from folds group by fold order by count desc, fold
-"""
+from folds group by fold"""
+MERGED_FOLDS = f"{_SUMMED} order by count desc, fold"
 
 # The rows of the word table (analysis/corpus_table.py): of spellings, ``several`` says that languages fold one
 # differently; of folds ``shown`` is the most frequent spelling, of equally frequent ones the first in code point order.
@@ -44,12 +44,11 @@ select word, cast(sum(count) as bigint) as count, cast(sum(documents) as bigint)
        cast(sum(stops) as bigint) as stops, min(fold) <> max(fold) as several
 from spellings group by word order by count desc, word
 """
-TABLE_FOLDS = """
+TABLE_FOLDS = f"""
 with spelled as (select word, fold, sum(count) as count, sum(stops) as stops from spellings group by word, fold),
 named as (select fold, cast(sum(stops) as bigint) as stops, min_by(word, (-count, word)) as shown
           from spelled group by fold),
-summed as (select fold, cast(sum(count) as bigint) as count, cast(sum(documents) as bigint) as documents,
-                  sum(rates) as rates, sum(squares) as squares, sum(logs) as logs from folds group by fold)
+summed as ({_SUMMED})
 select fold, count, documents, stops, shown, rates, squares, logs
 from summed join named using (fold) order by count desc, fold
 """

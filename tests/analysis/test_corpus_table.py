@@ -14,6 +14,7 @@ import pytest
 
 from chalicelib.analysis import corpus_table, corpus_words
 from chalicelib.analysis.corpus_table import CorpusTable, Fold, Spelling
+from tests.corpus_files import whole
 
 SIZE, ROWS = 1_000, 50
 
@@ -124,8 +125,8 @@ def test_a_spelling_of_two_words_is_shown_as_the_more_frequent_one() -> None:
     folds = [Fold("ışık", 3, 1, 0, "Işık", 0.0, 0.0, 0.0), Fold("işık", 2, 1, 0, "Işık", 0.0, 0.0, 0.0)]
     folds.append(Fold("b", 1, 1, 0, "b", 0.0, 0.0, 0.0))
     table = corpus_table.of_bytes(corpus_table.pack(spellings, folds, 2))
-    assert corpus_table.whole(table).shown == ["Işık", "işık", "b"]
-    assert corpus_table.whole(table, fold_case=False).words == ["Işık", "b"]
+    assert whole(table).shown == ["Işık", "işık", "b"]
+    assert whole(table, fold_case=False).words == ["Işık", "b"]
     assert (table.total, table.size) == (6, 2)
 
 
@@ -138,14 +139,14 @@ def test_an_empty_table_has_no_words() -> None:
 
 
 def test_a_table_of_the_version_before_reads_the_same(table: CorpusTable) -> None:
-    folds, spellings = (corpus_table.whole(table, fold_case=fold_case) for fold_case in (True, False))
+    folds, spellings = (whole(table, fold_case=fold_case) for fold_case in (True, False))
     columns = [[one.words, one.counts, one.documents, one.stops] for one in (folds, spellings)]
     more = [folds.shown, folds.rates, folds.squares, folds.logs]
     data = zlib.compress(msgspec.msgpack.encode([columns[0], *more, columns[1], table.total, table.size]), 1)
     again = CorpusTable(lambda start, stop: data[start:stop])
     assert (again.total, again.size) == (table.total, table.size)
-    assert corpus_table.whole(again) == folds
-    assert corpus_table.whole(again, fold_case=False) == spellings
+    assert whole(again) == folds
+    assert whole(again, fold_case=False) == spellings
 
 
 def test_a_table_goes_with_what_it_keeps_as_soon_as_nobody_has_it(rows: tuple[list[Spelling], list[Fold]]) -> None:

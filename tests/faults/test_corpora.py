@@ -14,10 +14,10 @@ import pytest
 import redis
 
 from chalicelib import corpora, jobs
-from chalicelib.analysis import corpus_table
 from chalicelib.aws import objects
 from chalicelib.corpora import Given
 from chalicelib.submissions import Submission
+from tests.corpus_files import whole
 
 from .harness import OWNER, Stack, note, stack, until
 
@@ -38,7 +38,7 @@ def expected(turn: int, changed: int) -> dict[str, int]:
 
 
 def counts(corpus_id: str) -> dict[str, int]:
-    table = corpus_table.whole(corpora.table(corpora.get(corpus_id, OWNER)))
+    table = whole(corpora.table(corpora.get(corpus_id, OWNER)))
     return dict(zip(table.words, table.counts, strict=True))
 
 

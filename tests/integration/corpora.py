@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from chalicelib import corpora, jobs, pipeline
-from chalicelib.analysis import corpus_table, words
+from chalicelib.analysis import words
 from chalicelib.corpora import Given
 from chalicelib.submissions import Submission
+from tests.corpus_files import whole
 
 Run = Callable[[], None]
 
@@ -50,7 +51,7 @@ def new(**given: object) -> str:
 
 def counts(corpus_id: str) -> dict[str, tuple[int, int]]:
     """By folded word its count and the number of documents with it."""
-    table = corpus_table.whole(corpora.table(corpora.get(corpus_id, "ann")))
+    table = whole(corpora.table(corpora.get(corpus_id, "ann")))
     return {
         word: (count, documents)
         for word, count, documents in zip(table.words, table.counts, table.documents, strict=True)

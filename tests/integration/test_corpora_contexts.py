@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from chalicelib import counting
-from chalicelib.analysis import contexts, corpus_table, evidence, words
+from chalicelib.analysis import contexts, evidence, words
 from chalicelib.analysis.corpus_table import CorpusTable
 from chalicelib.analysis.evidence import Evidence
 from chalicelib.corpus import answers, parts, readings
 from chalicelib.corpus.engine import Engine, opened
-from tests.corpus_files import merged, written
+from tests.corpus_files import merged, whole, written
 from tests.evidence import counted
 
 Ask = Callable[..., dict[str, Any]]
@@ -76,7 +76,7 @@ def ask(corpus: tuple[Engine, CorpusTable]) -> Ask:
 
 def test_every_word_of_the_table_is_found_as_often_as_it_says(corpus: tuple[Engine, CorpusTable], ask: Ask) -> None:
     _, table = corpus
-    folds, spellings = (corpus_table.whole(table, fold_case=fold_case) for fold_case in (True, False))
+    folds, spellings = (whole(table, fold_case=fold_case) for fold_case in (True, False))
     assert len(set(folds.shown)) == len(folds.shown)
     for sort in ("place", "left", "right"):
         found = {word: ask(word, sort=sort) for word in folds.shown}

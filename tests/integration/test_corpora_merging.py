@@ -96,17 +96,22 @@ def test_many_small_batches_make_few_parts_and_each_row_is_written_seldom(run: R
     assert len(parts) <= 7
 
 
-@pytest.mark.parametrize("kill_at", [1, 2, *(pytest.param(at, marks=pytest.mark.long) for at in (3, 4, 5))])
-def test_a_merge_that_is_killed_leaves_nothing_that_counts(
-    run: Run, kill_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    corpus, texts = new(), {f"k{at}": some_text(at) for at in range(6)}
+def in_small_parts(run: Run, corpus: str, texts: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count these texts as a part each, of which none is merged yet."""
     with monkeypatch.context() as patch:
         patch.setattr(merging, "FANOUT", 100)
         for key, one in texts.items():
             add(corpus, {key: one})
         run()
-        assert len(parts_of(corpus)) == 6
+
+
+@pytest.mark.parametrize("kill_at", [1, 2, *(pytest.param(at, marks=pytest.mark.long) for at in (3, 4, 5))])
+def test_a_merge_that_is_killed_leaves_nothing_that_counts(
+    run: Run, kill_at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus, texts = new(), {f"k{at}": some_text(at) for at in range(6)}
+    in_small_parts(run, corpus, texts, monkeypatch)
+    assert len(parts_of(corpus)) == 6
     before, real, puts = named(corpus), objects.put, 0
     add(corpus, {"k0": "other words"})
     for document in jobs.table().batch(corpus, 6):
@@ -233,11 +238,7 @@ def test_large_batches_among_small_ones_make_no_more_parts_than_there_is_room_fo
 def test_many_small_parts_are_merged_before_more_is_taken_in(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of each of them the word table costs as much again."""
     corpus, texts = new(), {f"k{at}": some_text(at) for at in range(9)}
-    with monkeypatch.context() as patch:
-        patch.setattr(merging, "FANOUT", 100)
-        for key, one in texts.items():
-            add(corpus, {key: one})
-        run()
+    in_small_parts(run, corpus, texts, monkeypatch)
     before = corpora.get(corpus, "ann")
     assert len(before.manifest.parts) == 9
     monkeypatch.setattr(merging, "SPARE", 5)

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.analysis import corpus_table, corpus_words
+from chalicelib.analysis import corpus_words
 from chalicelib.analysis.corpus_table import CorpusTable
 from chalicelib.corpus import answers, merging, parts, queries
 from chalicelib.corpus.engine import opened
 from chalicelib.corpus.readings import readings
-from tests.corpus_files import Files, Tokens, grams, merged, near, plain, rewritten, tokens_of, written
+from tests.corpus_files import Files, Tokens, grams, merged, near, plain, rewritten, tokens_of, whole, written
 from tests.evidence import counted
 
 EXAMPLES = settings.default.max_examples // 4  # each opens DuckDB several times
@@ -55,7 +55,7 @@ def folder() -> Iterator[Path]:
 
 def rows_of(table: CorpusTable, **asked: Any) -> dict[str, corpus_words.Row]:
     view = corpus_words.query(table, **asked)
-    keys = corpus_table.whole(table, **asked).words
+    keys = whole(table, **asked).words
     return dict(zip(keys, view.show(0, len(view)), strict=True))
 
 
@@ -147,7 +147,7 @@ def test_contexts_phrases_and_collocates_are_those_of_a_plain_count(
         for fold, (count, documents, _, _) in plain(kept).items() if kept else ():
             assert engine.rows(queries.total(1, column="fold"), word0=fold) == [(count, documents)]
         table = merged(files, len(kept))
-        folds = corpus_table.whole(table)
+        folds = whole(table)
         for shown, count in zip(folds.shown, folds.counts, strict=True):  # as it is, and as people may type it
             for typed in {shown, shown.replace("'", "’")}:
                 found = answers._first(engine, readings(typed, lambda: table, fold_case=True), "fold")
