@@ -442,6 +442,12 @@ def test_styles_change_text_by_the_rules_of_its_language_and_place(markup: str, 
     assert extract(markup.encode(), UTF8).text == text
 
 
+def test_templates_within_templates_do_not_end_the_marking_of_a_large_page() -> None:
+    nested = "<template><p>no</p><template>no</template></template>"
+    for buttons in range(996, 1001):  # marks are set a thousand at a time
+        assert read("<button>x</button>" * buttons + nested * 3 + "<dialog>no</dialog>y") == ["x" * buttons + "y"]
+
+
 @pytest.mark.parametrize(
     ("markup", "css", "text"),
     [

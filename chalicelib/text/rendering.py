@@ -120,9 +120,10 @@ def _mark(tree: Any) -> list[Style]:
         tree.remove(_NOT_DRAWN)
         drawn = ",svg [display],svg [visibility]"
     if not special.isdisjoint({"details", "select"}):
-        _unfold(tree.iter_elements({"details", "select"}))
+        _unfold(list(tree.iter_elements({"details", "select"})))  # an edit can lead the iterator out of the tree
     marks = _Marks()
     marks.set(_styled(tree))
+    tree.remove("template")  # those without a mark
     marks.set(tree.select(_BY_ATTRIBUTE + drawn))
     while batch := [*marks.items]:
         marks.items.clear()
