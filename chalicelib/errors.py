@@ -224,7 +224,9 @@ PROBLEMS = {
     "rate-limited": ProblemKind(
         429, "Too many requests", "Too many requests within a minute. Wait for `Retry-After` seconds."
     ),
-    "headers-too-large": ProblemKind(431, "The headers are too large", "More than 100 headers, or one over 64 KB."),
+    "headers-too-large": ProblemKind(
+        431, "The headers are too large", "The request's first line and headers have more than 64 KB together."
+    ),
     "internal": ProblemKind(
         500, "Something went wrong here", "A fault of the service. It is logged under the answer's `X-Request-Id`."
     ),

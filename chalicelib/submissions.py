@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -25,10 +25,11 @@ MAX_STRINGS = 1000  # of a body that is larger than its options may be: names an
 MAX_DEPTH = 16  # of JSON; a submission has one level
 MAX_FAULTS = 20  # that are named; a body has room for so many that no answer could hold them
 MAX_NAME = 100  # characters of a field's name that a fault repeats
+Made = TypeVar("Made", bound=msgspec.Struct)
 
 Kind = Literal["url", "text", "html", "object", "compaction", "query", "source"]  # no caller submits the last four
 
-_NO_NUL = {"pattern": "^[^\\u0000]*$"}  # what ``read`` checks, for readers of the schema
+NO_NUL = {"pattern": "^[^\\u0000]*$"}  # what ``read`` checks, for readers of the schema
 
 Address = Annotated[
     str,
@@ -45,7 +46,7 @@ Text = Annotated[
     Meta(
         description="A plain text of at most 5 MB as UTF-8.",
         examples=["To be, or not to be"],
-        extra_json_schema=_NO_NUL,
+        extra_json_schema=NO_NUL,
     ),
 ]
 Html = Annotated[
@@ -53,10 +54,10 @@ Html = Annotated[
     Meta(
         description="An HTML document of at most 5 MB as UTF-8.",
         examples=["<p>Hello, world</p>"],
-        extra_json_schema=_NO_NUL,
+        extra_json_schema=NO_NUL,
     ),
 ]
-Selector = Annotated[str, Meta(min_length=1, max_length=1000, extra_json_schema=_NO_NUL)]
+Selector = Annotated[str, Meta(min_length=1, max_length=1000, extra_json_schema=NO_NUL)]
 Select = Annotated[Selector, Meta(description="CSS selector: count only inside what it matches.", examples=["main"])]
 Ignore = Annotated[Selector, Meta(description="CSS selector: leave out what it matches.", examples=["nav, footer"])]
 Language = Annotated[
@@ -131,17 +132,21 @@ def decode(raw: bytes) -> object:
             "body-too-large",
             f"The body is too large: {MAX_BODY_BYTES // 1_000_000} MB at most, this one has {len(raw)} bytes. {LARGER}",
         )
-    _check_shape(raw)
+    check_shape(raw)
+    return parse(raw)
+
+
+def parse(raw: bytes) -> object:
+    """JSON of a caller, whatever it is for. ``Unreadable``: empty, not UTF-8, not JSON, a name twice, too deep."""
     if not raw.strip():
-        detail = "The body is empty: an object with one of url, text and html is expected."
-        raise Unreadable("invalid-json", detail)
+        raise Unreadable("invalid-json", "The body is empty: JSON is expected.")
     try:
         value = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_no_constant)
     except UnicodeDecodeError as error:
         raise Unreadable("invalid-json", f"The body is not UTF-8: byte {error.start} cannot be read.") from None
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise Unreadable("invalid-json", f"The body is not JSON: {error.msg} at {where}.") from None
+        raise Unreadable("invalid-json", f"The body is not JSON: {error.msg.removesuffix(' at')} at {where}.") from None
     except RecursionError:
         raise Unreadable("invalid-json", f"The JSON is nested more than {MAX_DEPTH} levels deep.") from None
     except ValueError as error:
@@ -154,24 +159,25 @@ def decode(raw: bytes) -> object:
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
-def _check_shape(raw: bytes) -> None:
-    """``Unreadable`` for a large body that is not large because of a text.
+def check_shape(raw: bytes, *, strings: int = MAX_STRINGS, others: int = MAX_OPTIONS_BYTES) -> None:
+    """``Unreadable`` for a large body that is not large because of its texts.
 
     Reading JSON holds Python's lock: half a megabyte of names or numbers would stop all other requests meanwhile.
+    ``others`` are the bytes that are in no string.
     """
-    if len(raw) <= MAX_OPTIONS_BYTES:
+    if len(raw) <= others:
         return
     at = outside = 0
     for number, found in enumerate(_STRING.finditer(raw)):
         outside += found.start() - at
         at = found.end()
-        if number == MAX_STRINGS or outside > MAX_OPTIONS_BYTES:
+        if number == strings or outside > others:
             break
     else:
         outside += len(raw) - at
-        if outside <= MAX_OPTIONS_BYTES:
+        if outside <= others:
             return
-    detail = "The body is not a submission: it has too many names and values beside text and html."
+    detail = "The body has too many names and values beside its texts."
     raise Unreadable("invalid-json", detail)
 
 
@@ -212,6 +218,16 @@ def _deeper(value: object, levels: int) -> bool:
     return levels == 0 or any(_deeper(one, levels - 1) for one in inner)
 
 
+def convert(fields: object, kind: type[Made]) -> Made:
+    """Decoded fields as that struct; ``InvalidSubmission`` names what is wrong with them."""
+    if faults := [*islice(_unreadable(fields), MAX_FAULTS)]:
+        raise InvalidSubmission(*faults)
+    try:
+        return msgspec.convert(fields, kind)
+    except msgspec.ValidationError as error:
+        raise InvalidSubmission(_fault(str(error))) from None
+
+
 def read(fields: object) -> Submission:
     """Check decoded fields and return the submission; ``InvalidSubmission`` names each fault."""
     if not isinstance(fields, Mapping):
@@ -244,17 +260,22 @@ def read(fields: object) -> Submission:
     return Submission("text", document=value, options=options)
 
 
-def _unreadable(fields: Mapping[object, object]) -> Iterator[Fault]:
+def _unreadable(fields: object, place: str = "") -> Iterator[Fault]:
     """Lone surrogates cannot be stored, and a NUL is never part of a text that somebody meant."""
-    for name, value in fields.items():
+    inner = fields.items() if isinstance(fields, Mapping) else enumerate(fields) if isinstance(fields, list) else ()
+    for name, value in inner:
         if isinstance(name, str) and not _encodes(name):
-            yield Fault("", "a field's name contains an unpaired surrogate")
-        elif isinstance(name, str) and len(name) > MAX_NAME:
-            yield Fault("", f"{name[:MAX_NAME]!r}… is not a field of a submission")
-        elif isinstance(value, str) and not _encodes(value):
-            yield Fault(f"/{_escape(str(name))}", "contains an unpaired surrogate")
+            yield Fault(place, "a field's name contains an unpaired surrogate")
+            continue
+        if isinstance(name, str) and len(name) > MAX_NAME:
+            yield Fault(place, f"{name[:MAX_NAME]!r}… is not a known field")
+            continue
+        pointer = f"{place}/{_escape(str(name))}"
+        if isinstance(value, str) and not _encodes(value):
+            yield Fault(pointer, "contains an unpaired surrogate")
         elif isinstance(value, str) and "\0" in value:
-            yield Fault(f"/{_escape(str(name))}", "contains a NUL character")
+            yield Fault(pointer, "contains a NUL character")
+        yield from _unreadable(value, pointer)
 
 
 def _unusable(fields: Mapping[object, object]) -> Iterator[Fault]:
@@ -279,14 +300,13 @@ def _escape(name: str) -> str:
 
 
 def _fault(message: str) -> Fault:
-    """msgspec's message as a fault: its path ``$.url`` becomes the pointer ``/url``."""
-    detail, _, path = message.rpartition(" - at `$")
-    if detail and path.endswith("`"):
-        path = path.removesuffix("`")
-        return Fault(path.replace(".", "/"), _in_words(path.removeprefix("."), detail))
-    if match := re.fullmatch(r"Object contains unknown field `(.*)`", message, re.DOTALL):
-        return Fault(f"/{_escape(match[1])}", "is not a field of a submission")
-    return Fault("", _lower(message))
+    """msgspec's message as a fault: its path ``$.metadata[0]`` becomes the pointer ``/metadata/0``."""
+    detail, _, path = message.partition(" - at `$")
+    place = re.sub(r"[.\[]", "/", path.removesuffix("`").removesuffix("[...]").replace("]", ""))
+    if match := re.fullmatch(r"Object (contains unknown|missing required) field `(.*)`", detail, re.DOTALL):
+        known = match[1] == "missing required"
+        return Fault(f"{place}/{_escape(match[2])}", "is required" if known else "is not a known field")
+    return Fault(place, in_words(detail, re.sub(r"/\d+$", "", place).rpartition("/")[2]))
 
 
 _WRONG = {
@@ -296,14 +316,30 @@ _WRONG = {
     "numbers": "must be drop or keep",
     "keep_text": "must be true or false",
 }
+_FORMS = {  # of strings for which there is a pattern
+    "metadata": "must begin with a letter or _ and have at most 50 letters, digits, _ and -",
+    "include": "must begin with / or *",
+    "exclude": "must begin with / or *",
+}
+_TYPES = {"str": "a string", "int": "a whole number", "float": "a number", "array": "a list", "object": "an object"}
+_BOUNDS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
 
 
-def _in_words(name: str, detail: str) -> str:
-    if match := re.fullmatch(r"Expected `str` of length <= (\d+)", detail):
-        return f"is longer than {match[1]} characters"
+def in_words(detail: str, name: str = "") -> str:
+    """msgspec's message about the field of that name, without the names of Python's types."""
+    if match := re.fullmatch(r"Expected `(\w+)`(?: of length)? ([<>]=?) (\S+)", detail):
+        kind, sign, bound = match.groups()
+        if kind not in ("str", "array"):
+            return f"must be {_BOUNDS[sign]} {bound}"
+        if sign == ">=":
+            return "must not be empty"
+        return f"is longer than {bound} characters" if kind == "str" else f"has more than {bound} entries"
     if name in _WRONG:
         return _WRONG[name]
-    return "must not be empty" if "length >= 1" in detail else "must be a string"
+    if " matching regex " in detail:
+        return _FORMS[name]
+    match = re.match(r"Expected `(\w+)", detail)
+    return f"must be {_TYPES[match[1]]}" if match else _lower(detail)
 
 
 def _lower(sentence: str) -> str:

@@ -42,6 +42,10 @@ MAX_HEADER_BYTES = 65_536
 MAX_BODY_BYTES = 10_000_000  # as API Gateway; of a text or document the app takes less, and it says so itself
 
 _NAMES = {408: "request-timeout", 413: "body-too-large", 431: "headers-too-large", 500: "internal"}
+_DETAILS = {  # where waitress's own words are about its settings
+    413: f"A request may have {MAX_BODY_BYTES // 1_000_000} MB at most.",
+    431: f"The first line and the headers may have {MAX_HEADER_BYTES // 1024} KB together.",
+}
 _CODINGS = re.compile(rb"^transfer-encoding:[ \t]*(.*?)[ \t]*$", re.IGNORECASE | re.MULTILINE)
 Raw = tuple[int, dict[str, str], bytes]  # status, headers and body
 
@@ -170,7 +174,7 @@ class Refusal(waitress.task.ErrorTask):  # type: ignore[misc]
     def execute(self) -> None:
         """Answer, and close the connection."""
         fault = self.request.error
-        refused = Refused(_NAMES.get(fault.code, "invalid-request"), fault.body)
+        refused = Refused(_NAMES.get(fault.code, "invalid-request"), _DETAILS.get(fault.code, fault.body))
         headers = {name.replace("_", "-").title(): value for name, value in self.request.headers.items()}
         status, answered, body = refusal(refused, getattr(self.request, "command", ""), headers)
         self.status = f"{status} {HTTPStatus(status).phrase}"

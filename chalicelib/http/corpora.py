@@ -1,6 +1,5 @@
 """What the API takes and gives of corpora. Pure."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
@@ -11,7 +10,7 @@ from chalicelib import corpora, submissions, urls
 from chalicelib.analysis import contexts, corpus_words, keywords
 from chalicelib.analysis.corpus_table import CorpusTable
 from chalicelib.corpora import Given
-from chalicelib.errors import Fault, InvalidSubmission, Refused, Unreadable, problem_for
+from chalicelib.errors import Fault, InvalidSubmission, Refused, problem_for
 from chalicelib.http import evidence, responses, schemas
 from chalicelib.http.responses import Answer, Listed, Place
 from chalicelib.http.schemas import LIMIT_MOST, Id, Options
@@ -59,7 +58,7 @@ class DocumentOptions(Struct, forbid_unknown_fields=True, kw_only=True, frozen=T
 class NewCorpus(Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """A corpus to make: its name, the options of its documents, and the names of their metadata."""
 
-    name: Annotated[str, Meta(max_length=200)] = ""
+    name: Annotated[str, Meta(max_length=200, extra_json_schema=submissions.NO_NUL)] = ""
     options: DocumentOptions = DocumentOptions()
     metadata: Annotated[list[_Field], Meta(max_length=METADATA_MOST)] = []
 
@@ -68,6 +67,13 @@ class NewDocuments(Struct, forbid_unknown_fields=True):
     """Submissions of `url`, `text` or `html`, each with `key` and `metadata`; what is none is refused by its number."""
 
     documents: Annotated[list[Any], Meta(extra_json_schema={"maxItems": corpora.BATCH_MOST})]
+
+
+class _Named(Struct):
+    """What a corpus' document has besides a submission's fields."""
+
+    key: _Key | None = None
+    metadata: dict[str, Annotated[str, Meta(max_length=500)]] = {}
 
 
 class Documents(Struct, kw_only=True):
@@ -205,12 +211,7 @@ def question(asked: ContextsQuery | PhrasesQuery | CollocatesQuery) -> dict[str,
 
 def new_corpus(raw: bytes) -> tuple[NewCorpus, dict[str, Any]]:
     """A corpus to make, and the options of its documents; refused where one of them cannot be used."""
-    fields = responses.body(raw)
-    try:
-        given = msgspec.convert(fields, NewCorpus)
-        given.name.encode()
-    except (msgspec.ValidationError, UnicodeEncodeError) as error:
-        raise Refused("invalid-submission", str(error)) from None
+    given = submissions.convert(responses.body(raw), NewCorpus)
     options = msgspec.to_builtins(given.options)
     return given, submissions.read({**options, "html": "x"}).options  # the rules of options are those of a submission
 
@@ -242,22 +243,13 @@ def accepted(given: Sequence[int], answers: Sequence[object], refused: Sequence[
     return {"accepted": len(given) - len(failed), "refused": rows}
 
 
-def _lines(raw: bytes) -> list[object]:
-    rows: list[object] = []
-    for line in raw.splitlines():
-        if line.strip():
-            try:
-                rows.append(json.loads(line))
-            except (ValueError, RecursionError):
-                rows.append(None)  # refused by its number
-    return rows
+def _lines(raw: bytes) -> list[bytes]:
+    return [line for line in raw.splitlines() if line.strip()]
 
 
-def _listed(raw: bytes) -> list[object]:
-    try:
-        fields = json.loads(raw)
-    except (ValueError, RecursionError):
-        raise Refused("invalid-json", "The body is not JSON.") from None
+def _listed(raw: bytes) -> list[Any]:
+    submissions.check_shape(raw, strings=100 * corpora.BATCH_MOST, others=1000 * corpora.BATCH_MOST)
+    fields = submissions.parse(raw)
     try:
         return msgspec.convert(fields, NewDocuments).documents
     except msgspec.ValidationError:
@@ -265,24 +257,17 @@ def _listed(raw: bytes) -> list[object]:
 
 
 def _document(row: object, corpus: Any) -> Given:
-    if not isinstance(row, Mapping):
+    """A document, or a line of NDJSON that holds one; ``InvalidSubmission``."""
+    fields = submissions.decode(row) if isinstance(row, bytes) else row
+    if not isinstance(fields, Mapping):
         raise InvalidSubmission(Fault("", "must be an object with one of url, text and html"))
-    fields = dict(row)
-    key, metadata = fields.pop("key", None), fields.pop("metadata", {})
-    try:
-        key = msgspec.convert(key, _Key | None)
-        metadata = msgspec.convert(metadata, dict[str, Annotated[str, Meta(max_length=500)]])
-        "".join([key or "", *metadata, *metadata.values()]).encode()
-    except (msgspec.ValidationError, UnicodeEncodeError) as error:
-        raise InvalidSubmission(Fault("/key", str(error).lower())) from None
-    if unknown := metadata.keys() - set(corpus.metadata):
-        fault = Fault("/metadata", f"{min(unknown)!r} is not among the corpus' metadata")
-        raise InvalidSubmission(fault)
-    try:
-        submissions.check_sizes(fields)
-    except Unreadable as error:
-        raise InvalidSubmission(Fault("", error.detail)) from None
-    return Given(submissions.read(fields), key, metadata)
+    own = {name: fields[name] for name in _Named.__struct_fields__ if name in fields}
+    named = submissions.convert(own, _Named)
+    if unknown := named.metadata.keys() - set(corpus.metadata):
+        raise InvalidSubmission(Fault("/metadata", f"{min(unknown)!r} is not among the corpus' metadata"))
+    rest = {name: value for name, value in fields.items() if name not in own}
+    submissions.check_sizes(rest)
+    return Given(submissions.read(rest), named.key, named.metadata)
 
 
 # --- what goes ---

@@ -152,7 +152,7 @@ def plain(given: Any) -> Any:
 
 Query = TypeVar("Query", bound=Struct)
 _NUMBERS = {
-    int: (re.compile(r"-?\d{1,10}", re.ASCII), "a whole number"),
+    int: (re.compile(r"-?\d{1,18}", re.ASCII), "a whole number"),
     float: (re.compile(r"-?(?:\d{1,20}(?:\.\d{0,400})?|\.\d{1,400})(?:[eE][+-]?\d{1,3})?", re.ASCII), "a number"),
 }
 _hints = functools.cache(get_type_hints)
@@ -188,26 +188,21 @@ def query(parameters: Mapping[str, Sequence[str]], kind: type[Query]) -> Query:
 
 
 _PHRASES = {
-    "against": "is not the id of a job, or corpus:… or job:… with an id",
+    "against": "must be the id of a job; for a corpus, corpus: or job: and then an id",
     "cursor": "is not where an answer's `next` led to",
     "language": "is not a language code such as en or pt-BR",
 }
-
-
-_BOUNDS = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}
 
 
 def _in_words(kind: type[Struct], name: str, detail: str) -> str:
     """msgspec's message without the names of Python's types."""
     if name in _PHRASES:
         return _PHRASES[name]
-    if match := re.fullmatch(r"Expected `(\w+)`(?: of length)? ([<>]=?) (\S+)", detail):
-        return f"must be {_BOUNDS[match[2]]} {match[3]}{' characters' * (match[1] == 'str')}"
     if detail.startswith("Invalid enum value"):
         given = _hints(kind)[name]
         choices = [str(one) for part in (given, *get_args(given)) for one in get_args(part) if isinstance(one, str)]
         return f"must be one of {', '.join(dict.fromkeys(choices))}"
-    return detail[:1].lower() + detail[1:]
+    return submissions.in_words(detail)
 
 
 def listed_words(name: str, text: str) -> list[str]:

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from chalicelib import urls
-from chalicelib.errors import Refused
+from chalicelib import submissions, urls
+from chalicelib.errors import Fault, InvalidSubmission
 from chalicelib.http import responses
 from chalicelib.http.responses import time_text
 from chalicelib.http.schemas import Id, JobError, State
@@ -80,15 +80,14 @@ class Sources(Struct, kw_only=True):
 
 def new_source(raw: bytes) -> NewSource:
     """The source that is asked for, its address in the usual form."""
+    fields = responses.body(raw)
+    if isinstance(fields, dict) and isinstance(limit := fields.get("limit"), float) and limit.is_integer():
+        fields = {**fields, "limit": int(limit)}  # 332.0 is an integer in JSON Schema
+    given = submissions.convert(fields, NewSource)
     try:
-        fields = responses.body(raw)
-        if isinstance(fields, dict) and isinstance(limit := fields.get("limit"), float) and limit.is_integer():
-            fields = {**fields, "limit": int(limit)}  # 332.0 is an integer in JSON Schema
-        given = msgspec.convert(fields, NewSource)
-        "".join((given.sitemap, *given.include, *given.exclude)).encode()
         return msgspec.structs.replace(given, sitemap=urls.normalise(given.sitemap))
-    except (msgspec.ValidationError, UnicodeEncodeError, urls.InvalidURL) as error:
-        raise Refused("invalid-submission", str(error)) from None
+    except urls.InvalidURL as error:
+        raise InvalidSubmission(Fault("/sitemap", str(error))) from None
 
 
 def source(record: Any, job: Any) -> Source:

@@ -15,6 +15,7 @@ import pytest
 from chalicelib import errors, submissions
 from chalicelib.analysis import words
 from chalicelib.http import access, examples, negotiation, openapi, responses, schemas
+from chalicelib.http.evidence import PlacesQuery
 from chalicelib.http.schemas import ListQuery, NoQuery, WordsQuery
 from chalicelib.store import records
 
@@ -187,6 +188,26 @@ def test_a_query_has_defaults_and_refuses_what_it_does_not_know() -> None:
             responses.query(parameters, WordsQuery)
     with refused("invalid-parameter"):
         responses.query({"limit": ["7"]}, NoQuery)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "given", "said"),
+    [
+        (WordsQuery, "limit", "99999999999", "must be at most 1000000"),
+        (WordsQuery, "limit", "0", "must be at least 1"),
+        (WordsQuery, "prefix", "x" * 201, "is longer than 200 characters"),
+        (PlacesQuery, "words", "", "must not be empty"),
+    ],
+)
+def test_a_parameter_that_cannot_be_used_says_so_in_words(kind: type[Any], name: str, given: str, said: str) -> None:
+    with pytest.raises(errors.Refused) as caught:
+        responses.query({name: [given]}, kind)
+    assert [error.detail for error in caught.value.errors or ()] == [said]
+
+
+def test_json_that_is_broken_says_where() -> None:
+    with pytest.raises(errors.Unreadable, match="Invalid control character at line 1, column 11"):
+        responses.body(b'{"text": "\n"}')
 
 
 # --- answers ---

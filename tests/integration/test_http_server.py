@@ -247,6 +247,8 @@ def test_a_body_that_no_gateway_would_take_is_413_before_it_is_sent(port: int) -
     connection = Connection(port)
     assert connection.problem(POST + b"Content-Length: 99999999\r\n\r\n{") == (413, "body-too-large")
     assert connection.closed
+    said = content(Connection(port)(POST + b"Content-Length: 99999999\r\n\r\n{"))["detail"]
+    assert said == "A request may have 10 MB at most."
 
 
 def test_a_client_that_asks_first_is_told_to_go_on(port: int) -> None:
