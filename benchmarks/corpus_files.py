@@ -66,18 +66,8 @@ def real(paths: Iterable[Path]) -> Iterator[parts.Document]:
     """The texts of files, by the rules of English."""
     for doc, path in enumerate(paths):
         found = counting.segment(path.read_text(encoding="utf-8", errors="replace"), "en")
-        counts = Counter({found.words[row]: count for row, count in Counter(found.rows).items()})
-        kept = evidence.gathered(
-            found.text,
-            words.table(counts, frozenset({"the", "of", "and", "to", "a", "in", "is"}), "en"),
-            "en",
-            spelled=found.words,
-            rows=found.rows,
-            starts=found.starts,
-            sentence_ends=found.sentence_ends,
-            block_ends=found.block_ends,
-        )
-        yield _document(doc, kept)
+        table = words.table(found.counts(), frozenset({"the", "of", "and", "to", "a", "in", "is"}), "en")
+        yield _document(doc, evidence.gathered(found, table, "en"))
 
 
 def _document(doc: int, kept: Evidence) -> parts.Document:

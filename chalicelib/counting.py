@@ -11,13 +11,13 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import accumulate, chain, compress, repeat
 from itertools import count as numbers_from
 from operator import add
 from typing import Any
 
+from chalicelib.analysis.evidence import Segments
 from chalicelib.text import languages
 from chalicelib.text import stop_words as lists
 from chalicelib.text import words as unicode
@@ -27,28 +27,6 @@ _OTHER = 2**32 - 1  # for the row of a chunk that is not one word at its beginni
 Vote = languages.Vote
 languages_of = languages.vote
 language_code = languages.code
-
-
-@dataclass(frozen=True, slots=True)
-class Segments:
-    """A text in tokens: token n is ``words[rows[n]]`` and begins at ``text[starts[n]]``; it has the word's length.
-
-    ``words`` are distinct, in the order of their first token. ``sentence_ends`` and ``block_ends`` are numbers of
-    tokens before each end, rising; the last is the number of all tokens. A block is a line of the text; no sentence is
-    longer.
-    """
-
-    text: str
-    words: list[str]
-    rows: "array[int]"
-    starts: "array[int]"
-    sentence_ends: "array[int]"
-    block_ends: "array[int]"
-
-    def counts(self) -> Counter[str]:
-        """How often each word occurs."""
-        numbers = Counter(self.rows)
-        return Counter(dict(zip(map(self.words.__getitem__, numbers), numbers.values(), strict=True)))
 
 
 def count(text: str, language: str | None = "en", *, words: str = "unicode", numbers: str = "drop") -> Counter[str]:

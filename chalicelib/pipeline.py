@@ -10,7 +10,6 @@ import random
 import signal
 import threading
 import time
-from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -229,13 +228,10 @@ class _Counted:
 
     table: words.Table
     read: words.Table  # as it is read by default: in any case
-    segments: counting.Segments | None  # where the text is kept
+    segments: evidence.Segments | None  # where the text is kept
     language: str | None
     stop_list: bool
     rules: str
-
-
-_NO_SEGMENTS = counting.Segments("", [], array("I"), array("I"), array("I"), array("I"))
 
 
 def _counted(text: str, declared: str | None, options: dict[str, Any]) -> _Counted:
@@ -261,21 +257,12 @@ def _counted(text: str, declared: str | None, options: dict[str, Any]) -> _Count
 
 def _artifacts(counted: _Counted) -> dict[str, records.Packed]:
     """What the job stores: its words, and where the text is kept what contexts and phrases need."""
-    found = counted.segments or _NO_SEGMENTS
-    gathered = evidence.gathered(
-        found.text,
-        counted.table,
-        counted.language or "",
-        spelled=found.words,
-        rows=found.rows,
-        starts=found.starts,
-        sentence_ends=found.sentence_ends,
-        block_ends=found.block_ends,
-    )
+    if counted.segments is None:
+        return {"words": records.Packed(words.pack(counted.table))}
+    kept = evidence.gathered(counted.segments, counted.table, counted.language or "")
     return {
-        name: records.Packed(artifact.pack(gathered), artifact.is_large(gathered))
+        name: records.Packed(artifact.pack(kept), artifact.is_large(kept))
         for name, artifact in evidence.ARTIFACTS.items()
-        if counted.segments or not artifact.of_text
     }
 
 

@@ -4,6 +4,7 @@ A further artifact is one function and one row of ``ARTIFACTS``.
 """
 
 from array import array
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -33,11 +34,29 @@ class Evidence(msgspec.Struct, frozen=True):
         return [words.fold(word, self.language) for word in self.table.words] if fold_case else self.table.words
 
 
+class Segments(msgspec.Struct, frozen=True):
+    """A text as a counter cuts it: as ``Tokens`` has it, but ``rows`` are places in ``words``.
+
+    ``words`` are distinct, in the order of their first token. A block is a line of the text; no sentence is longer.
+    """
+
+    text: str
+    words: Sequence[str]
+    rows: Sequence[int]
+    starts: Sequence[int]
+    sentence_ends: Sequence[int]
+    block_ends: Sequence[int]
+
+    def counts(self) -> Counter[str]:
+        """How often each word occurs."""
+        numbers = Counter(self.rows)
+        return Counter(dict(zip(map(self.words.__getitem__, numbers), numbers.values(), strict=True)))
+
+
 class Artifact(NamedTuple):
-    """A stored part: how it is made, whether it is made only where the text is kept, and whether it may be large."""
+    """A stored part: how it is made, and whether it may be large."""
 
     pack: Callable[[Evidence], list[bytes]]
-    of_text: bool
     is_large: Callable[[Evidence], bool] = lambda _: False
 
 
@@ -45,32 +64,23 @@ def _is_large(evidence: Evidence) -> bool:
     return len(evidence.text) > LARGE_TEXT // 4 and len(evidence.text.encode()) > LARGE_TEXT
 
 
-# Words alone are always kept. A part of the text is one blob, which the store cuts into pieces.
+# Of a job that keeps no text: the words alone. A part of the text is one blob, which the store cuts into pieces.
 ARTIFACTS: dict[str, Artifact] = {
-    "words": Artifact(lambda kept: words.pack(kept.table), of_text=False),
-    "text": Artifact(lambda kept: [tokens.pack_text(kept.text, kept.tokens, kept.table.words)], True, _is_large),
-    "tokens": Artifact(lambda kept: [tokens.pack(kept.tokens)], True, _is_large),
+    "words": Artifact(lambda kept: words.pack(kept.table)),
+    "text": Artifact(lambda kept: [tokens.pack_text(kept.text, kept.tokens, kept.table.words)], _is_large),
+    "tokens": Artifact(lambda kept: [tokens.pack(kept.tokens)], _is_large),
 }
 
 
-def gathered(
-    text: str,
-    table: Table,
-    language: str,
-    *,
-    spelled: Sequence[str],
-    rows: Sequence[int],
-    starts: Sequence[int],
-    sentence_ends: Sequence[int],
-    block_ends: Sequence[int],
-) -> Evidence:
-    """What a counter found, with its tokens as rows of the table; ``rows`` are places in ``spelled``."""
+def gathered(found: Segments, table: Table, language: str) -> Evidence:
+    """What a counter found, with its tokens as rows of the table."""
     places = dict(zip(table.words, range(len(table)), strict=True))
-    row_of: list[Any] = list(map(places.get, spelled))
+    row_of: list[Any] = list(map(places.get, found.words))
     if None in row_of:  # a word that the table writes otherwise
-        row_of = list(map(places.__getitem__, map(words.storable, spelled)))
-    found = Tokens(array("I", map(row_of.__getitem__, rows)), starts, sentence_ends, block_ends)
-    return Evidence(tokens.encodable(text), found, table, language)
+        row_of = list(map(places.__getitem__, map(words.storable, found.words)))
+    rows = array("I", map(row_of.__getitem__, found.rows))
+    order = Tokens(rows, found.starts, found.sentence_ends, found.block_ends)
+    return Evidence(tokens.encodable(found.text), order, table, language)
 
 
 def read(stored: Mapping[str, Sequence[bytes]], language: str) -> Evidence:

@@ -78,10 +78,11 @@ def test_a_text_that_was_packed_gap_by_gap_is_read():
 @pytest.mark.parametrize("text", ["a\ud800\udc00b", "a\0\0b"])
 def test_what_cannot_be_stored_is_replaced_without_moving_anything(text):
     given = counted(text)
-    made = evidence.gathered(
-        given.text, given.table, "", spelled=given.table.words, rows=given.tokens.rows, starts=given.tokens.starts,
-        sentence_ends=given.tokens.sentence_ends, block_ends=given.tokens.block_ends,
-    )  # fmt: skip
+    order = given.tokens
+    segments = evidence.Segments(
+        given.text, given.table.words, order.rows, order.starts, order.sentence_ends, order.block_ends
+    )
+    made = evidence.gathered(segments, given.table, "")
     back = evidence.read(stored(made), "")
     assert (back.text, back.tokens) == ("a\ufffd\ufffdb", given.tokens)
 

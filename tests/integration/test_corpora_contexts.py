@@ -35,16 +35,7 @@ TEXTS = [
 def segmented(text: str, language: str) -> Evidence:
     found = counting.segment(text, language)
     table = words.table(found.counts(), counting.stop_words(language), language)
-    return evidence.gathered(
-        found.text,
-        table,
-        language,
-        spelled=found.words,
-        rows=found.rows,
-        starts=found.starts,
-        sentence_ends=found.sentence_ends,
-        block_ends=found.block_ends,
-    )
+    return evidence.gathered(found, table, language)
 
 
 def document(number: int, kept: Evidence) -> parts.Document:
