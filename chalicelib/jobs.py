@@ -84,29 +84,14 @@ def submit_many(requests: Sequence[Request]) -> list[Job | Exception]:
         now = store.now()
     except Unavailable as error:
         return [error for _ in requests]
-    new = [_new_job(request, now) for request in requests]
-    answers: dict[int, tuple[Job, bool] | Exception] = {}
-    burst = [at for at, (_, pieces) in enumerate(new) if not pieces]
-    if burst:
-        answers |= zip(burst, store.submit_many([new[at][0] for at in burst]), strict=True)
-    away: Unavailable | None = None
-    for at, (job, pieces) in enumerate(new):
-        if not pieces:
-            continue
-        try:
-            # Once DynamoDB did not serve, the others need not wait for it too.
-            answers[at] = away or store.submit(job, pieces, keyed=True)
-        except (KeyReused, Gone, Unavailable) as error:
-            answers[at] = error
-            away = error if isinstance(error, Unavailable) else None
-    ordered = [answers[at] for at in range(len(new))]
+    answers = store.submit_many([_new_job(request, now) for request in requests])
     made = {}
-    for request, answer in zip(requests, ordered, strict=True):
+    for request, answer in zip(requests, answers, strict=True):
         if not isinstance(answer, Exception) and (answer[1] or _made_by(request, now, answer[0])):
             made[answer[0].id] = answer[0]
     if made:
         enqueue(list(made.values()), now=now)
-    return [answer if isinstance(answer, Exception) else answer[0] for answer in ordered]
+    return [answer if isinstance(answer, Exception) else answer[0] for answer in answers]
 
 
 def _made_by(request: Request, now: int, job: Job) -> bool:

@@ -70,13 +70,9 @@ class Pieces(Table):
             for number in range(job.artifacts[name]["pieces"])
         }
         held: dict[tuple[str, str], bytes] = {}
-        for start in range(0, len(keys), 100):
-            some = [key(*one) for one in [*keys][start : start + 100]]
-            request = {self.table_name: {"Keys": some, "ConsistentRead": True}}
-            for answer in self._batch("batch_get_item", request, "UnprocessedKeys"):
-                for item in answer["Responses"].get(self.table_name, ()):
-                    with contextlib.suppress(Gone):
-                        held[item["pk"]["S"], item["sk"]["S"]] = _held(item)
+        for item in self._items([key(*one) for one in keys]):
+            with contextlib.suppress(Gone):
+                held[item["pk"]["S"], item["sk"]["S"]] = _held(item)
         for one, (job_id, name) in keys.items():
             if one not in held:  # erased between the record's reading and this
                 found.pop(job_id, None)
@@ -94,26 +90,15 @@ class Pieces(Table):
     def _put_artifact(self, job: Job, kind: str, packed: Packed) -> int:
         if packed.large and objects.is_configured():
             # The item that names the object is written before it: whoever deletes a job's items finds its objects.
-            place = _place(job.id, kind)
+            place = f"jobs/{job.id}/{kind.replace('#', '-')}"
             self._put_piece(job.id, kind, 0, {"object": place}, job.expires_at)
             with _object_errors():
                 objects.put(place, packed.pieces[0])
             return 1
-        pieces = _as_stored(packed)
+        pieces = cut(packed.pieces[0]) if packed.large else packed.pieces
         for number, piece in enumerate(pieces):
             self._put_piece(job.id, kind, number, {"data": piece}, job.expires_at)
         return len(pieces)
-
-    def _delete_artifacts(self, job: Job, made: Mapping[str, Packed]) -> None:
-        """Delete what this claim wrote and no record names."""
-        for name, packed in made.items():
-            kind = f"{name}#{job.claim}"
-            pieces = 1 if packed.large and objects.is_configured() else len(_as_stored(packed))
-            if packed.large and objects.is_configured():
-                with _object_errors():
-                    objects.delete(_place(job.id, kind))
-            for number in range(pieces):
-                self._call("delete_item", Key=key(pk(job.id), f"{kind}#{number:04}"))
 
     def note_run(self, job: Job, run: str) -> None:
         """Keep which run on Spark answers a job, and since when; two attempts that write it have the same run."""
@@ -125,24 +110,22 @@ class Pieces(Table):
         found = answer.get("Item")
         return None if found is None else (found["run"]["S"], int(found["started_at"]["N"]))
 
-    def delete_pieces(self, job_id: str) -> None:
-        """Delete every piece that a job has, and its objects, whichever claim wrote them."""
+    def delete_pieces(self, job_id: str, claim: str = "") -> None:
+        """Delete every piece that a job has, with its objects, or those that a claim wrote."""
         for page in self._pages(
             "query",
             **under(pk(job_id)),
+            ConsistentRead=True,
             ProjectionExpression="pk, sk, #object",
             ExpressionAttributeNames={"#object": "object"},
         ):
-            found = [item for item in page["Items"] if item["sk"]["S"] != "job"]
+            names = [(item["sk"]["S"], item) for item in page["Items"]]
+            found = [item for name, item in names if (f"#{claim}#" in name if claim else name != "job")]
             for item in found:
                 if "object" in item:
                     with _object_errors():
                         objects.delete(item["object"]["S"])
-            keys = [{"pk": item["pk"], "sk": item["sk"]} for item in found]
-            for start in range(0, len(keys), 25):
-                requests = [{"DeleteRequest": {"Key": key}} for key in keys[start : start + 25]]
-                for _ in self._batch("batch_write_item", {self.table_name: requests}, "UnprocessedItems"):
-                    pass
+            self._delete_items([{"pk": item["pk"], "sk": item["sk"]} for item in found])
 
     def _put_piece(self, job_id: str, kind: str, number: int, holds: Mapping[str, Any], expires_at: int) -> None:
         item = {**key(pk(job_id), f"{kind}#{number:04}"), **values({**holds, "expires_at": expires_at})}
@@ -161,23 +144,18 @@ def _held(item: Mapping[str, Any]) -> bytes:
     if "object" not in item:
         return bytes(item["data"]["B"])
     with _object_errors():
-        return objects.get(item["object"]["S"])
-
-
-def _as_stored(packed: Packed) -> Sequence[bytes]:
-    return cut(packed.pieces[0]) if packed.large else packed.pieces
-
-
-def _place(job_id: str, kind: str) -> str:
-    return f"jobs/{job_id}/{kind.replace('#', '-')}"
+        try:
+            return objects.get(item["object"]["S"])
+        except objects.ObjectError as error:
+            if error.absent:
+                raise Gone from None
+            raise
 
 
 @contextlib.contextmanager
 def _object_errors() -> Iterator[None]:
-    """The object store's errors as the table's: gone, or not to be reached now."""
+    """The object store's errors as the table's. What is absent where something is put is the bucket itself."""
     try:
         yield
-    except objects.ObjectError as error:
-        if error.absent:
-            raise Gone from None
+    except (objects.ObjectError, OSError) as error:
         raise Unavailable(f"the object store does not serve: {error}") from error

@@ -241,13 +241,9 @@ class Corpora(Table):
         """By key where its document is, and its job's id; only keys that are there."""
         found: dict[str, tuple[Place, str]] = {}
         names = {_hash(one): one for one in keys}
-        for start in range(0, len(names), 100):
-            some = [_key(corpus_id, f"key#{name}") for name in [*names][start : start + 100]]
-            request = {self.table_name: {"Keys": some, "ConsistentRead": True}}
-            for answer in self._batch("batch_get_item", request, "UnprocessedKeys"):
-                for item in answer["Responses"].get(self.table_name, ()):
-                    place = Place(int(item["batch"]["N"]), int(item["index"]["N"]))
-                    found[names[item["sk"]["S"].removeprefix("key#")]] = place, item["job"]["S"]
+        for item in self._items([_key(corpus_id, f"key#{name}") for name in names]):
+            place = Place(int(item["batch"]["N"]), int(item["index"]["N"]))
+            found[names[item["sk"]["S"].removeprefix("key#")]] = place, item["job"]["S"]
         return found
 
     def put_places(
@@ -376,12 +372,6 @@ class Corpora(Table):
         for keys in self._corpus_keys(corpus_id):
             names = [(one["sk"]["S"], one) for one in keys]
             self._delete_items([one for name, one in names if name in own or name.startswith(("key#", "removed#"))])
-
-    def _delete_items(self, keys: Sequence[dict[str, Any]]) -> None:
-        for start in range(0, len(keys), 25):
-            requests = [{"DeleteRequest": {"Key": one}} for one in keys[start : start + 25]]
-            for _ in self._batch("batch_write_item", {self.table_name: requests}, "UnprocessedItems"):
-                pass
 
     def _corpus_keys(self, corpus_id: str) -> Iterator[list[dict[str, Any]]]:
         own = under(f"corpus#{corpus_id}")

@@ -104,24 +104,32 @@ class Records(Pieces, AccessTokens, Corpora, Sources):
             self._delete_input(job, len(document))
         return _same(existing, job)
 
-    def submit_many(self, new: Sequence[Job]) -> list[tuple[Job, bool] | RecordError]:
-        """Put many new jobs without documents; of each what ``submit`` returns or raises."""
-        answers: list[tuple[Job, bool] | RecordError] = [(job, True) for job in new]
-        done = self._put_many([{"TableName": self.table_name, **self._new(job)} for job in new])
+    def submit_many(self, new: Sequence[tuple[Job, Sequence[bytes]]]) -> list[tuple[Job, bool] | RecordError]:
+        """Put many new jobs, each with its document, whose ids may be taken; of each what ``submit`` returns or raises.
+
+        Those without a document go at once; what came of one is asked for by ``submit`` where that is not plain. After
+        the first ``Unavailable`` the others need not wait for it too.
+        """
+        puts = iter(
+            self._put_many([{"TableName": self.table_name, **self._new(job)} for job, document in new if not document])
+        )
+        done = [None if document else next(puts) for _, document in new]
+        answers: list[tuple[Job, bool] | RecordError] = []
         away: Unavailable | None = None
         try:
-            there = self.get_many([job.id for job, written in zip(new, done, strict=True) if written is False])
+            there = self.get_many([job.id for (job, _), written in zip(new, done, strict=True) if written is False])
         except Unavailable as error:
             there, away = {}, error
-        for at, (job, written) in enumerate(zip(new, done, strict=True)):
-            existing = there.get(job.id)
+        for (job, document), written in zip(new, done, strict=True):
             try:
-                if existing is not None:
-                    answers[at] = _same(existing, job), False
-                elif not written:
-                    answers[at] = away or self.submit(job)
+                if written:
+                    answers.append((job, True))
+                elif existing := there.get(job.id):
+                    answers.append((_same(existing, job), False))
+                else:
+                    answers.append(away or self.submit(job, document, keyed=True))
             except RecordError as error:
-                answers[at] = error
+                answers.append(error)
                 away = error if isinstance(error, Unavailable) else away
         return answers
 
@@ -185,7 +193,7 @@ class Records(Pieces, AccessTokens, Corpora, Sources):
             done["rules"] = rules
         if self._end(job, SUCCEEDED, done):
             return True
-        self._delete_artifacts(job, artifacts)  # nobody reads them, and the job may have been canceled and erased
+        self.delete_pieces(job.id, str(job.claim))  # nobody reads them, and the job may have been canceled and erased
         return False
 
     def fail(self, job: Job, error: dict[str, Any]) -> bool:
@@ -318,16 +326,8 @@ class Records(Pieces, AccessTokens, Corpora, Sources):
 
     def get_many(self, job_ids: Sequence[str]) -> dict[str, Job]:
         """The jobs that are there, by id."""
-        found: dict[str, Job] = {}
-        for start in range(0, len(job_ids), 100):
-            keys = [key(pk(job_id), "job") for job_id in dict.fromkeys(job_ids[start : start + 100])]
-            request = {self.table_name: {"Keys": keys, "ConsistentRead": True}}
-            for answer in self._batch("batch_get_item", request, "UnprocessedKeys"):
-                for item in answer["Responses"].get(self.table_name, ()):
-                    if not self._is_gone(item):
-                        job = job_of(item)
-                        found[job.id] = job
-        return found
+        items = self._items([key(pk(job_id), "job") for job_id in dict.fromkeys(job_ids)])
+        return {job.id: job for job in (job_of(item) for item in items if not self._is_gone(item))}
 
     def owned(
         self, owner: str, *, limit: int, after: tuple[int, str] | None = None

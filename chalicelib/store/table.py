@@ -156,6 +156,19 @@ class Table:
                 return
         raise Unavailable("DynamoDB left a part of the batch out each time")
 
+    def _items(self, keys: Sequence[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        """The items of keys that differ, those that are there, in no order."""
+        for start in range(0, len(keys), 100):
+            request = {self.table_name: {"Keys": keys[start : start + 100], "ConsistentRead": True}}
+            for answer in self._batch("batch_get_item", request, "UnprocessedKeys"):
+                yield from answer["Responses"].get(self.table_name, ())
+
+    def _delete_items(self, keys: Sequence[dict[str, Any]]) -> None:
+        for start in range(0, len(keys), 25):
+            requests = [{"DeleteRequest": {"Key": one}} for one in keys[start : start + 25]]
+            for _ in self._batch("batch_write_item", {self.table_name: requests}, "UnprocessedItems"):
+                pass
+
     def _pages(self, operation: str, **arguments: Any) -> Iterator[Any]:
         while True:
             answer = self._call(operation, **arguments)

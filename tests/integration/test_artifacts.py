@@ -1,10 +1,13 @@
 """What a job holds besides its record: pieces in the table, large ones in the object store."""
 
 import contextlib
+import errno
 from pathlib import Path
 
 import pytest
 
+from chalicelib.aws import objects
+from chalicelib.aws.objects import ObjectError
 from chalicelib.errors import Gone, NotKept, Unavailable
 from chalicelib.store.job import key, pk, values
 from chalicelib.store.records import Job, Packed, Records
@@ -140,6 +143,23 @@ def test_an_object_store_that_is_away_is_as_when_the_table_is(store, folder, mon
     mine = claimed(store)
     folder.write_text("not a folder")
     with pytest.raises((Unavailable, OSError)):
+        store.finish(mine, MADE, **RESULT)
+    assert store.get(mine.id).state == "running"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ObjectError("http-status", "S3 answered NoSuchBucket.", absent=True), OSError(errno.ENOSPC, "No space left")],
+)
+def test_an_object_store_that_takes_nothing_says_unavailable_so_that_the_worker_lives(
+    store, folder, monkeypatch, error
+):
+    def fail(*_):
+        raise error
+
+    mine = claimed(store)
+    monkeypatch.setattr(objects, "put", fail)
+    with pytest.raises(Unavailable):
         store.finish(mine, MADE, **RESULT)
     assert store.get(mine.id).state == "running"
 

@@ -426,7 +426,7 @@ def test_a_list_of_one_state_reads_a_bounded_number_of_records_and_goes_on(
     forks.clear()
     store, read = jobs.table(), []
     new = [a_job(id=f"{n:032x}", owner="o", submitted_at=n, expires_at=2**40) for n in range(450)]
-    store.submit_many(new)
+    store.submit_many([(job, ()) for job in new])
     store.cancel(new[0].id, "o")
     many = records.Records.get_many
     monkeypatch.setattr(records.Records, "get_many", lambda self, ids: read.extend(ids) or many(self, ids))
