@@ -399,14 +399,6 @@ class Unreadable(InvalidSubmission):
         self.detail = detail
 
 
-class InvalidHeader(WordcountsError, ValueError):
-    """A header that must not be ignored cannot be used; the message says what was expected."""
-
-
-class InvalidList(WordcountsError, ValueError):
-    """A list that cannot be read at all; the message says why."""
-
-
 class Refused(WordcountsError):
     """The request ends here with a problem: a name of ``PROBLEMS``, and what is particular to this case."""
 
@@ -427,6 +419,13 @@ class Refused(WordcountsError):
         self.error = error  # a failed job's JobError: then the problem is that error, whatever the name
 
 
+class InvalidList(Refused, ValueError):
+    """A list that cannot be read at all; the message says why."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("invalid-list", detail)
+
+
 def problem_for(error: BaseException) -> Refused | None:
     """The problem that this exception is, or None where the fault is our own."""
     match error:
@@ -443,8 +442,4 @@ def problem_for(error: BaseException) -> Refused | None:
         case InvalidSubmission():
             errors = [ProblemError(pointer=fault.pointer, detail=fault.detail) for fault in error.faults]
             return Refused("invalid-submission", str(error), errors=errors)
-        case InvalidHeader():
-            return Refused("invalid-header", str(error))
-        case InvalidList():
-            return Refused("invalid-list", str(error))
     return None

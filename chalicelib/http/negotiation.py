@@ -1,12 +1,12 @@
 """Request headers as the standards read them: Accept, Prefer, If-None-Match, Idempotency-Key. Pure.
 
-What a standard says to ignore is ignored; nothing here raises but ``InvalidHeader``.
+What a standard says to ignore is ignored; nothing here raises but ``Refused``.
 """
 
 import re
 from collections.abc import Sequence
 
-from chalicelib.errors import InvalidHeader
+from chalicelib.errors import Refused
 
 _Q = re.compile(r"(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)", re.ASCII)
 # No white space before the name: findall would look through a long run of it from each of its characters.
@@ -74,11 +74,11 @@ def matches(if_none_match: str | None, etag: str) -> bool:
 
 
 def idempotency_key(value: str | None) -> str | None:
-    """The key, or None when none was sent. InvalidHeader unless it is 1 to 255 printable ASCII characters."""
+    """The key, or None when none was sent. ``Refused`` unless it is 1 to 255 printable ASCII characters."""
     if value is None:
         return None
     if not _KEY.fullmatch(value) or not value.strip():
-        raise InvalidHeader("Idempotency-Key: expected 1 to 255 printable ASCII characters")
+        raise Refused("invalid-header", "Idempotency-Key: expected 1 to 255 printable ASCII characters")
     return value
 
 
