@@ -289,19 +289,18 @@ def host_slot(host: str, address: str, owner: str, *, bulk: bool) -> tuple[bool,
     return bool(taken), int(wait) / 1e6
 
 
-def take_request(owner: str) -> tuple[bool, int, float]:
-    """Count one request of an owner: whether it may pass, how many more may now, and seconds until one may again."""
-    return _meter(f"owner:{owner}", settings.load().rate_per_minute, "1")
+def meter(name: str, a_minute: int, amount: str = "1") -> tuple[bool, int, float]:
+    """Take from a meter: whether it was there, how much is left, and seconds until more is.
 
-
-def take_points(owner: str, points: float) -> tuple[bool, int, float]:
-    """Count what an owner has cost, in any case; with 0 only look: whether something is left, how much, and when."""
-    return _meter(f"points:{owner}", settings.load().points_per_minute, f"{points:.3f}!" if points else "0")
-
-
-def take_refusal(address: str, a_minute: int) -> tuple[bool, int, float]:
-    """Count one request of an address that had no valid token."""
-    return _meter(f"refused:{address}", a_minute, "1")
+    An amount of ``0`` only looks; one with a ``!`` behind it is taken whether it is there or not.
+    """
+    with _redis_errors():
+        passed, wait, left = _script(meters.METER)(
+            keys=[f"{settings.load().queue_name}:{name}"],
+            args=[f"{60e6 / a_minute:.0f}", a_minute, MOST_WAIT * 1_000_000, amount],
+            client=connection(),
+        )
+    return bool(passed), int(left), int(wait) / 1e6
 
 
 def begin_long_poll(owner: str, poll: str, seconds: float, *, most: int, most_of_owner: int) -> bool:
@@ -324,17 +323,6 @@ def end_long_poll(owner: str, poll: str) -> None:
 def _long_polls(owner: str) -> list[str]:
     prefix = f"{settings.load().queue_name}:long-polls"
     return [prefix, f"{prefix}:{owner}"]
-
-
-def _meter(key: str, a_minute: int, amount: str) -> tuple[bool, int, float]:
-    """Take from a meter: whether it was there, how much is left, and seconds until more is."""
-    with _redis_errors():
-        passed, wait, left = _script(meters.METER)(
-            keys=[f"{settings.load().queue_name}:{key}"],
-            args=[f"{60e6 / a_minute:.0f}", a_minute, MOST_WAIT * 1_000_000, amount],
-            client=connection(),
-        )
-    return bool(passed), int(left), int(wait) / 1e6
 
 
 @cached_in_process  # made for the first client; each call names its own

@@ -33,8 +33,8 @@ def take_request(owner: str) -> list[Meter]:
     """Count an owner's request; nothing where nobody can count, and of points only where some were used."""
     load = settings.load()
     try:
-        passed, left, wait = queue.take_request(owner)
-        enough, points, later = queue.take_points(owner, 0)
+        passed, left, wait = queue.meter(f"owner:{owner}", load.rate_per_minute)
+        enough, points, later = queue.meter(f"points:{owner}", load.points_per_minute, "0")
     except queue.QueueError:
         return []
     meters = [Meter("default", load.rate_per_minute, left, 0.0 if passed else wait)]
@@ -47,7 +47,7 @@ def charge(owner: str, points: float) -> None:
     """Count what an owner's jobs and large answers have cost: a point is a second of CPU or a piece of words read."""
     if points > 0:
         with contextlib.suppress(queue.QueueError):
-            queue.take_points(owner, points)
+            queue.meter(f"points:{owner}", settings.load().points_per_minute, f"{points:.3f}!")
 
 
 # --- requests that wait ---
@@ -118,6 +118,6 @@ def is_first_use(digest: str, day: int) -> bool:
 def count_refusal(address: str) -> None:
     """Count a request without a valid token; an address with too many is refused until its meter has room."""
     with contextlib.suppress(queue.QueueError):
-        passed, _, wait = queue.take_refusal(address, REFUSALS_A_MINUTE)
+        passed, _, wait = queue.meter(f"refused:{address}", REFUSALS_A_MINUTE)
         if not passed:
             refuse(address, wait)
