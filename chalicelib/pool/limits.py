@@ -9,7 +9,7 @@ import resource
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from chalicelib import jobs, pipeline, queue, settings
@@ -74,44 +74,35 @@ def gate(job: Job, size: int) -> Iterator[None]:
     So the sum of their memory is bounded, and it costs no time: more at once would only share the cores. The gates are
     locks of files, which the kernel gives back when a process dies. A job that finds none goes back without a failure.
     """
-    if job.kind in jobs.INTERNAL:
-        with _corpus_gate():
-            yield
-        return
-    if size < GATE_BYTES and not job.lost:
-        yield
-        return
-    folder, until = Path(tempfile.gettempdir()), time.monotonic() + GATE_SECONDS
-    paths = [folder / f"{settings.load().queue_name}-gate-{n}" for n in range(GATES_A_CORE * cores())]
     with contextlib.ExitStack() as held:
-        for choice in [[path] for path in paths] if job.lost else [random.sample(paths, len(paths))]:
-            while not any(_lock(path, held) for path in choice):
-                if time.monotonic() > until:
-                    # Later each time: the page is fetched again, from a host that has done nothing.
-                    raise pipeline.Defer(random.uniform(1, 5) * min(job.attempt, 6))  # noqa: S311
-                time.sleep(0.03)
+        if job.kind in jobs.INTERNAL:
+            # Of compactions and questions as many at once as a quarter of the memory holds.
+            _hold([_locks("corpus", max(1, min(cores(), memory() // 4 // CORPUS_BYTES)))], held)
+            if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+                # DuckDB and Arrow map far more than they use; what they use is bounded by their own limit.
+                limit_memory(CORPUS_MAPPED)
+                held.callback(lambda: limit_memory(share_of_memory(memory(), cores())))
+        elif size >= GATE_BYTES or job.lost:
+            locks = _locks("gate", GATES_A_CORE * cores())
+            # Later each time: the page is fetched again, from a host that has done nothing.
+            # All of them are taken in one order, or two such jobs would wait for each other.
+            choices = [[path] for path in locks] if job.lost else [random.sample(locks, len(locks))]
+            _hold(choices, held, longer=min(job.attempt, 6))
         yield
 
 
-@contextlib.contextmanager
-def _corpus_gate() -> Iterator[None]:
-    """Held while a worker compacts a corpus or answers a question: as many at once as a quarter of the memory holds.
+def _locks(kind: str, number: int) -> list[Path]:
+    return [Path(tempfile.gettempdir()) / f"{settings.load().queue_name}-{kind}-{n}" for n in range(number)]
 
-    DuckDB and Arrow map far more than they use, so what the worker may map is more for as long; what they use is
-    bounded by their own limit.
-    """
-    several = max(1, min(cores(), memory() // 4 // CORPUS_BYTES))
-    folder, until = Path(tempfile.gettempdir()), time.monotonic() + GATE_SECONDS
-    paths = [folder / f"{settings.load().queue_name}-corpus-{n}" for n in range(several)]
-    with contextlib.ExitStack() as held:
-        while not any(_lock(path, held) for path in paths):
+
+def _hold(choices: Sequence[Sequence[Path]], held: contextlib.ExitStack, *, longer: int = 1) -> None:
+    """Lock one file of each choice, or give the job back when that takes too long."""
+    until = time.monotonic() + GATE_SECONDS
+    for choice in choices:
+        while not any(_lock(path, held) for path in choice):
             if time.monotonic() > until:
-                raise pipeline.Defer(random.uniform(1, 5))  # noqa: S311
+                raise pipeline.Defer(random.uniform(1, 5) * longer)  # noqa: S311
             time.sleep(0.03)
-        if resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
-            limit_memory(CORPUS_MAPPED)
-            held.callback(lambda: limit_memory(share_of_memory(memory(), cores())))
-        yield
 
 
 def _lock(path: Path, held: contextlib.ExitStack) -> bool:
