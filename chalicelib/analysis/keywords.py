@@ -4,7 +4,7 @@ Every word of either text is tested, and the correction counts all of them: what
 not change a score.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import compress
 from typing import Annotated, Literal, NamedTuple
 
@@ -16,6 +16,7 @@ from chalicelib.analysis.words import Table
 
 Order = Literal["lrc", "log_ratio", "g2"]
 Sign = Literal["both", "positive", "negative"]
+_DIRECTIONS = {"positive": 1, "negative": -1}
 
 
 class Keyword(msgspec.Struct, frozen=True):
@@ -96,12 +97,13 @@ def keywords(
         return Keywords(len(names), alpha, sizes, [], {})
     counts = {name: (first.get(name, 0), second.get(name, 0)) for name in names}
     scores = _scores(set(counts.values()), sizes, alpha, len(names))
-    chosen = _chosen(sizes, sign)
     stops = {key for table in (one, other) for key in compress(_keys(table), table.stops)}
     found = [
         name
         for name in names
-        if chosen(*counts[name]) and (stop_words or name not in stops) and name.startswith(prefix)
+        if (sign == "both" or scores[counts[name]].g2 * _DIRECTIONS[sign] > 0)
+        and (stop_words or name not in stops)
+        and name.startswith(prefix)
     ]
     rank = {pair: (-abs(getattr(score, sort)), -abs(score.g2)) for pair, score in scores.items()}
     found.sort(key=lambda name: (rank[counts[name]], name))
@@ -127,12 +129,3 @@ def _scores(
         )
         for a, b in pairs
     }
-
-
-def _chosen(sizes: tuple[int, int], sign: Sign) -> Callable[[int, int], bool]:
-    c, d = sizes
-    if sign == "positive":
-        return lambda a, b: a * d > b * c
-    if sign == "negative":
-        return lambda a, b: a * d < b * c
-    return lambda _a, _b: True

@@ -22,7 +22,7 @@ from msgspec import Meta
 PIECE_BYTES = 350_000  # DynamoDB's item holds 400 KB; the rest is for keys and attributes
 WORD_CHARACTERS = 16_384  # longer words are no words; at 4 bytes a character one still fits a piece
 _LEVEL = 3  # of zlib: the usual level makes 3 % less of it and takes half as long again
-_RAW_BYTES = 700_000  # a first guess: words compress to about half
+_ROWS = 50_000  # of a piece, as a first guess: words of usual length take 200 to 300 KB then
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r")  # a spreadsheet runs a cell that begins so
 _INVERT = bytes([1]) + bytes(255)
 _DOTTED_I = {"tr", "az"}  # languages where I is the capital of ı, and İ that of i
@@ -93,7 +93,8 @@ def tables(counts: Mapping[str, int], stop_words: Collection[str], language: str
 
 def pack(table: Table) -> list[bytes]:
     """The table in compressed pieces of at most 350,000 bytes, each readable alone; [] for no words."""
-    return [piece for rows in _rough_pieces(table) for piece in _compressed(table, rows)]
+    parts = (range(start, min(start + _ROWS, len(table))) for start in range(0, len(table), _ROWS))
+    return [piece for rows in parts for piece in _compressed(table, rows)]
 
 
 def unpack(pieces: Iterable[bytes]) -> Table:
@@ -267,20 +268,6 @@ def storable(word: str) -> str:
     if len(word) > WORD_CHARACTERS:
         word = f"{word[:WORD_CHARACTERS]}…{hashlib.sha256(word.encode()).hexdigest()[:16]}"
     return word
-
-
-def _rough_pieces(table: Table) -> Iterator[range]:
-    if 4 * sum(map(len, table.words)) + 8 * len(table) <= _RAW_BYTES:
-        yield from [range(len(table))] if len(table) else []
-        return
-    start = size = 0
-    for place, word in enumerate(table.words):
-        size += 4 * len(word) + 8 if not word.isascii() else len(word) + 8
-        if size > _RAW_BYTES:
-            yield range(start, place + 1)
-            start, size = place + 1, 0
-    if start < len(table):
-        yield range(start, len(table))
 
 
 def _compressed(table: Table, rows: range) -> Iterator[bytes]:
