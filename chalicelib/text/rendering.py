@@ -37,7 +37,7 @@ _NOTHING: styles.Attributes = ()
 _BYTES_A_CHARACTER, _TREE_LEAST, _TREE_BYTES = 60, 10_000_000, 150_000_000
 _SIGNS = 1_500_000  # each may be five characters where the tree is written as markup again
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
-_ONE = rf"/?+(?:(?:{'|'.join(styles.BLOCKS)}|br|xml-[^ >]*+)(?: [^>]*+)?+|(?<=/)tr)"
+_ONE = rf"/?+(?:(?:{'|'.join(styles.BLOCKS)}|br|xml-[^ >]*+)(?: [^>]*+)?+|(?<=/)tr)(?=>|\Z)"
 _BLOCK = re.compile(rf"<{_ONE}(?:>[ \t\n\r\f]*+<{_ONE})*+(?:>|\Z)[ \t\n\r\f]*+")  # several in a row are one
 _CELL = re.compile(r"<t[dh](?: [^>]*+)?+(?:>|\Z)")
 _OTHER = re.compile(r"</?[^\d/][^>]*+(?:>|\Z)")
