@@ -19,7 +19,7 @@ import shutil, sys
 from scripts import nltk_data
 def copy(folder):
     shutil.copytree({str(DATA)!r}, folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
-nltk_data.from_nltk = copy
+nltk_data.fetch = copy
 sys.exit(nltk_data.main(sys.argv[1:]))
 """
 DATA_AT = "import sys, nltk.data; nltk.data.path[:] = sys.argv[1:]; "
