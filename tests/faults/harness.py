@@ -26,7 +26,7 @@ from chalicelib import jobs, queue, submissions
 from chalicelib.analysis import words
 from chalicelib.net import forks
 from chalicelib.store import records
-from scripts import node, servers
+from scripts import servers
 from tests.conftest import dynamodb
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -168,7 +168,7 @@ class Stack:
 
     def _start_dynamo(self) -> subprocess.Popen[bytes]:
         program = str(ROOT / "node_modules" / "dynalite" / "cli.js")  # in memory: nothing here kills it
-        command = [node.node(), program, "--host", "127.0.0.1", "--port", str(self.dynamo_port)]
+        command = [servers.NODE, program, "--host", "127.0.0.1", "--port", str(self.dynamo_port)]
         process = self._spawn([*command, *(f"--{change}TableMs=0" for change in ("create", "delete"))], "dynalite")
         until(lambda: socket.create_connection(("127.0.0.1", self.dynamo_port), 1).close() is None, 20, "dynalite")
         return process

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from scripts import node
+from scripts import servers
 
 ADDRESS = "http://judge.test/"
 FLAGS = [
@@ -54,7 +54,7 @@ def judge() -> Iterator[Judge]:
     from playwright.sync_api import sync_playwright
 
     program = shutil.which("chromium") or shutil.which("chromium-browser")
-    os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", node.node())
+    os.environ.setdefault("PLAYWRIGHT_NODEJS_PATH", servers.NODE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         try:
