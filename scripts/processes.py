@@ -1,6 +1,6 @@
 """Child processes of a launcher: each in a group of its own, waited for by its port, stopped for certain.
 
-On Linux the kernel kills them when the launcher is killed (scripts/tied.py); elsewhere the next start does.
+On Linux the kernel kills them when the launcher is killed; elsewhere the next start does.
 
 Why not honcho or circus: docs/adr says.
 """
@@ -9,13 +9,13 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -27,10 +27,12 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA_DIR = ".local"
 MARK = "WORDCOUNTS_DATA"  # in the environment of every child: whose it is, so that leftovers can be found
 LOG_BYTES = 10_000_000
+# Before a command: the kernel then kills the child when this process is killed. setpriv is a part of Linux alone.
+TIED = [setpriv, "--pdeathsig", "KILL"] if (setpriv := shutil.which("setpriv")) else []
 
 
-class InUse(Exception):
-    """Another stack has this data; the message says which."""
+class CannotStart(Exception):
+    """What was asked for cannot be started here; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def start(
     rotate(log)
     with log.open("ab") as file:
         process = subprocess.Popen(
-            [*_tied(), *command],
+            [*TIED, *command],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -125,13 +127,6 @@ def start(
         reader = threading.Thread(target=_read, args=(process.stdout, log, show), daemon=True)
         reader.start()
     return Child(name, process, log, reader)
-
-
-def _tied() -> list[str]:
-    """What is put before a command so that the kernel kills it when this process is killed; nothing but on Linux."""
-    if sys.platform != "linux":
-        return []
-    return [sys.executable, "-I", "-S", str(ROOT / "scripts" / "tied.py"), str(os.getpid())]
 
 
 def visible(text: str) -> str:
@@ -163,6 +158,16 @@ def last_lines(log: Path) -> str:
     return ""
 
 
+def ended(children: Iterable[Child]) -> str | None:
+    """Which of them has ended by itself, and why, in words."""
+    for child in children:
+        if not child.alive:
+            status = child.process.returncode
+            how = f"was ended by signal {-status}" if status < 0 else f"has ended with status {status}"
+            return f"{child.name} {how}. Its last lines ({child.log}):\n{last_lines(child.log)}"
+    return None
+
+
 def wait_for(
     ready: Callable[[], bool], *children: Child, seconds: float, stop: Callable[[], bool] = lambda: False
 ) -> bool:
@@ -186,17 +191,21 @@ def answers(port: int, host: str = "127.0.0.1") -> bool:
 
 @contextlib.contextmanager
 def sole_user(data: Path, who: str) -> Iterator[None]:
-    """Hold a data folder: ``InUse`` where another launcher has it; what a killed one left running is ended.
+    """Hold a data folder, or ``CannotStart`` where another launcher has it; what a killed one left running is ended.
 
     What an earlier version left readable for others is made private; the launcher's umask does it for what is new.
     """
-    data.mkdir(parents=True, exist_ok=True)
-    with (data / "lock").open("a+") as lock:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        opened = (data / "lock").open("a+")
+    except OSError as error:
+        raise CannotStart(f"DATA_DIR: expected a folder that can be written, got {data}: {error.strerror}") from None
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            raise InUse(f"{data} is in use by {lock.read().strip() or 'another stack'}") from None
+            raise CannotStart(f"{data} is in use by {lock.read().strip() or 'another stack'}") from None
         lock.truncate(0)
         lock.write(f"{who}, process {os.getpid()}\n")
         lock.flush()

@@ -25,19 +25,14 @@ from urllib.parse import urlsplit
 from chalicelib import queue, settings
 
 from . import processes, servers
-from .processes import Child, Signals
+from .processes import CannotStart, Child, Signals
 
 STOP_SECONDS = 30  # for what runs: a fetch may take 20, then it is counted and written
 START_SECONDS = 60
 PORT = 8000
 # What could lead a child to somebody's real account instead of the DynamoDB of this machine.
 FOREIGN = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE")
-SILENCE_SECONDS = 3  # of a start; then it says what it waits for
 QUIET_KEYS = {"location", "timestamp", "service", "exception_name", "xray_trace_id"}
-
-
-class CannotStart(Exception):
-    """The stack cannot run here as asked; the message says why and what to do."""
 
 
 @dataclass(slots=True)
@@ -48,12 +43,17 @@ class Stack:
     port: int
     signals: Signals
     environment: dict[str, str]
+    own: list[str] = field(default_factory=list)  # variables whose values were made for this run
     backs: list[Child] = field(default_factory=list)  # Redis and DynamoDB
     fronts: list[Child] = field(default_factory=list)  # the workers and the HTTP API
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def running(self) -> list[Child]:
+        return [*self.backs, *self.fronts]
 
     def log(self, name: str) -> Path:
         return self.data / f"{name}.log"
@@ -81,40 +81,29 @@ def complain(text: str) -> None:
 
 
 def start(stack: Stack) -> None:
-    """Start everything and wait until /health is 200; ``CannotStart`` or ``servers.NoServer``."""
+    """Start everything and wait until the workers and the API are ready; ``CannotStart``."""
+    say("starting Redis, DynamoDB, the workers and the API…")
     _start_redis(stack)
     _start_dynamodb(stack)
     _make_table(stack)
     stack.environment.setdefault("API_URL", stack.url)  # of the links in events
-    _start_workers(stack)
-    _start_front(stack, "http", "scripts.serve", "--port", str(stack.port))
-    _start_front(stack, "feed", "scripts.feed", "--data", str(stack.data))
-    (stack.data / "environment.json").write_text(json.dumps(_where(stack)))  # for this user's scripts
-    if not _await(stack, lambda: _healthy(stack.url), "the API") and not stack.signals.stop():
-        ended = _ended(stack) or f"{stack.url}/health is not 200 after {START_SECONDS} s; logs are in {stack.data}"
-        raise CannotStart(ended)
-
-
-def _await(stack: Stack, ready: Callable[[], bool], what: str) -> bool:
-    """``processes.wait_for`` over all that runs, which says now and then what is awaited."""
-    said = time.monotonic()
-
-    def stop() -> bool:
-        nonlocal said
-        if time.monotonic() - said > SILENCE_SECONDS:
-            said = time.monotonic()
-            say(f"starting… ({what})")
-        return stack.signals.stop()
-
-    return processes.wait_for(ready, *stack.backs, *stack.fronts, seconds=START_SECONDS, stop=stop)
-
-
-def _start_workers(stack: Stack) -> None:
-    # Before requests are accepted: the first caller should not wait for what the workers load.
     alive = Path(stack.environment["TMPDIR"]) / settings.load().alive_file
     alive.unlink(missing_ok=True)
     _start_front(stack, "worker", "chalicelib.worker")
-    _await(stack, alive.exists, "the workers")
+    _start_front(stack, "http", "scripts.serve", "--port", str(stack.port))
+    _start_front(stack, "feed", "scripts.feed", "--data", str(stack.data))
+    # For this user's scripts; keys only where they are made for this run.
+    known = ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_DEFAULT_REGION", "TABLE_NAME", *stack.own)
+    where = {name: stack.environment[name] for name in known if stack.environment.get(name)}
+    (stack.data / "environment.json").write_text(json.dumps({**where, "WORDCOUNTS_URL": stack.url}))
+
+    def ready() -> bool:
+        return alive.exists() and _healthy(stack.url)
+
+    stop = stack.signals.stop
+    if not processes.wait_for(ready, *stack.running, seconds=START_SECONDS, stop=stop) and not stop():
+        late = f"It is not ready after {START_SECONDS} s; logs are in {stack.data}"
+        raise CannotStart(processes.ended(stack.running) or late)
 
 
 def _start_front(stack: Stack, name: str, module: str, *arguments: str) -> None:
@@ -129,17 +118,6 @@ def _start_front(stack: Stack, name: str, module: str, *arguments: str) -> None:
     stack.fronts.append(processes.start(name, command, environment=stack.environment, log=stack.log(name), show=show))
 
 
-def _where(stack: Stack) -> dict[str, str]:
-    """What leads another process of this user to the stack; keys only where they are made for this run."""
-    names = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_DEFAULT_REGION", "TABLE_NAME"]
-    for name, own in (("redis", ["REDIS_URL"]), ("dynamodb", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])):
-        if any(child.name == name for child in stack.backs):
-            names += own
-    return {name: stack.environment[name] for name in names if stack.environment.get(name)} | {
-        "WORDCOUNTS_URL": stack.url
-    }
-
-
 def _start_redis(stack: Stack) -> None:
     given = stack.environment.get("REDIS_URL", "")
     if given:
@@ -149,6 +127,7 @@ def _start_redis(stack: Stack) -> None:
         return
     child, url = servers.start_redis(stack.data / "redis", stack.environment, stack.log("redis"))
     stack.backs.append(child)
+    stack.own.append("REDIS_URL")
     stack.environment["REDIS_URL"] = url
 
 
@@ -173,6 +152,7 @@ def _start_dynamodb(stack: Stack) -> None:
     port, keys = servers.free_port(), servers.new_keys()
     child = servers.start_dynalite(stack.data / "dynamodb", port, environment, stack.log("dynamodb"), keys=keys)
     stack.backs.append(child)
+    stack.own.extend(keys)
     for name in FOREIGN:
         environment.pop(name, None)
     environment.update(keys, AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
@@ -216,20 +196,11 @@ _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no pro
 def watch(stack: Stack, parent: int | None) -> str | None:
     """Until somebody asks to stop; what ended by itself, in words, or None."""
     while not stack.signals.stop():
-        if (ended := _ended(stack)) is not None:
+        if (ended := processes.ended(stack.running)) is not None:
             return ended
         if parent is not None and os.getppid() != parent:
             return None
         time.sleep(0.2)
-    return None
-
-
-def _ended(stack: Stack) -> str | None:
-    for child in [*stack.backs, *stack.fronts]:
-        if not child.alive:
-            status = child.process.returncode
-            how = f"was ended by signal {-status}" if status < 0 else f"has ended with status {status}"
-            return f"{child.name} {how}. Its last lines ({child.log}):\n{processes.last_lines(child.log)}"
     return None
 
 
@@ -244,9 +215,7 @@ def stop(stack: Stack) -> None:
         if not child.ended(max(0.0, until - time.monotonic()), stack.signals.hurry):
             say(f"{child.name} was killed; what it had in hand goes on at the next start")
     for child in stack.backs:
-        child.ask_to_stop()
-    for child in stack.backs:
-        child.ended(10)
+        child.stop(10)
 
 
 def in_words(text: str, *, short: bool = False) -> str | None:
@@ -301,11 +270,10 @@ def main(arguments: list[str]) -> int:
     try:
         port = _port(options.port)
         settings.load()
-        _check_folder(data)
         with processes.sole_user(data, f"the stack on http://127.0.0.1:{port}"):
             _check_free(port)
             return _run(Stack(data, port, signals, _environment(data)), options.parent)
-    except (CannotStart, settings.SettingsError, processes.InUse, OSError) as error:
+    except (CannotStart, settings.SettingsError, OSError) as error:
         complain(str(error))
         return 1
 
@@ -317,7 +285,7 @@ def _run(stack: Stack, parent: int | None) -> int:
         if not stack.signals.stop():
             _greet(stack)
         problem = watch(stack, parent)
-    except (CannotStart, servers.NoServer) as error:
+    except CannotStart as error:
         problem = str(error)
     finally:
         stop(stack)
@@ -345,15 +313,6 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _check_folder(data: Path) -> None:
-    try:
-        data.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=data):
-            pass
-    except OSError as error:
-        raise CannotStart(f"DATA_DIR: expected a folder that can be written, got {data}: {error.strerror}") from None
-
-
 def _check_free(port: int) -> None:
     if (problem := _why_not(port)) is not None:
         likely = [port + 8000] if port < 1024 else [port + 100 * step for step in range(1, 10)]  # 80 -> 8080
@@ -378,8 +337,6 @@ def _environment(data: Path) -> dict[str, str]:
     environment["INBOX_DIR"] = _folder(data / "inbox")  # what feed.py takes, and the worker may read
     environment["OBJECT_STORE"] = environment.get("OBJECT_STORE") or _folder(data / "objects")  # of long texts
     environment["WORKER_PROCESSES"] = environment.get("WORKER_PROCESSES") or "8"  # a desk is not a server
-    for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
-        environment.pop(name, None)
     return environment
 
 

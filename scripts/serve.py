@@ -264,7 +264,6 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    print(f"Serving on http://127.0.0.1:{server.effective_port}", flush=True)
     server.run()
     sys.stdout.flush()
     os._exit(0)  # threads that wait for a job would hold the process for up to 20 s

@@ -35,7 +35,7 @@ DATA_DIR = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser(
 SOCKET_BYTES = 100  # of a unix socket's path: Linux ends it at 107, macOS at 103
 
 
-class NoServer(Exception):
+class NoServer(processes.CannotStart):
     """A server is missing here, or did not start; the message says which, and what to do."""
 
 
@@ -150,11 +150,11 @@ def main(arguments: list[str]) -> int:
             known["AWS_DEFAULT_REGION"] = "us-east-1"
             for name, value in known.items():
                 print(f"export {name}={shlex.quote(value)}", flush=True)
-            while not signals.stop() and redis.alive and dynamodb.alive:
+            while not signals.stop():
+                if (ended := processes.ended([redis, dynamodb])) is not None:
+                    raise NoServer(ended)
                 time.sleep(0.2)
-            if not signals.stop():
-                raise NoServer(f"A server has ended by itself; logs are in {data}")
-    except (NoServer, processes.InUse, OSError) as error:
+    except (processes.CannotStart, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
