@@ -94,14 +94,8 @@ def create(
 
 def get(corpus_id: str, owner: str) -> Corpus:
     """The owner's corpus; ``NoCorpus``, or ``Gone`` where it was erased or has expired."""
-    store = jobs.table()
-    try:
-        corpus = store.corpus(corpus_id)
-    except Gone:
-        if store.corpus_owner(corpus_id) == owner:
-            raise
-        raise NoCorpus(corpus_id) from None
-    if corpus is None or corpus.owner != owner:
+    corpus = jobs.table().corpus(corpus_id, owner)
+    if corpus is None:
         raise NoCorpus(corpus_id)
     return corpus
 

@@ -106,8 +106,7 @@ class Pieces(Table):
 
     def run_of(self, job: Job) -> tuple[str, int] | None:
         """The job's run on Spark and when it was noted."""
-        answer = self._call("get_item", Key=key(pk(job.id), "run#0000"), ConsistentRead=True)
-        found = answer.get("Item")
+        found = self._item(key(pk(job.id), "run#0000"))
         return None if found is None else (found["run"]["S"], int(found["started_at"]["N"]))
 
     def delete_pieces(self, job_id: str, claim: str = "") -> None:
@@ -133,10 +132,10 @@ class Pieces(Table):
 
     def _pieces(self, job_id: str, kind: str, count: int) -> Iterator[bytes]:
         for number in range(count):
-            answer = self._call("get_item", Key=key(pk(job_id), f"{kind}#{number:04}"), ConsistentRead=True)
-            if "Item" not in answer:
+            item = self._item(key(pk(job_id), f"{kind}#{number:04}"))
+            if item is None:
                 raise Gone  # erased between the record's reading and this
-            yield _held(answer["Item"])
+            yield _held(item)
 
 
 def _held(item: Mapping[str, Any]) -> bytes:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from chalicelib.errors import Gone
-from chalicelib.store.job import key, own_key, values
+from chalicelib.store.job import key, own_key, plain_values, values
 from chalicelib.store.table import ConditionFailed, Table, under
 
 BATCH_MOST = 1_000  # documents of one request, and of one part
@@ -146,41 +146,20 @@ class Corpora(Table):
             return existing, False
         return corpus, True
 
-    def corpus(self, corpus_id: str) -> Corpus | None:
-        """The corpus as it is now, or None; ``Gone`` when it was erased or has expired."""
-        item = self._call("get_item", Key=_key(corpus_id, "corpus"), ConsistentRead=True).get("Item")
-        if item is None:
+    def corpus(self, corpus_id: str, owner: str | None = None) -> Corpus | None:
+        """The corpus as it is now, or None, also where it is another owner's; ``Gone`` when it is expired or erased."""
+        item = self._item(_key(corpus_id, "corpus"))
+        if item is None or owner not in (None, _plain_owner(item["owner"]["S"])):  # an erased one has it too
             return None
-        if "manifest" not in item or int(item["expires_at"]["N"]) <= self.clock.now() // 1000:
+        if self._is_gone(item, "manifest"):
             raise Gone
         return corpus_of(item)
-
-    def corpus_owner(self, corpus_id: str) -> str | None:
-        """Whose corpus this is or was: what is left of an erased one and an expired one still say it."""
-        item = self._call("get_item", Key=_key(corpus_id, "corpus"), ConsistentRead=True).get("Item")
-        return None if item is None else str(item["owner"]["S"]).partition(":")[2]
 
     def corpora_of(
         self, owner: str, *, limit: int, after: tuple[int, str] | None = None
     ) -> tuple[list[str], tuple[int, str] | None]:
         """Ids of an owner's corpora, newest first, and where the next page starts: (created_at, id), or None."""
-        start: dict[str, Any] = {}
-        if after is not None:
-            begin = _key(after[1], "corpus") | values({"owner": _owner(owner), "submitted_at": after[0]})
-            start = {"ExclusiveStartKey": begin}
-        answer = self._call(
-            "query",
-            IndexName="owner",
-            KeyConditionExpression="#owner = :owner",
-            ExpressionAttributeNames={"#owner": "owner"},
-            ExpressionAttributeValues=values({":owner": _owner(owner)}),
-            ScanIndexForward=False,
-            Limit=limit,
-            **start,
-        )
-        last = answer.get("LastEvaluatedKey")
-        cursor = (int(last["submitted_at"]["N"]), last["pk"]["S"].removeprefix("corpus#")) if last else None
-        return [item["pk"]["S"].removeprefix("corpus#") for item in answer["Items"]], cursor
+        return self._newest(_owner(owner), "corpus", limit=limit, after=after)
 
     def begin_batch(self, corpus_id: str, documents: int, replaced: int = 0) -> Corpus:
         """The corpus with the number of a new batch taken: ``batches`` - 1. ``Gone`` where it is being erased."""
@@ -191,21 +170,12 @@ class Corpora(Table):
         return self._count(corpus_id, {"changes": 1, "removed": removed})
 
     def _count(self, corpus_id: str, steps: Mapping[str, int]) -> Corpus:
+        stays = "attribute_exists(#manifest) AND #erasing = :no", {":no": False}
         try:
-            answer = self._call(
-                "update_item",
-                Key=_key(corpus_id, "corpus"),
-                UpdateExpression="SET #changed_at = :now ADD " + ", ".join(f"#{name} :{name}" for name in steps),
-                ConditionExpression="attribute_exists(#manifest) AND #erasing = :no",
-                ExpressionAttributeNames={f"#{name}": name for name in (*steps, "manifest", "erasing", "changed_at")},
-                ExpressionAttributeValues=values(
-                    {":no": False, ":now": self.clock.now(), **{f":{name}": step for name, step in steps.items()}}
-                ),
-                ReturnValues="ALL_NEW",
-            )
+            item = self._update(_key(corpus_id, "corpus"), {"changed_at": self.clock.now()}, stays, add=steps)
         except ConditionFailed:
             raise Gone from None
-        return corpus_of(answer["Attributes"])
+        return corpus_of(item)
 
     def put_batch(self, corpus: Corpus, number: int, documents: Sequence[Document]) -> bool:
         """Write the documents of a batch, which count from the next compaction on; False where it was closed."""
@@ -226,25 +196,25 @@ class Corpora(Table):
         """Forget the documents of a batch, which are erased."""
         self._call("delete_item", Key=_key(corpus.id, f"batch#{number:06}"))
 
+    def batches(self, corpus_id: str) -> Iterator[tuple[int, list[Document]]]:
+        """The batches that are there by their numbers."""
+        for item in self._within(under(f"corpus#{corpus_id}", "batch#")):
+            yield int(item["sk"]["S"].removeprefix("batch#")), _documents(item)
+
     def batch(self, corpus_id: str, number: int) -> list[Document]:
         """The documents of a batch; none where it was begun and never written."""
         return self.written(corpus_id, number) or []
 
     def written(self, corpus_id: str, number: int) -> list[Document] | None:
         """The same, and None where it may still be written."""
-        item = self._call("get_item", Key=_key(corpus_id, f"batch#{number:06}"), ConsistentRead=True).get("Item")
-        if item is None:
-            return None
-        return msgspec.json.decode(zlib.decompress(item["data"]["B"]), type=list[Document])
+        item = self._item(_key(corpus_id, f"batch#{number:06}"))
+        return None if item is None else _documents(item)
 
     def places(self, corpus_id: str, keys: Sequence[str]) -> dict[str, tuple[Place, str]]:
         """By key where its document is, and its job's id; only keys that are there."""
-        found: dict[str, tuple[Place, str]] = {}
-        names = {_hash(one): one for one in keys}
-        for item in self._items([_key(corpus_id, f"key#{name}") for name in names]):
-            place = Place(int(item["batch"]["N"]), int(item["index"]["N"]))
-            found[names[item["sk"]["S"].removeprefix("key#")]] = place, item["job"]["S"]
-        return found
+        names = {f"key#{_hash(one)}": one for one in keys}
+        items = self._items([_key(corpus_id, name) for name in names])
+        return {names[item["sk"]["S"]]: (_place(item), item["job"]["S"]) for item in items}
 
     def put_places(
         self, corpus: Corpus, number: int, documents: Sequence[Document], known: Mapping[str, Place]
@@ -256,45 +226,24 @@ class Corpora(Table):
         puts = []
         for index, document in enumerate(documents):
             given = {"batch": number, "index": index, "job": document.job, "expires_at": corpus.expires_at}
-            put = {
-                "TableName": self.table_name,
-                "Item": {**_key(corpus.id, f"key#{_hash(document.key)}"), **values(given)},
-            }
-            if (before := known.get(document.key)) is None:
-                condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
-            else:
-                condition = {
-                    "ConditionExpression": "#batch = :batch AND #index = :index",
-                    "ExpressionAttributeNames": {"#batch": "batch", "#index": "index"},
-                    "ExpressionAttributeValues": values({":batch": before.batch, ":index": before.at}),
-                }
-            puts.append({**put, **condition})
-        lost = []
-        for index, (put, done) in enumerate(zip(puts, self._put_many(puts), strict=True)):
-            if not done and not self._put_place(put, Place(number, index)):
-                lost.append(index)
-        return lost
+            item = {**_key(corpus.id, f"key#{_hash(document.key)}"), **values(given)}
+            puts.append({"TableName": self.table_name, "Item": item, **_still_at(known.get(document.key))})
+        done = self._put_many(puts)
+        return [at for at, put in enumerate(puts) if not done[at] and not self._put_place(put, Place(number, at))]
 
     def _put_place(self, put: dict[str, Any], place: Place) -> bool:
         try:
             self._call("put_item", table=False, **put)
         except ConditionFailed:
             # A try whose answer was lost may have been the one that did it.
-            item = self._call("get_item", Key={name: put["Item"][name] for name in ("pk", "sk")}, ConsistentRead=True)
-            seen = item.get("Item", {"batch": {"N": "-1"}, "index": {"N": "-1"}})
-            return (int(seen["batch"]["N"]), int(seen["index"]["N"])) == place
+            seen = self._item({name: put["Item"][name] for name in ("pk", "sk")})
+            return seen is not None and _place(seen) == place
         return True
 
     def drop_key(self, corpus_id: str, name: str, place: Place) -> None:
         """Forget where the document of a key is, unless another has taken its place meanwhile."""
         with contextlib.suppress(ConditionFailed):
-            self._call(
-                "delete_item",
-                Key=_key(corpus_id, f"key#{_hash(name)}"),
-                ConditionExpression="#batch = :batch AND #index = :index",
-                ExpressionAttributeNames={"#batch": "batch", "#index": "index"},
-                ExpressionAttributeValues=values({":batch": place.batch, ":index": place.at}),
-            )
+            self._call("delete_item", Key=_key(corpus_id, f"key#{_hash(name)}"), **_still_at(place))
 
     def remove(self, corpus: Corpus, places: Sequence[Place]) -> None:
         """Note that documents do not count any more. Noted twice is noted once."""
@@ -308,32 +257,23 @@ class Corpora(Table):
                 ExpressionAttributeValues={":indexes": indexes, **values({":expires_at": corpus.expires_at})},
             )
 
-    def removed(self, corpus_id: str, first: int = 0, last: int = BATCHES_MOST) -> dict[int, set[int]]:
+    def removed(self, corpus_id: str, first: int = 0, last: int = 999_999) -> dict[int, set[int]]:
         """By batch, from the first to the last, the numbers in it of documents that do not count any more."""
         ends = {":first": f"removed#{first:06}", ":last": f"removed#{last:06}"}
-        condition = {
+        query = {
             "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
             "ExpressionAttributeValues": values({":pk": f"corpus#{corpus_id}", **ends}),
         }
         return {
             int(item["sk"]["S"].removeprefix("removed#")): set(map(int, item["indexes"]["NS"]))
-            for page in self._pages("query", **condition, ConsistentRead=True)
-            for item in page["Items"]
+            for item in self._within(query)
         }
 
     def put_manifest(self, corpus: Corpus, manifest: Manifest) -> bool:
         """Replace the manifest that was read with the corpus; False when somebody else has, or it is being erased."""
         try:
-            self._call(
-                "update_item",
-                Key=_key(corpus.id, "corpus"),
-                UpdateExpression="SET #manifest = :manifest ADD #version :one",
-                ConditionExpression="#version = :seen AND #erasing = :no",
-                ExpressionAttributeNames={f"#{name}": name for name in ("manifest", "version", "erasing")},
-                ExpressionAttributeValues=values(
-                    {":manifest": _packed(manifest), ":one": 1, ":seen": corpus.version, ":no": False}
-                ),
-            )
+            as_read = "#version = :seen AND #erasing = :no", {":seen": corpus.version, ":no": False}
+            self._update(_key(corpus.id, "corpus"), {"manifest": _packed(manifest)}, as_read, add={"version": 1})
         except ConditionFailed:
             # A try whose answer was lost may have been the one that did it.
             seen = self.corpus(corpus.id)
@@ -342,24 +282,18 @@ class Corpora(Table):
 
     def begin_erasing(self, corpus_id: str) -> Corpus | None:
         """The corpus, which takes no document and no manifest any more; None where it is gone already."""
+        is_there: tuple[str, dict[str, Any]] = ("attribute_exists(#manifest)", {})
         try:
-            answer = self._call(
-                "update_item",
-                Key=_key(corpus_id, "corpus"),
-                UpdateExpression="SET #erasing = :yes ADD #changes :one",
-                ConditionExpression="attribute_exists(#manifest)",
-                ExpressionAttributeNames={f"#{name}": name for name in ("erasing", "changes", "manifest")},
-                ExpressionAttributeValues=values({":yes": True, ":one": 1}),
-                ReturnValues="ALL_NEW",
-            )
+            item = self._update(_key(corpus_id, "corpus"), {"erasing": True}, is_there, add={"changes": 1})
         except ConditionFailed:
             return None
-        return corpus_of(answer["Attributes"])
+        return corpus_of(item)
 
-    def erase_corpus(self, corpus: Corpus) -> None:
-        """Delete all items of a corpus, and leave a tombstone until it would have expired."""
+    def erase_corpus(self, corpus: Corpus) -> Iterator[None]:
+        """Delete all items of a corpus step by step, and leave a tombstone until it would have expired."""
         for keys in self._corpus_keys(corpus.id):
             self._delete_items(keys)
+            yield
         given = values({"owner": f"erased:{corpus.owner}", "expires_at": corpus.expires_at})
         self._call("put_item", Item={**_key(corpus.id, "corpus"), **given})
 
@@ -368,10 +302,9 @@ class Corpora(Table):
 
         Other batches stay for the job that erases the corpus, since they name the jobs that it erases.
         """
-        own = {f"batch#{number:06}" for number in batches}
+        own = ("key#", "removed#", *(f"batch#{number:06}" for number in batches))
         for keys in self._corpus_keys(corpus_id):
-            names = [(one["sk"]["S"], one) for one in keys]
-            self._delete_items([one for name, one in names if name in own or name.startswith(("key#", "removed#"))])
+            self._delete_items([one for one in keys if one["sk"]["S"].startswith(own)])
 
     def _corpus_keys(self, corpus_id: str) -> Iterator[list[dict[str, Any]]]:
         own = under(f"corpus#{corpus_id}")
@@ -391,13 +324,9 @@ def _item(corpus: Corpus) -> dict[str, Any]:
 
 def corpus_of(item: Mapping[str, Any]) -> Corpus:
     """A corpus' item in DynamoDB's own JSON as a corpus; bytes may be as a stream delivers them, in Base64."""
-    given: dict[str, Any] = {"id": item["pk"]["S"].removeprefix("corpus#")}
-    for name in Corpus.__struct_fields__:
-        if name in item:
-            [(kind, value)] = item[name].items()
-            given[name] = int(value) if kind == "N" else value
+    given = plain_values(item, Corpus.__struct_fields__) | {"id": item["pk"]["S"].removeprefix("corpus#")}
     given |= {name: msgspec.json.decode(given[name], type=kind) for name, kind in _JSON_FIELDS.items()}
-    given |= {"owner": given["owner"].partition(":")[2], "created_at": int(item["submitted_at"]["N"])}
+    given |= {"owner": _plain_owner(given["owner"]), "created_at": int(item["submitted_at"]["N"])}
     packed = given["manifest"]
     packed = base64.b64decode(packed) if isinstance(packed, str) else packed
     given["manifest"] = msgspec.json.decode(zlib.decompress(packed), type=Manifest)
@@ -423,6 +352,10 @@ def _batch(documents: Sequence[Document]) -> bytes:
     return zlib.compress(_json(documents), 6)
 
 
+def _documents(item: Mapping[str, Any]) -> list[Document]:
+    return msgspec.json.decode(zlib.decompress(item["data"]["B"]), type=list[Document])
+
+
 def _packed(manifest: Manifest) -> bytes:
     return zlib.compress(_json(manifest), 6)
 
@@ -430,6 +363,26 @@ def _packed(manifest: Manifest) -> bytes:
 def _owner(owner: str) -> str:
     """In the owner index corpora stand apart from jobs."""
     return f"corpora:{owner}"
+
+
+def _plain_owner(owner: str) -> str:
+    return owner.partition(":")[2]
+
+
+def _place(item: Mapping[str, Any]) -> Place:
+    """Where a key's item says that its document is."""
+    return Place(int(item["batch"]["N"]), int(item["index"]["N"]))
+
+
+def _still_at(place: Place | None) -> dict[str, Any]:
+    """The condition of a write, that a key's document is still there, or that the key has none."""
+    if place is None:
+        return {"ConditionExpression": "attribute_not_exists(pk)"}
+    return {
+        "ConditionExpression": "#batch = :batch AND #index = :index",
+        "ExpressionAttributeNames": {"#batch": "batch", "#index": "index"},
+        "ExpressionAttributeValues": values({":batch": place.batch, ":index": place.at}),
+    }
 
 
 def _key(corpus_id: str, sk: str) -> dict[str, Any]:

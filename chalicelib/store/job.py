@@ -6,7 +6,7 @@ All times are in milliseconds since 1970, ``expires_at`` in seconds, as DynamoDB
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -105,6 +105,12 @@ def _value(value: str | int | bool | bytes) -> dict[str, Any]:
     return {"B": value}
 
 
+def plain_values(item: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Those of an item's attributes that have these names, as Python's values."""
+    found = {name: next(iter(item[name].items())) for name in names if name in item}
+    return {name: int(value) if kind == "N" else value for name, (kind, value) in found.items()}
+
+
 def plain(name: str, value: Any) -> Any:
     """A field's value as one that DynamoDB knows."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")) if name in _JSON_FIELDS else value
@@ -118,14 +124,8 @@ def item_of(job: Job) -> dict[str, Any]:
 
 def job_of(item: Mapping[str, Any]) -> Job:
     """A record's item in DynamoDB's own JSON (as a stream delivers it) as a job."""
-    known: dict[str, Any] = {"id": item["pk"]["S"].removeprefix("job#")}
-    for name in _FIELDS:
-        if name not in item:
-            continue
-        [(kind, value)] = item[name].items()
-        if kind == "N":
-            value = int(value)
-        known[name] = json.loads(value) if name in _JSON_FIELDS else value
+    known = plain_values(item, _FIELDS) | {"id": item["pk"]["S"].removeprefix("job#")}
+    known |= {name: json.loads(known[name]) for name in _JSON_FIELDS & known.keys()}
     if "words_claim" in item and "artifacts" not in item:  # schema 1
         pieces = int(item.get("words_pieces", {"N": "0"})["N"])
         known["artifacts"] = {"words": {"claim": item["words_claim"]["S"], "pieces": pieces}}

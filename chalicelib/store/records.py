@@ -317,7 +317,7 @@ class Records(Pieces, AccessTokens, Corpora, Sources):
 
     def get(self, job_id: str, owner: str | None = None) -> Job | None:
         """The job as it is now, or None, also where it is not this owner's; ``Gone`` when it is expired or erased."""
-        item = self._item(job_id)
+        item = self._item(key(pk(job_id), "job"))
         if item is None or owner not in (None, item["owner"]["S"]):  # a tombstone and an expired record have it too
             return None
         if self._is_gone(item):
@@ -333,24 +333,7 @@ class Records(Pieces, AccessTokens, Corpora, Sources):
         self, owner: str, *, limit: int, after: tuple[int, str] | None = None
     ) -> tuple[list[str], tuple[int, str] | None]:
         """Ids of an owner's jobs, newest first, and where the next page starts: (submitted_at, id), or None."""
-        start: dict[str, Any] = {}
-        if after is not None:
-            last_key = key(pk(after[1]), "job") | values({"owner": owner, "submitted_at": after[0]})
-            start = {"ExclusiveStartKey": last_key}
-        answer = self._call(
-            "query",
-            IndexName="owner",
-            KeyConditionExpression="#owner = :owner",
-            ExpressionAttributeNames={"#owner": "owner"},
-            ExpressionAttributeValues=values({":owner": owner}),
-            ScanIndexForward=False,
-            Limit=limit,
-            **start,
-        )
-        ids = [item["pk"]["S"].removeprefix("job#") for item in answer["Items"]]
-        last = answer.get("LastEvaluatedKey")
-        cursor = (int(last["submitted_at"]["N"]), last["pk"]["S"].removeprefix("job#")) if last else None
-        return ids, cursor
+        return self._newest(owner, "job", limit=limit, after=after)
 
     def due(
         self, lane: str, shard: int, *, before: int, limit: int, after: tuple[int, str] | None = None

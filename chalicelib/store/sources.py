@@ -12,7 +12,7 @@ import msgspec
 
 from chalicelib.store.corpora import Corpus
 from chalicelib.store.job import key, values
-from chalicelib.store.table import ConditionFailed, Table
+from chalicelib.store.table import ConditionFailed, Table, under
 
 ERRORS_MOST = 20  # that a source keeps
 _json = msgspec.json.Encoder().encode
@@ -79,14 +79,9 @@ class Sources(Table):
 
     def sources(self, corpus_id: str) -> list[Source]:
         """A corpus' sources, oldest first."""
-        condition: dict[str, Any] = {
-            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :source)",
-            "ExpressionAttributeValues": values({":pk": f"corpus#{corpus_id}", ":source": "source#"}),
-        }
         return [
             msgspec.json.decode(zlib.decompress(item["data"]["B"]), type=Source)
-            for page in self._pages("query", **condition, ConsistentRead=True)
-            for item in page["Items"]
+            for item in self._within(under(f"corpus#{corpus_id}", "source#"))
         ]
 
     def note_query(self, corpus: Corpus, job_id: str) -> None:
@@ -95,12 +90,7 @@ class Sources(Table):
 
     def queries(self, corpus: Corpus) -> Iterator[str]:
         """The jobs that were noted."""
-        condition = {
-            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :query)",
-            "ExpressionAttributeValues": values({":pk": f"corpus#{corpus.id}", ":query": "query#"}),
-        }
-        for page in self._pages("query", **condition, ConsistentRead=True):
-            yield from (item["sk"]["S"].removeprefix("query#") for item in page["Items"])
+        return (item["sk"]["S"].removeprefix("query#") for item in self._within(under(f"corpus#{corpus.id}", "query#")))
 
     def drop_query(self, corpus: Corpus, job_id: str) -> None:
         """Forget a job that was erased."""

@@ -79,9 +79,10 @@ class Table:
         """One cheap read: ``Unavailable`` when the table does not answer."""
         self._call("get_item", Key=key("ping", "ping"), ProjectionExpression="pk")
 
-    def _is_gone(self, item: Mapping[str, Any]) -> bool:
+    def _is_gone(self, item: Mapping[str, Any], mark: str = "state") -> bool:
+        """Whether a record has expired, or is what is left of an erased one, which lacks this attribute."""
         # DynamoDB deletes expired items days late, and some stand-ins never.
-        return "state" not in item or int(item["expires_at"]["N"]) <= self.clock.now() // 1000
+        return mark not in item or int(item["expires_at"]["N"]) <= self.clock.now() // 1000
 
     def _change(
         self,
@@ -94,25 +95,40 @@ class Table:
         drop: Iterable[str] = (),
     ) -> Job:
         """One conditional update that raises ``version``; returns the job after it."""
+        held = {name: plain(name, value) for name, value in changes.items()}
         steps = {"version": 1, **(add or {})}
-        sets = [f"#{name} = :{name}" for name in changes]
-        sets += [f"#{name} = #{name} + :add_{name}" for name in steps]
-        expression = "SET " + ", ".join(sets)
-        if drop:
-            expression += " REMOVE " + ", ".join(f"#{name}" for name in drop)
-        names = set(re.findall(r"#(\w+)", expression + " " + condition))
-        all_values = {f":{name}": plain(name, value) for name, value in changes.items()}
-        all_values |= {f":add_{name}": step for name, step in steps.items()} | given
+        return job_of(self._update(key(pk(job_id), "job"), held, (condition, given), add=steps, drop=drop))
+
+    def _update(
+        self,
+        place: Mapping[str, Any],
+        changes: Mapping[str, Any],
+        condition: tuple[str, Mapping[str, Any]],
+        *,
+        add: Mapping[str, int],
+        drop: Iterable[str] = (),
+    ) -> Mapping[str, Any]:
+        """One update of an item where a condition (text, values) holds, else ``ConditionFailed``; the item after it."""
+        clauses = {
+            "SET": [f"#{name} = :{name}" for name in changes],
+            "ADD": [f"#{name} :add_{name}" for name in add],
+            "REMOVE": [f"#{name}" for name in drop],
+        }
+        expression = " ".join(f"{verb} {', '.join(some)}" for verb, some in clauses.items() if some)
+        text, given = condition
+        held = {f":{name}": value for name, value in changes.items()}
+        steps = {f":add_{name}": step for name, step in add.items()}
         answer = self._call(
             "update_item",
-            Key=key(pk(job_id), "job"),
+            Key=place,
             UpdateExpression=expression,
-            ConditionExpression=condition,
-            ExpressionAttributeNames={f"#{name}": name for name in names},
-            ExpressionAttributeValues=values(all_values),
+            ConditionExpression=text,
+            ExpressionAttributeNames={f"#{name}": name for name in re.findall(r"#(\w+)", f"{expression} {text}")},
+            ExpressionAttributeValues=values({**held, **steps, **given}),
             ReturnValues="ALL_NEW",
         )
-        return job_of(answer["Attributes"])
+        found: Mapping[str, Any] = answer["Attributes"]
+        return found
 
     def _transition(
         self,
@@ -137,13 +153,39 @@ class Table:
 
     def find(self, job_id: str) -> Job | None:
         """The job as it is now; None where it is not there, expired or erased."""
-        item = self._item(job_id)
+        item = self._item(key(pk(job_id), "job"))
         return None if item is None or self._is_gone(item) else job_of(item)
 
-    def _item(self, job_id: str) -> Mapping[str, Any] | None:
-        answer = self._call("get_item", Key=key(pk(job_id), "job"), ConsistentRead=True)
-        item: Mapping[str, Any] | None = answer.get("Item")
+    def _item(self, place: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        item: Mapping[str, Any] | None = self._call("get_item", Key=place, ConsistentRead=True).get("Item")
         return item
+
+    def _within(self, query: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """All that a query of a partition finds, in the order of their keys."""
+        for page in self._pages("query", **query, ConsistentRead=True):
+            yield from page["Items"]
+
+    def _newest(
+        self, owner: str, kind: str, *, limit: int, after: tuple[int, str] | None
+    ) -> tuple[list[str], tuple[int, str] | None]:
+        """Ids of what this owner has of a kind, newest first, and where the next page starts: (submitted_at, id)."""
+        start: dict[str, Any] = {}
+        if after is not None:
+            begin = key(f"{kind}#{after[1]}", kind) | values({"owner": owner, "submitted_at": after[0]})
+            start = {"ExclusiveStartKey": begin}
+        answer = self._call(
+            "query",
+            IndexName="owner",
+            KeyConditionExpression="#owner = :owner",
+            ExpressionAttributeNames={"#owner": "owner"},
+            ExpressionAttributeValues=values({":owner": owner}),
+            ScanIndexForward=False,
+            Limit=limit,
+            **start,
+        )
+        last = answer.get("LastEvaluatedKey")
+        cursor = (int(last["submitted_at"]["N"]), last["pk"]["S"].removeprefix(f"{kind}#")) if last else None
+        return [item["pk"]["S"].removeprefix(f"{kind}#") for item in answer["Items"]], cursor
 
     def _batch(self, operation: str, request: dict[str, Any], left: str) -> Iterator[Any]:
         """A batch call, repeated for what DynamoDB left out: at most five times."""
@@ -192,8 +234,12 @@ class Table:
             raise
 
 
-def under(pk: str) -> dict[str, Any]:
-    return {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": pk}}}
+def under(pk: str, prefix: str = "") -> dict[str, Any]:
+    """The query for the items of a partition, or for those whose sort key begins so."""
+    if not prefix:
+        return {"KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": values({":pk": pk})}
+    condition = "pk = :pk AND begins_with(sk, :prefix)"
+    return {"KeyConditionExpression": condition, "ExpressionAttributeValues": values({":pk": pk, ":prefix": prefix})}
 
 
 def create_table(client: Any, name: str) -> bool:

@@ -343,6 +343,41 @@ def test_a_corpus_is_erased_step_by_step_while_documents_run(run: Run, tmp_path:
     assert stored_files(tmp_path, corpus) == set()
 
 
+@pytest.mark.parametrize("batches", [[40], [1] * 40], ids=["large", "many"])
+def test_each_run_that_erases_a_corpus_gets_further(
+    run: Run, batches: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many documents and batches there are: what earlier runs have erased may not take all of a run's time."""
+    corpus, store, now = new(), jobs.table(), 0
+    for batch, size in enumerate(batches):
+        add(corpus, {f"k{batch}-{at}": "a word" for at in range(size)})
+    corpora.erase(corpus, "ann")
+    erasing, real = store.corpus(corpus), Records._call
+    assert erasing is not None
+
+    def slow(self: Records, *given: Any, **named: Any) -> Any:
+        nonlocal now
+        now += 1
+        return real(self, *given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Records, "_call", slow)
+        patch.setattr(time, "monotonic", lambda: now)
+        runs = [compaction.erase(store, erasing, seconds=35) for _ in range(25)]
+    assert runs.index(True) > 1
+    with pytest.raises(errors.Gone):
+        corpora.get(corpus, "ann")
+    assert stored_files(tmp_path, corpus) == set()
+    run()
+
+
+def test_marks_of_all_batches_are_read(run: Run) -> None:
+    """A request may take several numbers, so the last ones are above the bound."""
+    corpus = corpora.get(new(), "ann")
+    jobs.table().remove(corpus, [corpora.Place(stored.BATCHES_MOST + 5, 3)])
+    assert jobs.table().removed(corpus.id) == {stored.BATCHES_MOST + 5: {3}}
+
+
 def test_documents_whose_metadata_fill_an_item_come_in_several_batches(run: Run) -> None:
     corpus = new(metadata=["about"])
     noise = random.Random(1)
