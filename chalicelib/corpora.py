@@ -7,9 +7,10 @@ job of kind ``compaction`` runs until everything has ended; questions that need 
 import contextlib
 import functools
 import hashlib
+import itertools
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -48,7 +49,10 @@ from chalicelib.submissions import Submission
 
 COMPARED_MOST = 1_000_000  # different words of two corpora whose keywords are sought: some 300 bytes each
 LISTED_BATCHES = 100  # that one page of documents reads at most
+LISTED_BYTES = 3_000_000  # of its documents as JSON: with what stands around them an answer has room for so many
 TRIES = 5  # of a document whose key others write at the same time
+
+Known = Mapping[str, tuple[Place, str]]  # by key where its document is, and its job's id
 
 
 class Given(msgspec.Struct, frozen=True):
@@ -125,42 +129,41 @@ def add(corpus_id: str, owner: str, given: Sequence[Given], *, request_id: str |
     """
     store, corpus = jobs.table(), get(corpus_id, owner)
     _require_room(corpus)
-    last = {one.name: at for at, one in enumerate(given)}  # of one key twice the later counts
-    answers = _submitted(corpus, given, request_id)
-    wanted = {}
-    for at, (one, answer) in enumerate(zip(given, answers, strict=True)):
-        if last[one.name] == at and isinstance(answer, Job):
-            wanted[one.name] = Document(one.name, answer.id, one.submission.url, one.metadata)
+    last = {one.name: one for one in given}  # of one key twice the later counts
+    known = store.places(corpus.id, list(last))
+    answers = dict(zip(last, _submitted(corpus, list(last.values()), known, request_id), strict=True))
+    wanted = {
+        name: Document(name, answer.id, last[name].submission.url, last[name].metadata)
+        for name, answer in answers.items()
+        if isinstance(answer, Job)
+    }
     begun: list[int] = []
     try:
-        _write(store, corpus, wanted, begun)
+        _write(store, corpus, wanted, known, begun)
         corpus = get(corpus_id, owner)
         if corpus.erasing:
             raise Gone
     except Gone:
-        _take_back(store, corpus, answers, begun)
+        _take_back(store, corpus, answers.values(), begun)
         raise
     compact(corpus)
-    return answers
+    return [answers[one.name] for one in given]
 
 
-def _write(store: Records, corpus: Corpus, wanted: Mapping[str, Document], begun: list[int]) -> None:
+def _write(store: Records, corpus: Corpus, wanted: Mapping[str, Document], known: Known, begun: list[int]) -> None:
     """Write these documents into batches, whose numbers are added to ``begun``, but for those that are there."""
     for _ in range(TRIES):
-        known = store.places(corpus.id, list(wanted))
         there = _there(store, corpus.id, wanted, known)
-        wanted = {name: document for name, document in wanted.items() if name not in there}
+        new = [document for name, document in wanted.items() if name not in there]
+        some = fitting(new) if new else ()
+        wanted = {one.key: one for documents in some for one in _put(store, corpus, documents, known, begun)}
         if not wanted:
             return
-        wanted = {
-            key: one
-            for some in fitting(list(wanted.values()))
-            for key, one in _put(store, corpus, some, known, begun).items()
-        }
+        known = store.places(corpus.id, list(wanted))
     raise Unavailable("other requests write the same keys")
 
 
-def _take_back(store: Records, corpus: Corpus, answers: Sequence[object], begun: Sequence[int]) -> None:
+def _take_back(store: Records, corpus: Corpus, answers: Iterable[object], begun: Sequence[int]) -> None:
     """Erase what was added to a corpus that is erased meanwhile: the job that erases it may have passed by already."""
     for answer in answers:
         if isinstance(answer, Job):
@@ -177,9 +180,7 @@ def _require_room(corpus: Corpus) -> None:
         raise Unavailable("too many requests for this corpus wait to be counted")
 
 
-def _there(
-    store: Records, corpus_id: str, wanted: Mapping[str, Document], known: Mapping[str, tuple[Place, str]]
-) -> set[str]:
+def _there(store: Records, corpus_id: str, wanted: Mapping[str, Document], known: Known) -> set[str]:
     """The keys of those documents that count just as they are wanted.
 
     A key may name one that does not: it was removed before an addition broke off, or its batch was never written.
@@ -193,69 +194,58 @@ def _there(
     return found
 
 
-def _submitted(corpus: Corpus, given: Sequence[Given], request_id: str | None) -> list[Job | Exception]:
-    """The documents' jobs. One whose job has failed, or was erased with an earlier document, is submitted anew."""
-    requests = []
-    for one in given:
-        options = {**corpus.options, **one.submission.options, "corpus": corpus.id, "keep_text": True}
-        if one.version:
-            options["object_version"] = one.version
-        submission = msgspec.structs.replace(one.submission, options=options)
-        key = own_key("document", corpus.id, one.name, jobs.request_hash(submission))
-        requests.append(jobs.Request(submission, corpus.owner, key, jobs.BULK, request_id))
-    answers = jobs.submit_many(requests)
-    ended = [at for at, answer in enumerate(answers) if isinstance(answer, Gone) or _has_failed(answer)]
-    if ended:
-        again = _submitted_anew(corpus, [given[at].name for at in ended], [requests[at] for at in ended])
-        for at, answer in zip(ended, again, strict=True):
-            answers[at] = answer
-    for answer in answers:
+def _submitted(corpus: Corpus, given: Sequence[Given], known: Known, request_id: str | None) -> list[Job | Exception]:
+    """The documents' jobs: those that the corpus has of the same requests, else new ones.
+
+    One whose job has failed, or was erased with an earlier document, is submitted anew.
+    """
+    requests = [_request(corpus, one, request_id) for one in given]
+    there = jobs.table().get_many([job_id for _, job_id in known.values()])
+    answers: dict[int, Job | Exception] = {}
+    for at, (one, request) in enumerate(zip(given, requests, strict=True)):
+        job = there.get(known[one.name][1]) if one.name in known else None
+        if job is not None and job.request_hash == jobs.request_hash(request.submission):
+            answers[at] = job
+    new = [at for at in range(len(given)) if at not in answers or _has_failed(answers[at])]
+    answers |= zip(new, jobs.submit_many([requests[at] for at in new]), strict=True)
+    ended = [at for at in new if isinstance(answers[at], Gone) or _has_failed(answers[at])]
+    again = [msgspec.structs.replace(requests[at], key=None) for at in ended]
+    answers |= zip(ended, jobs.submit_many(again), strict=True)
+    for answer in answers.values():
         if isinstance(answer, Unavailable):
             raise answer
-    return answers
+    return [answers[at] for at in range(len(given))]
 
 
-def _has_failed(answer: Job | Exception | None) -> bool:
+def _request(corpus: Corpus, one: Given, request_id: str | None) -> jobs.Request:
+    options = {**corpus.options, **one.submission.options, "corpus": corpus.id, "keep_text": True}
+    if one.version:
+        options["object_version"] = one.version
+    submission = msgspec.structs.replace(one.submission, options=options)
+    key = own_key("document", corpus.id, one.name, jobs.request_hash(submission))
+    return jobs.Request(submission, corpus.owner, key, jobs.BULK, request_id)
+
+
+def _has_failed(answer: Job | Exception) -> bool:
     return isinstance(answer, Job) and answer.state in (records.FAILED, records.CANCELED)
 
 
-def _submitted_anew(corpus: Corpus, names: Sequence[str], requests: Sequence[jobs.Request]) -> list[Job | Exception]:
-    """Jobs in place of those that failed or were erased: the corpus' own ones of the same requests, or new ones."""
-    store = jobs.table()
-    there = {name: job_id for name, (_, job_id) in store.places(corpus.id, names).items()}
-    known = store.get_many([*there.values()])
-    answers: list[Job | Exception | None] = []
-    for name, request in zip(names, requests, strict=True):
-        job = known.get(there.get(name, ""))
-        same = job is not None and job.request_hash == jobs.request_hash(request.submission) and not _has_failed(job)
-        answers.append(job if same else None)
-    new = [msgspec.structs.replace(one, key=None) for one, job in zip(requests, answers, strict=True) if job is None]
-    made = iter(jobs.submit_many(new))
-    return [next(made) if answer is None else answer for answer in answers]
-
-
 def _put(
-    store: Records,
-    corpus: Corpus,
-    documents: Sequence[Document],
-    known: Mapping[str, tuple[Place, str]],
-    begun: list[int],
-) -> dict[str, Document]:
+    store: Records, corpus: Corpus, documents: Sequence[Document], known: Known, begun: list[int]
+) -> Sequence[Document]:
     """Write a batch; returns the documents that are to be tried again: somebody else wrote their keys meanwhile, or a
     compaction closed the batch, since nobody had written it for long.
 
     The order keeps the counts right wherever it breaks off: first what is replaced stops counting, then each key names
     its new place, then the batch is there. A key that names a batch that was never written is written anew.
     """
-    replaced = [known[one.key][0] for one in documents if one.key in known]
+    replaced = {one.key: known[one.key][0] for one in documents if one.key in known}
     number = store.begin_batch(corpus.id, len(documents), len(replaced)).batches - 1
     begun.append(number)
-    store.remove(corpus, replaced)
-    lost = store.put_places(corpus, number, documents, {key: place for key, (place, _) in known.items()})
+    store.remove(corpus, [*replaced.values()])
+    lost = store.put_places(corpus, number, documents, replaced)
     store.remove(corpus, [Place(number, index) for index in lost])
-    if not store.put_batch(corpus, number, documents):
-        return {one.key: one for one in documents}
-    return {documents[index].key: documents[index] for index in lost}
+    return [documents[index] for index in lost] if store.put_batch(corpus, number, documents) else documents
 
 
 def remove(corpus_id: str, owner: str, key: str) -> None:
@@ -282,18 +272,18 @@ def documents(
         return [], None
     end = min(start.batch + LISTED_BATCHES, corpus.batches)
     found: list[tuple[Document, Job | None]] = []
-    looked = 0
-    for place, some in _chunks(store, corpus, start, end):
+    looked = size = 0
+    live = _live(store, corpus, start, end)
+    while some := list(itertools.islice(live, 100)):
         states = store.get_many([document.job for _, document in some])
-        for at, document in some:
+        for place, document in some:
             job = _as_counted(corpus, states.get(document.job))
+            looked += 1
             if state is None or (job.state if job else records.FAILED) == state:
                 found.append((document, job))
-                if len(found) == limit:
-                    return found, Place(place.batch, at + 1)
-        looked += len(some)
-        if looked >= 10 * max(limit, 100):
-            return found, Place(place.batch, some[-1][0] + 1)
+                size += len(msgspec.json.encode((document, job and job.error)))
+            if len(found) == limit or size > LISTED_BYTES or looked == 10 * max(limit, 100):
+                return found, Place(place.batch, place.at + 1)
     return found, Place(end, 0) if end < corpus.batches else None
 
 
@@ -307,20 +297,14 @@ def _as_counted(corpus: Corpus, job: Job | None) -> Job | None:
     return msgspec.structs.replace(job, state=records.FAILED, error=error, totals=None)
 
 
-def _chunks(
-    store: Records, corpus: Corpus, start: Place, end: int
-) -> Iterator[tuple[Place, list[tuple[int, Document]]]]:
-    """The documents that count of the batches from ``start`` to before ``end``, some at a time."""
+def _live(store: Records, corpus: Corpus, start: Place, end: int) -> Iterator[tuple[Place, Document]]:
+    """The documents that count, from ``start`` to before the batch ``end``."""
     removed = store.removed(corpus.id, start.batch, end)
     for number in range(start.batch, end):
         gone = removed.get(number, set())
-        live = [
-            (at, document)
-            for at, document in enumerate(store.batch(corpus.id, number))
-            if at not in gone and (number > start.batch or at >= start.at)
-        ]
-        for begin in range(0, len(live), 100):
-            yield Place(number, live[begin][0]), live[begin : begin + 100]
+        for at, document in enumerate(store.batch(corpus.id, number)):
+            if at not in gone and (number, at) >= start:
+                yield Place(number, at), document
 
 
 # --- counts ---

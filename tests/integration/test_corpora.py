@@ -13,6 +13,8 @@ from chalicelib import corpora, errors, jobs
 from chalicelib.analysis import corpus_words, words
 from chalicelib.corpora import Given
 from chalicelib.corpus import compaction, merging
+from chalicelib.http import corpora as corpus_http
+from chalicelib.http import responses
 from chalicelib.store.corpora import Place
 from chalicelib.submissions import Submission
 from tests.conftest import Table
@@ -209,6 +211,32 @@ def test_a_page_of_documents_reads_only_the_batches_that_it_needs(run: Run, monk
     assert (listed, read) == (["k0", "k1"], [*range(batches)])
     assert corpora.documents(corpus, "ann", limit=10, after=Place(576_205, 233)) == ([], None)
     run()
+
+
+def test_a_page_of_documents_fits_into_an_answer(run: Run) -> None:
+    corpus = new(metadata=["about"])
+    given = [Given(Submission("text", document=f"text {at}"), f"k{at}", {"about": "é" * 20_000}) for at in range(150)]
+    corpora.add(corpus, "ann", given)
+    asked, listed, after = corpus_http.DocumentsQuery(limit=1_000), list[str](), None
+    while after is not None or not listed:
+        found, after = corpora.documents(corpus, "ann", limit=asked.limit, after=after)
+        answer = corpus_http.documents_answer(found, after, asked, "/documents")
+        assert len(answer.body) < responses.MAX_ANSWER_BYTES
+        listed += [document.key for document, _ in found]
+    assert listed == [f"k{at}" for at in range(150)]
+    run()
+
+
+def test_of_one_key_twice_in_a_request_the_later_counts_and_no_job_is_left_of_the_earlier(run: Run) -> None:
+    corpus = new()
+    first, second = corpora.add(corpus, "ann", [text("an old word", "k"), text("a new word", "k")])
+    assert first == second
+    run()
+    assert counts(corpus) == expected(["a new word"])
+    corpora.erase(corpus, "ann")
+    run()
+    left = jobs.table().get_many(jobs.table().owned("ann", limit=100)[0])
+    assert [job.kind for job in left.values() if job.kind == "text"] == []
 
 
 def test_the_rows_have_documents_dispersion_and_tfidf(run: Run) -> None:
