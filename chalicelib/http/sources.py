@@ -92,13 +92,6 @@ def new_source(raw: bytes) -> NewSource:
 
 def source(record: Any, job: Any) -> Source:
     """A source with its job as the API shows it."""
-    return msgspec.convert(
-        {
-            **msgspec.structs.asdict(record),
-            **msgspec.to_builtins(record.progress),
-            "state": job.state if job else "failed",
-            "created_at": time_text(record.created_at),
-            "error": job.error if job else {"type": "corpus-gone", "title": "The job is gone", "detail": ""},
-        },
-        Source,
-    )
+    followed = {**msgspec.to_builtins(record.progress), "created_at": time_text(record.created_at)}
+    asked = {**job.options, "id": job.id, "sitemap": job.url}
+    return msgspec.convert({**followed, **asked, "state": job.state, "error": job.error}, Source)

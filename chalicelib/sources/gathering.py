@@ -48,9 +48,11 @@ def run(store: Records, job: Job, gate: Gate) -> float | None:
     until = time.monotonic() + RUN_SECONDS
     try:
         corpus = corpora.get(job.options["corpus"], job.owner)
-        source = store.source(corpus.id, job.id)
-        if source is None or corpus.erasing:
+        if corpus.erasing:
             raise Gone
+        source = store.source(corpus.id, job.id)
+        if source is None:  # the request that made the job is about to write it, or is to be repeated
+            raise _Wait(max(1.0, (store.now() - job.submitted_at) / 10_000))
         follower = _Follower(store, corpus, source, job, gate)
         while time.monotonic() < until:
             if not follower.step():
@@ -72,7 +74,9 @@ class _Follower:
     def __init__(self, store: Records, corpus: Corpus, source: Source, job: Job, gate: Gate) -> None:
         self.store, self.corpus, self.source, self.job, self.gate = store, corpus, source, job, gate
         self.progress: Progress = source.progress
-        self.host = urls.host(source.sitemap)
+        self.asked = job.options
+        self.sitemap = job.url or ""
+        self.host = urls.host(self.sitemap)
         self.name = f"corpora/{corpus.id}/source-{source.id}"
 
     def step(self) -> bool:
@@ -102,7 +106,7 @@ class _Follower:
         return False
 
     def _left(self) -> int:
-        return self.source.limit - self.progress.added
+        return int(self.asked["limit"]) - self.progress.added
 
     def _save(self) -> None:
         made = self.store.save_source(self.corpus, self.source)
@@ -114,7 +118,7 @@ class _Follower:
 
     def _robots(self) -> robots.Rules:
         """The host's rules. Where it has none, everything is allowed; where it cannot say, the source waits."""
-        parts = urlsplit(self.source.sitemap)
+        parts = urlsplit(self.sitemap)
         try:
             page = self._fetched(urlunsplit((parts.scheme, parts.netloc, "/robots.txt", "", "")), robots.MOST_BYTES)
         except fetching.FetchError as error:
@@ -156,7 +160,7 @@ class _Follower:
 
     def _further(self, files: list[str]) -> None:
         urls_there = [url for url, _ in self.progress.pending]
-        known = dict.fromkeys([*self.progress.known, *map(_hash, [self.source.sitemap, *urls_there])])
+        known = dict.fromkeys([*self.progress.known, *map(_hash, [self.sitemap, *urls_there])])
         size = sum(map(len, urls_there))
         for text in files:
             url = self._usable(text)
@@ -165,7 +169,7 @@ class _Follower:
             size += len(url)
             if len(known) > FILES_MOST or size > PENDING_BYTES:
                 detail = f"The index names more sitemaps than the {FILES_MOST} that a source reads."
-                self._note(self.source.sitemap, ErrorKind.TOO_LARGE.value, detail)
+                self._note(self.sitemap, ErrorKind.TOO_LARGE.value, detail)
                 break
             known[_hash(url)] = None
             self.progress.pending.append((url, 0))
@@ -173,14 +177,14 @@ class _Follower:
 
     def _wanted(self, pages: list[str]) -> list[str]:
         """The addresses that are to be added, each once, in their order."""
-        progress, source = self.progress, self.source
+        progress, include, exclude = self.progress, self.asked["include"], self.asked["exclude"]
         rules = self._get("robots", robots.Rules)
         progress.listed += len(pages)
         found = dict.fromkeys(url for text in pages if (url := self._usable(text)) is not None)
         kept = []
         for url in found:
             path = robots.path_of(url)
-            if (source.include and not robots.any_fits(source.include, path)) or robots.any_fits(source.exclude, path):
+            if (include and not robots.any_fits(include, path)) or robots.any_fits(exclude, path):
                 progress.excluded += 1
             elif not rules.allow(path):
                 progress.disallowed += 1
@@ -209,7 +213,7 @@ class _Follower:
         try:
             answers = corpora.add(self.corpus.id, self.job.owner, given, request_id=self.job.request_id)
         except CorpusFull as error:
-            self._note(self.source.sitemap, ErrorKind.TOO_LARGE.value, str(error))
+            self._note(self.sitemap, ErrorKind.TOO_LARGE.value, str(error))
             progress.pending.clear()
             progress.taken = progress.addresses
             return

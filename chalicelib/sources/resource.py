@@ -29,41 +29,34 @@ def create(
 ) -> tuple[Source, Job]:
     """A new source of a corpus, or the one that the same request made under this idempotency key; and its job.
 
-    The job is there before the change is noted: so no compaction takes the corpus for complete in between.
+    The job comes first, so that two requests at once have one source: that of its time. The change is noted last, so
+    that no compaction takes the corpus for complete in between.
     """
     store, corpus = jobs.table(), corpora.get(corpus_id, owner)
     key = own_key("source", corpus.id, key or records.new_id())
     options = {"corpus": corpus.id, "limit": limit, "include": [*include], "exclude": [*exclude]}
     request = jobs.Request(Submission("source", url=sitemap, options=options), owner, key, jobs.BULK, request_id)
-    known = store.sources(corpus.id)
-    source = next((one for one in known if one.id == records.key_id(owner, key)), None)
-    if source is None:
-        if len(known) >= SOURCES_MOST:
-            raise TooManySources
-        source = Source(
-            id=records.key_id(owner, key),
-            created_at=store.now(),
-            sitemap=sitemap,
-            limit=limit,
-            include=[*include],
-            exclude=[*exclude],
-            progress=Progress(pending=[(sitemap, 0)]),
-        )
-        store.create_source(corpus, source)
+    known = {source.id: source for source in store.sources(corpus.id)}
+    if len(known) >= SOURCES_MOST and records.key_id(owner, key) not in known:
+        raise TooManySources
     job, _ = jobs.submit(request)
+    source = known.get(job.id)
+    if source is None:
+        new = Source(id=job.id, created_at=job.submitted_at, progress=Progress(pending=[(sitemap, 0)]))
+        source = store.create_source(corpus, new)
     corpora.compact(store.note_change(corpus.id))
     return source, job
 
 
-def of(corpus_id: str, owner: str) -> list[tuple[Source, Job | None]]:
+def of(corpus_id: str, owner: str) -> list[tuple[Source, Job]]:
     """A corpus' sources, oldest first, each with its job, which has its state and its error."""
     store, corpus = jobs.table(), corpora.get(corpus_id, owner)
     found = store.sources(corpus.id)
     there = store.get_many([source.id for source in found])
-    return [(source, there.get(source.id)) for source in found]
+    return [(source, there[source.id]) for source in found if source.id in there]
 
 
-def get(corpus_id: str, source_id: str, owner: str) -> tuple[Source, Job | None]:
+def get(corpus_id: str, source_id: str, owner: str) -> tuple[Source, Job]:
     """One of them; ``NoCorpus`` where there is none."""
     for source, job in of(corpus_id, owner):
         if source.id == source_id:

@@ -39,14 +39,10 @@ class Progress(msgspec.Struct, kw_only=True):
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """A sitemap that leads to documents. ``id`` is its job's too."""
+    """How far a sitemap was followed that leads to documents. ``id`` is that of its job, which has what was asked."""
 
     id: str
-    created_at: int
-    sitemap: str
-    limit: int
-    include: list[str] = []
-    exclude: list[str] = []
+    created_at: int  # with its job
     version: int = 1
     progress: Progress = msgspec.field(default_factory=Progress)
 
@@ -58,9 +54,13 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 class Sources(Table):
     """The sources of corpora. Methods raise ``Unavailable`` when DynamoDB cannot serve them now."""
 
-    def create_source(self, corpus: Corpus, source: Source) -> None:
-        """Put a new source."""
-        self._call("put_item", Item=_item(corpus, source))
+    def create_source(self, corpus: Corpus, source: Source) -> Source:
+        """Put a new source; returns it, or the one that the same request has put meanwhile."""
+        try:
+            self._call("put_item", Item=_item(corpus, source), ConditionExpression="attribute_not_exists(pk)")
+        except ConditionFailed:
+            return self.source(corpus.id, source.id) or source
+        return source
 
     def save_source(self, corpus: Corpus, source: Source) -> Source | None:
         """Replace a source as it was read; the new one, or None where another worker did."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import corpora, jobs
+from chalicelib import corpora, jobs, pipeline
 from chalicelib.corpus import compaction
 from chalicelib.sources import gathering
 from chalicelib.sources import resource as sources
@@ -190,6 +190,50 @@ def run(dynalite_table: conftest.Table, redis_url: str, tmp_path: Path, monkeypa
     monkeypatch.setenv("FETCH_HOST_RATE", "1000")
     monkeypatch.setenv("FETCH_ALLOW_NETWORKS", "127.0.0.0/8")
     return worked_off(tmp_path, monkeypatch)
+
+
+def test_the_same_request_twice_at_once_makes_one_source(run: Run, site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    address, files = site
+    files |= {"/page/1": b"<p>a page</p>", "/sitemap.xml": urlset(f"{address}/page/1")}
+    corpus, store, made = new(), type(jobs.table()), list[str]()
+    real = store.create_source
+
+    def create() -> None:
+        source, _ = sources.create(corpus, "ann", f"{address}/sitemap.xml", limit=10, key="a")
+        made.append(source.id)
+
+    def meanwhile(*given: Any) -> Any:
+        monkeypatch.setattr(store, "create_source", real)
+        time.sleep(0.01)
+        create()
+        return real(*given)
+
+    monkeypatch.setattr(store, "create_source", meanwhile)
+    create()
+    [(source, _)] = sources.of(corpus, "ann")
+    assert made == [source.id] * 2
+    run()
+    assert counts(corpus) == {"a": (1, 1), "page": (1, 1)}
+
+
+def test_a_worker_that_is_faster_than_the_request_waits_for_the_source(
+    run: Run, site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, files = site
+    files |= {"/page/1": b"<p>a page</p>", "/sitemap.xml": urlset(f"{address}/page/1")}
+    corpus, store, seen = new(), type(jobs.table()), list[str]()
+    real = store.create_source
+
+    def late(self: Any, *given: Any) -> Any:
+        seen.append(pipeline.count_page(given[-1].id).state)
+        return real(self, *given)
+
+    monkeypatch.setattr(store, "create_source", late)
+    _, job = sources.create(corpus, "ann", f"{address}/sitemap.xml", limit=10)
+    assert seen == ["deferred"]
+    jobs.table()._change(job.id, {"not_before": 0}, "#failures = :none", {":none": 0})
+    run()
+    assert counts(corpus) == {"a": (1, 1), "page": (1, 1)}
 
 
 @pytest.mark.long
