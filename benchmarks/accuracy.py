@@ -98,9 +98,8 @@ nothing: a reader sees *a* and *b* on two lines, where `innerText` gives *ab*. T
 
 ## Known differences, each rare
 
-`<switch>` in SVG, `<maction>` in MathML, HTML within MathML, text within text in SVG,
-blocks within an `<option>` or a `<ruby>`, declarative shadow roots, the gap after the last cell of a table that is
-made by styles alone.
+HTML within MathML, text within text in SVG, blocks within a `<ruby>` or an `<option>` without a `<select>`,
+declarative shadow roots, the gap after the last cell of a table that is made by styles alone.
 
 ## Encodings
 

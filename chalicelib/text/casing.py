@@ -1,23 +1,35 @@
 """``text-transform``: letters in another case, as the language of the text has it."""
 
 import re
-from unicodedata import normalize
+from unicodedata import decomposition, normalize
 
 # What Unicode's own mapping does not do: the dotted i of Turkish and Azeri, the dot of Lithuanian under accents.
 # Words get their capital (``capitalize``) without notice of the language, as in Chromium: Dutch *Ijsland*.
-_UPPER = {"tr": (("i", "İ"),), "az": (("i", "İ"),), "lt": (("i\u0307", "i"), ("j\u0307", "j"))}
-_LOWER = {"tr": (("İ", "i"), ("I", "ı")), "az": (("İ", "i"), ("I", "ı"))}
+_UPPER = {"tr": (("i", "İ"),), "lt": (("i\u0307", "i"), ("j\u0307", "j"), ("į\u0307", "į"))}
+_LOWER = {
+    "tr": (("I\u0307", "i"), ("İ", "i"), ("I", "ı")),
+    "lt": tuple(
+        (normalize("NFC", i + mark), f"{i.lower()}\u0307{mark}") for i in "IJĮ" for mark in "\u0300\u0301\u0303"
+    ),
+}
+_UPPER["az"], _LOWER["az"] = _UPPER["tr"], _LOWER["tr"]
 _GREEK = re.compile(r"[\u0370-\u03ff\u1f00-\u1fff\u0300-\u036f]+")
 _HIATUS = re.compile("([\u0391-\u03c9])[\u0313\u0314]?[\u0300\u0301\u0342]([ιυ])(?!\u0308)")  # μάιος: ΜΑΪΟΣ
 _ACCENTS = re.compile("[\u0300\u0301\u0313\u0314\u0342]")
 _PART = re.compile(r".{1,50000}(?:\s|\Z)|.{1,50000}", re.S)  # since replacing makes a list of all words
-_WORD = re.compile(r"\w[\w'’]*")
-_ITALICS = {normalize("NFKC", chr(code)): chr(code) for code in (*range(0x1D434, 0x1D468), *range(0x1D6E2, 0x1D71C))}
-_ITALICS["h"] = "ℎ"  # Planck's constant had its place before the others
+_WORD = re.compile(r"\w[\w'’\u00ad\u0300-\u036f\u200c\u200d\u2060]*")
+_ITALICS = {  # Planck's constant had its place before the other letters
+    chr(int(decomposition(letter).removeprefix("<font> "), 16)): letter
+    for letter in map(chr, (0x210E, *range(0x1D434, 0x1D468), *range(0x1D6A4, 0x1D6A6), *range(0x1D6E2, 0x1D71C)))
+    if decomposition(letter)
+}
 
 
-def cased(text: str, case: str, lang: str) -> str:
-    """``text`` in upper or lower case, with a capital at each word, or in MathML's italic for a single letter."""
+def cased(text: str, case: str, lang: str, before: str) -> str:
+    """``text`` in upper or lower case, with a capital at each word, or in MathML's italic for a single letter.
+
+    ``before`` is the character before it: a word that began there has its capital there.
+    """
     lang = lang.replace("_", "-").partition("-")[0].lower()
     if case == "uppercase":
         for small, capital in _UPPER.get(lang, ()):
@@ -28,7 +40,7 @@ def cased(text: str, case: str, lang: str) -> str:
             text = text.replace(capital, small)
         return text.lower()
     if case == "capitalize":
-        return "".join([_WORD.sub(_capital, part) for part in _PART.findall(text)])
+        return "".join([_WORD.sub(_capital, part) for part in _PART.findall(before + text)])[len(before) :]
     letter = text.strip("\0\n")
     return text.replace(letter, _ITALICS.get(letter, letter)) if letter else text
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from typing import Any, NamedTuple
 
-from turbohtml import Element, Namespace, parse, unescape
+from turbohtml import Element, Namespace, Text, parse, unescape
 
 from chalicelib import memory
 from chalicelib.errors import AttemptFailed, ErrorKind
@@ -21,13 +21,13 @@ from chalicelib.text.casing import cased
 from chalicelib.text.styles import BOX, CELL, LINE, Style, style_of, tells
 
 _NOT_DRAWN = (
-    "svg :is(circle,ellipse,image,line,path,polygon,polyline,rect,desc,metadata,title),"
-    "math :is(annotation,annotation-xml,mglyph,mphantom)"
+    "svg :is(circle,ellipse,image,line,path,polygon,polyline,rect,desc,metadata,title),svg switch > * ~ *,"
+    "math :is(annotation,annotation-xml,mglyph,mphantom),math maction > * ~ *"
 )
 _FIELDS = ("embed", "img", "input")  # no text and no end tag: they matter where they part white space from an edge
 _TELLING = frozenset("align display hidden lang mathvariant open popover style visibility".split())
 _MARKED = {*styles.HIDDEN, *styles.REPLACED, *styles.PRE, *styles.DRAWN} - {*_FIELDS}
-_MARKED |= {"svg", "math", "button", "select", "dialog", "details", "foreignobject"}
+_MARKED |= {"svg", "math", "button", "select", "dialog", "details", "foreignobject", "marquee"}
 # The most frequent inline elements are taken out in C; a longer list costs more than `_OTHER` does for the others.
 _INLINE = "a,span,code,b,i,em,strong,font"
 _BY_ATTRIBUTE = "[hidden],[popover],[lang],img[align],object[align],embed[align]"
@@ -69,7 +69,7 @@ class _State(NamedTuple):
             self.shown if style.shown is None else style.shown,
             self.drawn if style.drawn is None else style.drawn,
             style.case or self.case,
-            style.lang or self.lang,
+            self.lang if style.lang is None else style.lang,
             self.pre if style.pre is None else style.pre,
         )
 
@@ -160,7 +160,7 @@ class _Marks:
             if (name := names.get(key)) is None:
                 name = names[key] = self._name(element, telling, key[3])
             if name:
-                if telling and self.found[int(name)].flex:
+                if (telling or item) and self.found[int(name)].flex:
                     items.update((child, None) for child in element.children if isinstance(child, Element))
                 attributes.clear()
                 if tag != "template":
@@ -202,9 +202,10 @@ def _unfold(elements: Iterable[Any]) -> None:
         elif element.tag == "select":
             options = element.select("option,optgroup")
             for option in options:
+                shown = Text(option.text if option.tag == "option" else "")
                 option.attrs.clear()
-                if option.tag == "optgroup":
-                    option.clear()
+                option.clear()
+                option.append(shown)
             element.clear()
             element.extend(options)
 
@@ -285,19 +286,24 @@ def _end(out: list[str], start: int, step: _Step) -> None:
     elif lines:
         out[start:] = [kind("".join(run).replace("\n", LINE)) for kind, run in groupby(out[start:], type)]
     if decides:
-        out[start:] = [_decided(out[start:], inner)]
+        before = out[start - 1][-1:] if start and style.how != "strip" else ""
+        out[start:] = [_decided(out[start:], inner, before)]
     if style.after and outside:
         out.append(style.after)
 
 
-def _decided(pieces: list[str], state: _State) -> str:
+def _decided(pieces: list[str], state: _State, before: str) -> str:
     """What an element wrote, as one piece: hidden or in its case, but for what elements within it have decided."""
     if not (state.shown and state.drawn):
         return _Final("".join([piece for piece in pieces if type(piece) is _Final]))
-    if state.case == "none":
+    if state.case in ("none", "initial"):
         return _Final("".join(pieces))
-    runs = [(kind, "".join(run)) for kind, run in groupby(pieces, type)]  # a word may be pieces: do<b>n’t</b>
-    return _Final("".join([run if kind is _Final else cased(run, state.case, state.lang) for kind, run in runs]))
+    done = ""
+    for kind, parts in groupby(pieces, type):  # a word may be pieces: do<b>n’t</b>
+        run = "".join(parts)
+        done += run if kind is _Final else cased(run, state.case, state.lang, before)
+        before = run[-1:]
+    return _Final(done)
 
 
 def _strip(out: list[str], start: int) -> None:

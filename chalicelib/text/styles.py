@@ -23,6 +23,7 @@ BLOCKS = (
     "plaintext pre search section summary table ul xmp"
 ).split()
 _DISPLAY = {**dict.fromkeys(BLOCKS, "block"), "br": "break", "tr": "row", "td": "cell", "th": "cell"}
+_DISPLAY |= {"marquee": "inline-block", "slot": "contents"}
 # Not rendered unless a style says so. What canvas and object hold is shown: with scripting off it is all there is.
 HIDDEN = "datalist head noembed noframes rp script style template title".split()
 # Boxes of the browser's own: whatever they hold is never text, whatever their style.
@@ -54,7 +55,7 @@ class Style(NamedTuple):
     drawn: bool | None = None  # whether text is drawn here at all, in SVG and MathML
     case: str | None = None  # text-transform
     pre: bool | None = None  # white-space
-    lang: str = ""
+    lang: str | None = None
 
 
 Attributes = tuple[tuple[str, str], ...]
@@ -73,9 +74,9 @@ def style_of(tag: str, space: Namespace, attributed: Attributes, item: bool) -> 
     drawn = None if not foreign else False if root else tag in DRAWN or None
     case, how = styles.get("text-transform"), ""
     if foreign and not root:
-        hides = styles.get("display") == "none" and (drawn or tag in ("tspan", "textPath"))
+        hides = styles.get("display") == "none" and (drawn or space is Namespace.MATHML or tag in ("tspan", "textPath"))
         display = "none" if hides else "block" if drawn else "inline"
-        case = case or ("italic" if tag == "mi" and attributes.get("mathvariant") != "normal" else None)
+        case = case or ("italic" if tag == "mi" and attributes.get("mathvariant", "").lower() != "normal" else None)
     else:
         display = _display(tag, styles, attributes, item)
         case = case or ("none" if tag in ("button", "select") else None)
@@ -95,7 +96,7 @@ def style_of(tag: str, space: Namespace, attributed: Attributes, item: bool) -> 
     elif tag == "button" or display == "inline-block":
         how = "strip"
     pre = styles["white-space"] not in ("normal", "nowrap") if "white-space" in styles else tag in PRE or None
-    lang = attributes.get("lang", "")[:20]
+    lang = attributes["lang"][:20] if "lang" in attributes else None
     return Style(before, after, how, how == "hide", flex, shown, drawn, case, pre, lang)
 
 
@@ -105,25 +106,28 @@ def _display(tag: str, styles: dict[str, str], attributes: dict[str, str], item:
         return "block"  # of a page that is hidden as a whole, innerText is all its text
     display = _DISPLAYS.get(styles.get("display", ""))
     popover, html = "popover" in attributes, tag not in ("svg", "math")
+    opened = tag == "dialog" and "open" in attributes
     if display is None:
         display = _DISPLAY.get(tag, "inline")
         hidden = html and "hidden" in attributes and attributes["hidden"] != "until-found"
-        if tag in HIDDEN or hidden or (popover and html) or (tag == "dialog" and "open" not in attributes):
+        if tag in HIDDEN or hidden or ((tag == "dialog" or (popover and html)) and not opened):
             display = "none"
     elif tag in _OWN_LINE and display not in ("none", "contents"):
         display = "block"
     elif tag == "br" and display != "none":
         display = "break"
-    elif display == "inline" and "position" not in styles and (tag == "dialog" or popover):
-        display = "block"  # their default style takes them out of the line
+    elif tag == "details":  # it lays out two boxes of its own
+        display = _DETAILS.get(display, display)
     aligned = tag in _FLOATED and attributes.get("align", "").lower() in ("left", "right")
-    if styles.get("float", "left" if aligned else "none") != "none" or styles.get("position") in ("absolute", "fixed"):
+    position = styles.get("position", "absolute" if tag == "dialog" or popover else "static")
+    if styles.get("float", "left" if aligned else "none") != "none" or position in ("absolute", "fixed"):
         display = _TAKEN_OUT.get(display, display)
     # A flex container makes lines of what it holds, but for contents' children.
-    return _ITEM.get(display, display) if item else display
+    return _ITEM.get(display, display) if item and tag != "wbr" else display
 
 
 _TAKEN_OUT = {"inline": "block", "inline-block": "block", "styled cell": "block", "inline-flex": "flex"}
+_DETAILS = {"flex": "block", "inline-flex": "inline-block"}
 _ITEM = {"inline": "block", "inline-block": "block", "contents": "inline-flex"}
 
 # --- Inline styles ----------------------------------------------------------------------------------------------------
@@ -133,7 +137,8 @@ _DISPLAYS = {
     for display, values in {
         "block": "block|list-item|flow-root|table|table-caption|-webkit-box|inherit|flow|block flow|block flow-root|"
         "block ruby|block math",
-        "inline": "inline|inline-table|initial|unset|ruby|math|inline flow|inline math",
+        "inline": "inline|inline-table|initial|unset|ruby|math|inline flow|inline math|table-row-group|"
+        "table-header-group|table-footer-group",
         "inline-block": "inline-block|inline flow-root|-webkit-inline-box",
         "flex": "flex|grid|block flex|block grid|-webkit-flex",
         "inline-flex": "inline-flex|inline-grid|inline flex|inline grid|-webkit-inline-flex",
@@ -148,13 +153,14 @@ _VISIBLE = {"hidden": False, "collapse": False, "visible": True, "initial": True
 _VALUES: dict[str, Collection[str]] = {  # of the properties that concern text; others are no declarations
     "display": {*_DISPLAYS, "revert"},
     "visibility": {*_VISIBLE, "inherit", "unset", "revert"},
-    "text-transform": ("uppercase", "lowercase", "capitalize", "none"),
+    "text-transform": ("uppercase", "lowercase", "capitalize", "none", "initial"),
     "content-visibility": ("visible", "hidden", "auto"),
     "white-space": ("normal", "nowrap", "pre", "pre-wrap", "pre-line", "break-spaces"),
     "float": ("none", "left", "right", "inline-start", "inline-end"),
     "position": ("static", "relative", "absolute", "fixed", "sticky"),
 }
 _LONGEST = 50_000  # no page has a style of so many characters
+_VARIABLE = re.compile(r"\b(?:var|env)\([^,()]*+,?([^()]*)\)")
 _CSS_ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{1,6})\s?|(.))", re.S)
 
 
@@ -172,7 +178,7 @@ def _styles(css: str) -> dict[str, str]:
         declared, tries = whole, 4
         while tries and name in declared:
             value = _CSS_ESCAPE.sub(_css_character, declared[name]).lower()
-            value = "initial" if "var(" in value else value  # nothing here gives variables a value
+            value = _VARIABLE.sub(r"\1", value).strip(" ") or "initial"  # nothing here gives variables a value
             if value in values:
                 found[name] = value
                 break
