@@ -62,7 +62,7 @@ class ErrorKind(StrEnum):
     NOT_TEXT = (
         "not-text",
         "The page is not text",
-        "Not HTML, XHTML, XML or plain text, or compressed in an unknown way.",
+        "Not HTML, XHTML, XML or plain text, or compressed more than three times over.",
     )
     NOT_A_SITEMAP = (
         "not-a-sitemap",
@@ -357,7 +357,7 @@ class NoTable(Unavailable):
 class Gone(RecordError):
     """The job was here and is expired or erased."""
 
-    problem, sentence = "gone", "The job has expired or was erased."
+    problem, sentence = "gone", "The job or corpus has expired or was erased."
 
 
 class KeyReused(RecordError):

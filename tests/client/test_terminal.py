@@ -1,6 +1,10 @@
 """What a terminal shows of words, contexts, phrases and keywords."""
 
 import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,3 +78,29 @@ def test_bars_are_as_long_as_counts(shown: Any) -> None:
     said = shown(terminal.words([Word("a", 20, 0.5, False), Word("東京", 10, 0.25, False)])).splitlines()
     assert [line.count("━") for line in said] == [0, 24, 12]
     assert [cell_len(line[: line.index("━")]) for line in said[1:]] == [21, 21]
+
+
+def test_a_long_name_leaves_room_for_the_id_and_the_figures(shown: Any) -> None:
+    said = shown(terminal.plain(["id", "name", "documents>", "created"], [["1" * 32, "n" * 200, 5, "2026"]]))
+    assert said.splitlines()[1].split() == ["1" * 32, "n" * 23 + "…", "5", "2026"]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("completion bash > /dev/full", "wordcounts: The output cannot be written: No space left on device."),
+        ("completion bash >&-", ""),
+        ("--server 'http://[' status", "wordcounts: 'http://[' is no address of a service."),
+        ("--server http://127.0.0.1:x status", "wordcounts: 'http://127.0.0.1:x' is no address of a service."),
+    ],
+)
+def test_what_cannot_be_used_is_said_without_a_traceback(command: str, said: str) -> None:
+    ended = subprocess.run(
+        ["sh", "-c", f'"$0" -m wordcounts {command}', sys.executable],
+        env={**os.environ, "PYTHONPATH": str(Path(terminal.__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in ended.stderr
+    assert said in ended.stdout + ended.stderr

@@ -119,8 +119,13 @@ class Transport:
 
 
 def _address(given: str) -> str:
-    parts = urlsplit(given)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    given = given.strip()
+    try:
+        parts = urlsplit(given)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # half a bracket, or a port that is none
+        known = False
+    if not known:
         raise WordcountsError(
             f"{given!r} is no address of a service.",
             type="bad-address",

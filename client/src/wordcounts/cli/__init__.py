@@ -203,6 +203,9 @@ def main() -> None:
     """Run the command and exit."""
     if "_WORDCOUNTS_COMPLETE" in os.environ:
         group.main(prog_name="wordcounts")
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by the shell: >&-
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for as long as the process lives
     session = Session()
     try:
         code = run(sys.argv[1:], session)

@@ -78,9 +78,12 @@ class Screen:
         try:
             sys.stdout.buffer.write(data)
             sys.stdout.flush()
-        except BrokenPipeError:
+        except OSError as error:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise SystemExit(FOUND) from None
+            if isinstance(error, BrokenPipeError):
+                raise SystemExit(FOUND) from None
+            said = f"The output cannot be written: {error.strerror}."
+            raise WordcountsError(said, type="output", advice="Is the disk full?") from None
 
     def json(self, rows: Iterable[dict[str, Any]]) -> None:
         """One object a line."""
@@ -256,4 +259,7 @@ def plain(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
     for row in rows:
         table.add_row(*(_text("" if value is None else str(value)) for value in row))
     table.expand, table.columns[-1].ratio = True, 1  # where it is narrow, the last column is cut
+    table.columns[0].min_width = max((len(str(row[0])) for row in rows), default=0)  # ids, which commands take
+    for column in table.columns[1:-1]:
+        column.max_width = 24  # or a long name would leave nothing to the others
     return table
