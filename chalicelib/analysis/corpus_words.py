@@ -5,17 +5,18 @@ import math
 import unicodedata
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import Literal
 
 import msgspec
 
-from chalicelib.analysis import statistics
+from chalicelib.analysis import statistics, words
 from chalicelib.analysis.corpus_table import CorpusTable, Piece
 
 Order = Literal["count", "documents", "tfidf"]
 Choose = Callable[[Piece], Sequence[int]]  # the words of a piece that are asked for
+_EVERY = words.Query()
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -96,60 +97,55 @@ def idf(documents: int, size: int) -> float:
     return math.log((1 + size) / (1 + documents)) + 1
 
 
-def query(
-    table: CorpusTable,
-    *,
-    fold_case: bool = True,
-    stop_words: bool = True,
-    added: Collection[str] = (),
-    removed: Collection[str] = (),
-    prefix: str = "",
-    min_count: int = 1,
-    min_length: int = 1,
-    sort: Order = "count",
-) -> View:
-    """The words that a reader asks for. ``added`` and ``removed`` change what is a stop word, by folded word.
+def query(table: CorpusTable, asked: words.Query = _EVERY, *, fold_case: bool = True, sort: Order = "count") -> View:
+    """The words that a reader asks for; what are stop words is changed by folded word.
 
     How many there are is known from the table's index, but where each word has to be looked at.
     """
-    prefix = unicodedata.normalize("NFC", prefix.casefold() if fold_case else prefix)
-    unmarked = None if stop_words else _unmarked(frozenset(added), frozenset(removed), fold_case=fold_case)
-    choose = functools.partial(_chosen, unmarked=unmarked, prefix=prefix, min_count=min_count, min_length=min_length)
+    prefix = unicodedata.normalize("NFC", asked.prefix)
+    asked = msgspec.structs.replace(
+        asked,
+        prefix=words.fold(prefix) if fold_case else prefix,
+        stop_add=frozenset(map(words.fold, asked.stop_add)),
+        stop_remove=frozenset(map(words.fold, asked.stop_remove)),
+    )
+    choose = functools.partial(_chosen, asked=asked, fold_case=fold_case)
     if sort != "count":
         order = _ordered(table, choose, sort, fold_case=fold_case)
         return View(table, choose, [len(order)], order, fold_case=fold_case)
-    if prefix or min_length > 1 or (not stop_words and (added or removed)):
+    if asked.prefix or asked.min_length > 1 or (not asked.stop_words and (asked.stop_add or asked.stop_remove)):
         sizes = [len(choose(piece)) for piece in table.pieces(fold_case=fold_case)]
         return View(table, choose, sizes, None, fold_case=fold_case)
     sizes = []
     for number, entry in enumerate(table.entries(fold_case=fold_case)):
-        if entry.least < min_count:  # no word behind this piece is frequent enough
+        if entry.least < asked.min_count:  # no word behind this piece is frequent enough
             sizes.append(len(choose(table.piece(number, fold_case=fold_case))))
             break
-        sizes.append(entry.rows if stop_words else entry.rows - entry.stops)
+        sizes.append(entry.rows if asked.stop_words else entry.rows - entry.stops)
     return View(table, choose, sizes, None, fold_case=fold_case)
 
 
-def _unmarked(added: Set[str], removed: Set[str], *, fold_case: bool) -> Choose:
-    """The words of a piece that are no stop words."""
-
-    def unmarked(piece: Piece) -> Sequence[int]:
-        keys = piece.words if fold_case else map(str.casefold, piece.words)
-        if added or removed:
-            pairs = zip(keys, piece.stops, strict=True)
-            return [at for at, (key, mark) in enumerate(pairs) if key in removed or not (mark or key in added)]
-        return [at for at, mark in enumerate(piece.stops) if not mark]
-
-    return unmarked
-
-
-def _chosen(piece: Piece, *, unmarked: Choose | None, prefix: str, min_count: int, min_length: int) -> Sequence[int]:
-    places = unmarked(piece) if unmarked else range(len(piece.words))
-    if min_count <= piece.counts[-1] and min_length <= 1 and not prefix:
+def _chosen(piece: Piece, *, asked: words.Query, fold_case: bool) -> Sequence[int]:
+    places = range(len(piece.words)) if asked.stop_words else _unmarked(piece, asked, fold_case=fold_case)
+    if asked.min_count <= piece.counts[-1] and asked.min_length <= 1 and not asked.prefix:
         return places
-    words, counts = piece.words, piece.counts
     return [
-        at for at in places if counts[at] >= min_count and len(words[at]) >= min_length and words[at].startswith(prefix)
+        at
+        for at in places
+        if piece.counts[at] >= asked.min_count
+        and len(piece.words[at]) >= asked.min_length
+        and piece.words[at].startswith(asked.prefix)
+    ]
+
+
+def _unmarked(piece: Piece, asked: words.Query, *, fold_case: bool) -> Sequence[int]:
+    """The words of a piece that are no stop words."""
+    if not asked.stop_add and not asked.stop_remove:
+        return [at for at, mark in enumerate(piece.stops) if not mark]
+    keys = piece.words if fold_case else words.folds(piece.words, "")
+    marks = zip(keys, piece.stops, strict=True)
+    return [
+        at for at, (key, mark) in enumerate(marks) if key in asked.stop_remove or not (mark or key in asked.stop_add)
     ]
 
 

@@ -320,20 +320,10 @@ def documents_answer(found: Sequence[Any], after: Any, asked: DocumentsQuery, pa
 
 def words_answer(record: Any, table: CorpusTable, asked: WordsQuery, place: Place) -> Answer:
     """A page of a corpus' words."""
-    view = corpus_words.query(
-        table,
-        fold_case=asked.case == "fold",
-        stop_words=asked.stop_words == "include",
-        added=_folded("stop_add", asked.stop_add),
-        removed=_folded("stop_remove", asked.stop_remove),
-        prefix=asked.prefix,
-        min_count=asked.min_count,
-        min_length=asked.min_length,
-        sort=asked.sort,
-    )
-    listed = Listed(
-        about(record), "words", len(view), view.show, corpus_words.Row.__struct_fields__, responses.WORDS_LIMIT
-    )
+    wanted = responses.wanted_words(asked)
+    view = corpus_words.query(table, wanted, fold_case=asked.case == "fold", sort=asked.sort)
+    columns = corpus_words.Row.__struct_fields__
+    listed = Listed(about(record), "words", len(view), view.show, columns, responses.WORDS_LIMIT)
     return responses.listed_answer(listed, asked, place)
 
 
@@ -344,9 +334,10 @@ def found_answer(record: Any, name: str, found: Mapping[str, Any], asked: Any, p
     rows = found[name]
     if place.media_type == responses.CSV:
         cells = ([_flat(row)[column] for column in COLUMNS[name]] for row in rows)
-        return responses.csv_answer(responses.csv_lines([COLUMNS[name], *cells]), following)
-    head = {key: value for key, value in found.items() if key not in (name, "next")}
-    made = responses.page_answer({**about(record), **head, name: rows}, following)
+        made = responses.csv_answer(responses.csv_lines([COLUMNS[name], *cells]), following)
+    else:
+        head = {key: value for key, value in found.items() if key not in (name, "next")}
+        made = responses.page_answer({**about(record), **head, name: rows}, following)
     if len(made.body) > responses.MAX_ANSWER_BYTES:
         raise Refused("answer-too-large", "The answer would be too large: ask for fewer rows by limit.")
     return made
@@ -367,7 +358,3 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
 def about(record: Any) -> dict[str, Any]:
     """What every answer about a corpus says: its version, and whether it is complete."""
     return {"id": record.id, "version": record.version, "complete": corpora.is_complete(record)}
-
-
-def _folded(name: str, text: str) -> list[str]:
-    return [word.casefold() for word in responses.listed_words(name, text)]

@@ -205,6 +205,18 @@ def _in_words(kind: type[Struct], name: str, detail: str) -> str:
     return submissions.in_words(detail)
 
 
+def wanted_words(asked: schemas.WordsQuery) -> words.Query:
+    """Which words are asked for, of a job or a corpus."""
+    return words.Query(
+        stop_words=asked.stop_words == "include",
+        stop_add=listed_words("stop_add", asked.stop_add),
+        stop_remove=listed_words("stop_remove", asked.stop_remove),
+        prefix=asked.prefix,
+        min_count=asked.min_count,
+        min_length=asked.min_length,
+    )
+
+
 def listed_words(name: str, text: str) -> list[str]:
     """Words separated by commas."""
     found = [word for part in text.split(",") if (word := part.strip())]
@@ -285,15 +297,7 @@ class Listed(NamedTuple):
 
 def words_answer(table: words.Table, language: str, asked: schemas.WordsQuery, place: Place) -> Answer:
     """A page of a job's words; the table is folded where the query wants it so."""
-    wanted = words.Query(
-        stop_words=asked.stop_words == "include",
-        stop_add=listed_words("stop_add", asked.stop_add),
-        stop_remove=listed_words("stop_remove", asked.stop_remove),
-        prefix=asked.prefix,
-        min_count=asked.min_count,
-        min_length=asked.min_length,
-    )
-    rest = words.query(table, wanted, language)
+    rest = words.query(table, wanted_words(asked), language)
 
     def show(start: int, stop: int) -> list[words.Word]:
         return words.rows(rest, start, stop)

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from chalicelib.analysis import corpus_table, corpus_words
+from chalicelib.analysis import corpus_table, corpus_words, words
 from chalicelib.analysis.corpus_table import CorpusTable, Fold, Spelling
 from tests.corpus_files import whole
 
@@ -51,14 +51,20 @@ def table(rows: tuple[list[Spelling], list[Fold]]) -> CorpusTable:
     return corpus_table.of_bytes(corpus_table.pack(*rows, SIZE))
 
 
+def query(
+    table: CorpusTable, *, fold_case: bool = True, sort: corpus_words.Order = "count", **asked: Any
+) -> corpus_words.View:
+    return corpus_words.query(table, words.Query(**asked), fold_case=fold_case, sort=sort)
+
+
 def plain(rows: tuple[list[Spelling], list[Fold]], asked: dict[str, Any]) -> list[str]:
     """The words that are asked for, from all rows."""
     fold_case = asked.get("fold_case", True)
     found: list[tuple[int, int, str, str]] = []
     for row in rows[fold_case]:
         key = row.word.casefold()
-        is_stop = (row.stops * 2 > row.occurrences or key in asked.get("added", ())) and key not in asked.get(
-            "removed", ()
+        is_stop = (row.stops * 2 > row.occurrences or key in asked.get("stop_add", ())) and key not in asked.get(
+            "stop_remove", ()
         )
         if asked.get("stop_words", True) or not is_stop:
             found.append((row.occurrences, row.documents, row.word, row.shown if isinstance(row, Fold) else row.word))
@@ -80,7 +86,7 @@ def plain(rows: tuple[list[Spelling], list[Fold]], asked: dict[str, Any]) -> lis
     [
         {},
         {"stop_words": False},
-        {"stop_words": False, "added": ["äw0", "bw64"], "removed": ["cw2"]},
+        {"stop_words": False, "stop_add": ["äw0", "bw64"], "stop_remove": ["cw2"]},
         {"min_count": 2},
         {"min_count": 4, "stop_words": False},
         {"min_count": 10**9},
@@ -94,7 +100,7 @@ def test_what_is_asked_for_is_what_a_plain_look_finds(
 ) -> None:
     given = {**asked, "sort": sort, "fold_case": fold_case}
     expected = plain(rows, given)
-    view = corpus_words.query(table, **given)
+    view = query(table, **given)
     assert len(view) == len(expected)
     assert [row.word for row in view.show(0, len(view))] == expected
     ends = [0, 1, ROWS - 1, ROWS, ROWS + 1, len(expected) - 1, len(expected), len(expected) + 10]
@@ -130,10 +136,20 @@ def test_a_spelling_of_two_words_is_shown_as_the_more_frequent_one() -> None:
     assert (table.total, table.size) == (6, 2)
 
 
+def test_stop_words_are_folded_as_the_words_are() -> None:
+    """Python's casefold takes μαΐου apart, and what is typed may be in parts already."""
+    folds = [Fold(word, 3, 1, 0, word, 0.0, 0.0, 0.0) for word in ("café", "μαΐου", "rest")]
+    spellings = [Spelling(word, 3, 1, 0, several=False) for word in ("Café", "Μαΐου", "rest")]
+    table = corpus_table.of_bytes(corpus_table.pack(spellings, folds, 1))
+    for fold_case in (True, False):
+        view = query(table, stop_words=False, stop_add=["CAFE\u0301", "Μαΐου"], fold_case=fold_case)
+        assert [row.word for row in view.show(0, 10)] == ["rest"]
+
+
 def test_an_empty_table_has_no_words() -> None:
     table = corpus_table.of_bytes(corpus_table.pack((), (), 0))
-    for asked in ({}, {"stop_words": False, "added": ["a"]}, {"sort": "tfidf"}, {"prefix": "a"}, {"min_count": 2}):
-        view = corpus_words.query(table, **asked)  # type: ignore[arg-type]
+    for asked in ({}, {"stop_words": False, "stop_add": ["a"]}, {"sort": "tfidf"}, {"prefix": "a"}, {"min_count": 2}):
+        view = query(table, **asked)  # type: ignore[arg-type]
         assert (len(view), view.show(0, 10)) == (0, [])
     assert corpus_table.as_job_table(table).words == []
 
@@ -176,7 +192,7 @@ def test_a_page_of_a_large_table_reads_little(monkeypatch: pytest.MonkeyPatch) -
     tracemalloc.start()
     for asked in ({}, {"stop_words": False}, {"fold_case": False}, {"min_count": 3}):
         read.clear()
-        view = corpus_words.query(CorpusTable(some), **asked)  # type: ignore[arg-type]
+        view = query(CorpusTable(some), **asked)  # type: ignore[arg-type]
         for start in (0, 1_000, len(view) - 100):
             assert len(view.show(start, start + 100)) == 100
         assert sum(read) < 1.5 * corpus_table.HEAD

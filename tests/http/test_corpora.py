@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.errors import Gone, InvalidSubmission, KeyReused, Unreadable
+from chalicelib.errors import Gone, InvalidSubmission, KeyReused, Refused, Unreadable
 from chalicelib.http import corpora, responses, schemas, sources
+from chalicelib.store.corpora import Corpus
 from tests.factories import a_job
 
 
@@ -119,3 +120,15 @@ def test_a_thousand_documents_with_all_their_metadata_are_taken() -> None:
     body = json.dumps({"documents": [row] * 1000}, indent=2).encode()
     given, refused = corpora.documents(body, responses.JSON, SimpleNamespace(metadata=[*row["metadata"]]))
     assert (len(given), refused) == (1000, [])
+
+
+@pytest.mark.parametrize("media_type", [responses.JSON, responses.CSV])
+def test_what_was_found_is_no_larger_than_an_answer_may_be(media_type: str) -> None:
+    """On AWS the caller would get a 502 without a reason."""
+    row = dict.fromkeys(corpora.COLUMNS["collocates"], 1) | {"word": "x" * 16_384}
+    record = Corpus(id="0" * 32, owner="ann", created_at=0, expires_at=0)
+    found = {"total": 1, "documents": 1, "collocates": [row] * 250, "next": None}
+    place = responses.Place(record.id, "/", media_type)
+    with pytest.raises(Refused) as refused:
+        corpora.found_answer(record, "collocates", found, corpora.CollocatesQuery(word="a"), place)
+    assert refused.value.name == "answer-too-large"

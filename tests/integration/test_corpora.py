@@ -253,7 +253,10 @@ def test_the_rows_have_documents_dispersion_and_tfidf(run: Run) -> None:
     assert rows["the"].dispersion > 0.9
     assert rows["away"].dispersion == 0
     assert rows["away"].d_kl == pytest.approx(math.log2(10 / 4), abs=1e-6)
-    assert [row.word for row in corpus_words.query(table, stop_words=False).show(0, 100)][:2] == ["cat", "sat"]
+    assert [row.word for row in corpus_words.query(table, words.Query(stop_words=False)).show(0, 100)][:2] == [
+        "cat",
+        "sat",
+    ]
 
 
 def ask(corpus: str, run: Run, question: str, **asked: object) -> dict:
