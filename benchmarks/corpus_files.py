@@ -85,12 +85,9 @@ def _path(folder: Path, first: int, kind: str) -> Path:
 
 def compact(folder: Path, group: list[parts.Document]) -> None:
     """Write the part of a batch, as a worker does."""
-    own = {kind: [_path(folder, group[0].doc, kind)] for kind in parts.SCHEMAS}
-    for kind, data in zip(ROWS, parts.write(group), strict=True):
-        own[kind][0].write_bytes(data)
-    with opened({kind: own[kind] for kind in ROWS}, parts.SCHEMAS) as made:
-        for kind, sql in (("spellings", queries.SPELLINGS), ("folds", queries.FOLDS)):
-            own[kind][0].write_bytes(made.parquet(sql, parts.SCHEMAS[kind]))
+    with engine.holding(parts.arrays(group)) as made:
+        for kind, sql in merging.NEW.items():
+            _path(folder, group[0].doc, kind).write_bytes(made.parquet(sql, parts.SCHEMAS[kind]))
 
 
 def merge(folder: Path) -> None:
@@ -122,7 +119,7 @@ def copy(folder: Path, number: int) -> None:
                 connection.execute("set preserve_insertion_order = true")
                 connection.read_parquet(str(path)).create_view("given")
                 sql = f"select * replace (doc + {more} as doc) from given"  # noqa: S608 - a number of ours
-                copied.write_bytes(engine._parquet(connection, scratch, sql, parts.SCHEMAS[kind]))
+                copied.write_bytes(engine.Engine(connection, scratch).parquet(sql, parts.SCHEMAS[kind]))
 
 
 def summaries(folder: Path, number: int) -> None:

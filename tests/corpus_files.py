@@ -8,8 +8,8 @@ from pathlib import Path
 from chalicelib.analysis import corpus_table
 from chalicelib.analysis.corpus_table import CorpusTable
 from chalicelib.analysis.evidence import Evidence
-from chalicelib.corpus import parts, queries
-from chalicelib.corpus.engine import opened
+from chalicelib.corpus import merging, parts, queries
+from chalicelib.corpus.engine import holding, opened
 
 Tokens = list[tuple[int, str, str]]  # of a document: sentence, word, folded word
 Files = dict[str, list[Path]]
@@ -19,16 +19,21 @@ def written(folder: Path, groups: Sequence[Sequence[parts.Document]], removed: S
     """The files of each group's part, with summaries that leave the removed documents out."""
     files: Files = {kind: [] for kind in parts.SCHEMAS}
     for number, group in enumerate(groups):
-        made = dict(zip(("words", "documents"), parts.write(group), strict=True))
         own = {kind: [folder / f"{number}.{kind}"] for kind in parts.SCHEMAS}
-        for kind, data in made.items():
+        for kind, data in part(group).items():
             own[kind][0].write_bytes(data)
-        with opened({kind: own[kind] for kind in made}, parts.SCHEMAS, removed) as engine:
-            for kind, sql in (("spellings", queries.SPELLINGS), ("folds", queries.FOLDS)):
-                own[kind][0].write_bytes(engine.parquet(sql, parts.SCHEMAS[kind]))
+        with opened({kind: own[kind] for kind in ("words", "documents")}, parts.SCHEMAS, removed) as engine:
+            for kind in ("spellings", "folds") if removed else ():
+                own[kind][0].write_bytes(engine.parquet(merging.NEW[kind], parts.SCHEMAS[kind]))
         for kind, paths in own.items():
             files[kind] += paths
     return files
+
+
+def part(group: Sequence[parts.Document]) -> dict[str, bytes]:
+    """By kind the file that compaction writes of these documents."""
+    with holding(parts.arrays(group)) as engine:
+        return {kind: engine.parquet(sql, parts.SCHEMAS[kind]) for kind, sql in merging.NEW.items()}
 
 
 def rewritten(folder: Path, files: Files, removed: Sequence[int], tables: Mapping[str, str], name: str) -> Files:

@@ -7,11 +7,9 @@ leaves files that nobody reads: they bear a token of their own and are deleted b
 
 import contextlib
 import itertools
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -19,7 +17,7 @@ import msgspec
 from chalicelib.analysis import corpus_table, evidence
 from chalicelib.aws import objects
 from chalicelib.corpus import files, merging, parts, queries
-from chalicelib.corpus.engine import opened
+from chalicelib.corpus.engine import holding, opened
 from chalicelib.errors import Gone
 from chalicelib.store import records
 from chalicelib.store.corpora import BATCH_MOST, Corpus, Document, Manifest, Part, marked
@@ -284,7 +282,7 @@ def _parts(run: _Run, part: Part, documents: Sequence[Document], gone: set[int])
     while first < part.last:
         if first > part.first and run.is_over():
             rest = _piece(part, first, part.last, live, gone)
-            yield msgspec.structs.replace(rest, token="", files=0, documents=0, words=0, ended=False)
+            yield msgspec.structs.replace(merging.empty(rest), ended=False)
             return
         group, ready = _group(run.store, part.batch, ready)
         last = ready[0].at if ready else part.last
@@ -339,18 +337,10 @@ def _state(job: Job | None, rules: list[str]) -> str:
 
 def _written(run: _Run, part: Part, group: list[parts.Document]) -> Part:
     """The part with new files of these documents."""
-    words = sum(one.evidence.table.total for one in group)
-    made = msgspec.structs.replace(part, files=int(bool(group)), documents=len(group), words=words)
-    made = merging.named(made, run.token)
     if not group:
-        return made
-    with tempfile.TemporaryDirectory(prefix="compaction-") as folder:
-        paths = {kind: [Path(folder) / kind] for kind in files.KINDS[:2]}
-        for (kind, [path]), data in zip(paths.items(), parts.write(group), strict=True):
-            objects.put(files.name(run.corpus.id, made, kind), data)
-            path.write_bytes(data)
-        merging.summarise(run.corpus.id, made, paths)
-    return made
+        return merging.empty(part)
+    with holding(parts.arrays(group)) as engine:
+        return merging.written(run.corpus.id, part, run.token, engine)
 
 
 def _group(store: Records, batch: int, ready: Sequence[_Live]) -> tuple[list[parts.Document], Sequence[_Live]]:

@@ -39,15 +39,24 @@ class Engine:
 
     def parquet(self, sql: str, schema: Schema) -> bytes:
         """The rows of a query as a Parquet file of these columns."""
-        return _parquet(self._connection, self._folder, sql, schema)
+        columns = ", ".join(f'cast("{name}" as {kind}) as "{name}"' for name, kind in schema.items())
+        path = self._folder / "made.parquet"
+        self._connection.execute(
+            f"copy (select {columns} from ({sql})) to '{path}' "  # noqa: S608 - texts of ours
+            f"(format parquet, compression zstd, row_group_size {ROW_GROUP})"
+        )
+        data = path.read_bytes()
+        path.unlink()
+        return data
 
 
-def written(given: Any, schema: Schema, order: str) -> bytes:
-    """Rows as the bytes of a Parquet file, in this order; ``given`` streams arrays by Arrow's C interface."""
+@contextlib.contextmanager
+def holding(tables: Mapping[str, Any]) -> Iterator[Engine]:
+    """An engine over tables in memory; each streams its arrays by Arrow's C interface, once for a query."""
     with _connected(THREADS) as (connection, folder):
-        connection.execute("set preserve_insertion_order = true")
-        connection.register("given", given)
-        return _parquet(connection, folder, f"select * from given order by {order}", schema)  # noqa: S608 - ours
+        for name, arrays in tables.items():
+            connection.register(name, arrays)
+        yield Engine(connection, folder)
 
 
 @contextlib.contextmanager
@@ -102,18 +111,6 @@ def _connected(threads: int) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]
             yield connection, Path(folder)
         finally:
             connection.close()
-
-
-def _parquet(connection: duckdb.DuckDBPyConnection, folder: Path, sql: str, schema: Schema) -> bytes:
-    columns = ", ".join(f'cast("{name}" as {kind}) as "{name}"' for name, kind in schema.items())
-    path = folder / "made.parquet"
-    connection.execute(
-        f"copy (select {columns} from ({sql})) to '{path}' "  # noqa: S608 - texts of ours
-        f"(format parquet, compression zstd, row_group_size {ROW_GROUP})"
-    )
-    data = path.read_bytes()
-    path.unlink()
-    return data
 
 
 def _view(

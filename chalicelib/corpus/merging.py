@@ -9,7 +9,6 @@ they are written anew when one of them is replaced or removed.
 import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import msgspec
 
@@ -25,7 +24,7 @@ SPARE = 64  # parts that there may be besides twice as many as full ones would b
 
 _ROWS = {"words": "select * from words order by fold, word, doc", "documents": "select * from documents order by doc"}
 _MERGED = {"spellings": queries.MERGED_SPELLINGS, "folds": queries.MERGED_FOLDS}
-_SUMMARIES = {"spellings": queries.SPELLINGS, "folds": queries.FOLDS}
+NEW = {**_ROWS, "spellings": queries.SPELLINGS, "folds": queries.FOLDS}  # what makes the files of rows
 
 
 def comes_first(given: Sequence[Part]) -> bool:
@@ -113,7 +112,7 @@ def _merge(corpus_id: str, group: Sequence[Part], token: str) -> Part:
     )
     views = files.views(corpus_id, group, files.KINDS)
     with opened(views, parts.SCHEMAS, [doc for part in group for doc in part.removed]) as engine:
-        return _put(corpus_id, made, token, engine, {**_ROWS, **_MERGED})
+        return written(corpus_id, made, token, engine, {**_ROWS, **_MERGED})
 
 
 def _dead(part: Part) -> list[int]:
@@ -147,26 +146,23 @@ def without(corpus_id: str, part: Part, removed: Sequence[int], token: str) -> P
     """The part with new files, in which nothing is left of these documents: their text is in no file any more."""
     views = files.views(corpus_id, [part], ("words", "documents"))
     with opened(views, parts.SCHEMAS, removed) as engine:
-        return _put(corpus_id, part, token, engine, {**_ROWS, **_SUMMARIES})
+        return written(corpus_id, part, token, engine)
 
 
-def _put(corpus_id: str, part: Part, token: str, engine: Engine, tables: Mapping[str, str]) -> Part:
+def written(corpus_id: str, part: Part, token: str, engine: Engine, tables: Mapping[str, str] = NEW) -> Part:
     """The part with files of what these queries find, none where there is no document."""
     [(documents, words)] = engine.rows(queries.TOTALS)
-    made = msgspec.structs.replace(part, files=int(documents > 0), documents=documents, words=words)
-    made = named(made, token)
+    made = named(msgspec.structs.replace(part, files=int(documents > 0), documents=documents, words=words), token)
     for kind, sql in tables.items() if documents else ():
         objects.put(files.name(corpus_id, made, kind), engine.parquet(sql, parts.SCHEMAS[kind]))
     return made
 
 
+def empty(part: Part) -> Part:
+    """The part without files."""
+    return msgspec.structs.replace(part, token="", files=0, documents=0, words=0)
+
+
 def named(part: Part, token: str) -> Part:
     """The part with a token of its own among those that this run writes; none where it has no files."""
     return msgspec.structs.replace(part, token=f"{token}-{part.span}-{part.first}" if part.files else "")
-
-
-def summarise(corpus_id: str, part: Part, paths: Mapping[str, Sequence[Path]]) -> None:
-    """Write a part's summaries."""
-    with opened(paths, parts.SCHEMAS) as engine:
-        for kind, sql in _SUMMARIES.items():
-            objects.put(files.name(corpus_id, part, kind), engine.parquet(sql, parts.SCHEMAS[kind]))

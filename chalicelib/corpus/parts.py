@@ -89,24 +89,24 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] = msgspec.field(default_factory=dict)
 
 
-def write(documents: Iterable[Document]) -> tuple[bytes, bytes]:
-    """The documents as the bytes of a ``words`` and a ``documents`` file."""
-    given, rows, distinct = list(documents), [], array("i")
-    for one in given:
+def arrays(documents: Sequence[Document]) -> dict[str, Any]:
+    """The rows of the documents as Arrow arrays: ``words`` and ``documents``, in no order."""
+    rows, distinct = [], array("i")
+    for one in documents:
         folds = one.evidence.keys(fold_case=True)
         rows.append(_words(one, folds))
         distinct.append(len(set(folds)))
-    return _parquet("words", rows, "fold, word, doc"), _parquet("documents", [_described(given, distinct)], "doc")
+    return {"words": _array("words", rows), "documents": _array("documents", [_described(documents, distinct)])}
 
 
-def _parquet(kind: str, rows: list[Columns], order: str) -> bytes:
+def _array(kind: str, rows: list[Columns]) -> Any:
     schema = SCHEMAS[kind]
     arrow = na.struct({name: _ARROW[column] for name, column in schema.items()})
-    arrays = [_nested(arrow, each["doc"].length, [each[name] for name in schema]) for each in rows]
-    return engine.written(na.Array(CArrayStream.from_c_arrays(arrays, na.c_schema(arrow))), schema, order)
+    made = [_nested(arrow, each["doc"].length, [each[name] for name in schema]) for each in rows]
+    return na.Array(CArrayStream.from_c_arrays(made, na.c_schema(arrow)))
 
 
-def _described(documents: list[Document], distinct: "array[int]") -> Columns:
+def _described(documents: Sequence[Document], distinct: "array[int]") -> Columns:
     """A row for each document, with how many different words it has."""
     pairs = [pair for one in documents for pair in one.metadata.items()]
     halves = [_texts([pair[half] for pair in pairs]) for half in (0, 1)]

@@ -219,14 +219,15 @@ from pathlib import Path
 from chalicelib.analysis.evidence import Evidence
 from chalicelib.analysis.tokens import Tokens
 from chalicelib.analysis.words import Table
-from chalicelib.corpus import engine, parts
+from chalicelib.corpus import engine, merging, parts
 ends = array("I", [3])
 tokens = Tokens(array("I", [1, 0, 0]), array("I", [0, 3, 6]), ends, ends)
 evidence = Evidence("to be be", tokens, Table(["be", "to"], [2, 1], bytes(2), 3), "en")
-words, documents = parts.write([parts.Document(doc=1, id="a", key="k", evidence=evidence, metadata={"year": "1603"})])
+given = [parts.Document(doc=1, id="a", key="k", evidence=evidence, metadata={"year": "1603"})]
 folder = Path(tempfile.mkdtemp())
-(folder / "words").write_bytes(words)
-(folder / "documents").write_bytes(documents)
+with engine.holding(parts.arrays(given)) as holding:
+    for kind, sql in merging.NEW.items():
+        (folder / kind).write_bytes(holding.parquet(sql, parts.SCHEMAS[kind]))
 files = {"words": [folder / "words"], "documents": [folder / "documents"], "folds": []}
 with engine.opened(files, parts.SCHEMAS) as opened:
     found = opened.rows("select fold, sum(count) from words where fold = $word group by fold", word="be")

@@ -17,7 +17,7 @@ from chalicelib.analysis.corpus_table import CorpusTable
 from chalicelib.analysis.evidence import Evidence
 from chalicelib.corpus import answers, parts, readings
 from chalicelib.corpus.engine import Engine, opened
-from tests.corpus_files import merged, whole, written
+from tests.corpus_files import merged, part, whole, written
 from tests.evidence import counted
 
 Ask = Callable[..., dict[str, Any]]
@@ -152,8 +152,7 @@ def test_contexts_in_long_documents_take_little_memory(tmp_path: Path) -> None:
     for at in range(50):
         some = draw.choices([f"word{chr(97 + n % 26)}{chr(97 + n // 26)}" for n in range(600)], k=100_000)
         some[::10_000] = ["seldom"] * 10
-        data = parts.write([document(at, counted(" ".join(some)))])
-        for kind, made in zip(("words", "documents"), data, strict=True):
+        for kind, made in part([document(at, counted(" ".join(some)))]).items():
             (tmp_path / f"{at}.{kind}").write_bytes(made)
     asked = {**ASKED, "phrase": "seldom", "limit": 500, "window": 1000}
     for sort in ("place", "left"):

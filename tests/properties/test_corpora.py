@@ -16,7 +16,7 @@ from chalicelib.analysis.corpus_table import CorpusTable
 from chalicelib.corpus import answers, merging, parts, queries
 from chalicelib.corpus.engine import opened
 from chalicelib.corpus.readings import readings
-from tests.corpus_files import Files, Tokens, grams, merged, near, plain, rewritten, tokens_of, whole, written
+from tests.corpus_files import Files, Tokens, grams, merged, near, part, plain, rewritten, tokens_of, whole, written
 from tests.evidence import counted
 
 EXAMPLES = settings.default.max_examples // 4  # each opens DuckDB several times
@@ -65,7 +65,7 @@ def test_a_part_reads_the_same_with_arrow(folder: Path) -> None:
         parts.Document(doc=at, id=str(at), key="k", evidence=counted(text), url=None, metadata=metadata)
         for at, text, metadata in zip((5, 2, 9), texts, ({"year": "1603", "by": "é"}, {}, {"x": ""}), strict=True)
     ]
-    for kind, data in zip(("words", "documents"), parts.write(documents), strict=True):
+    for kind, data in part(documents).items():
         (folder / kind).write_bytes(data)
     words, described = (pyarrow.parquet.ParquetFile(folder / kind) for kind in ("words", "documents"))
     assert [str(field.type) for field in words.schema_arrow] == [
@@ -129,7 +129,7 @@ def test_merged_parts_say_the_same_before_and_after_more_is_removed(folder: Path
     again = merged(one, len(kept))
     assert (rows_of(again), rows_of(again, fold_case=False)) == (rows_of(table), rows_of(table, fold_case=False))
     late = data.draw(st.lists(st.sampled_from([one.doc for one in documents]), unique=True))
-    left = rewritten(folder, one, late, merging._ROWS | merging._SUMMARIES, "left")
+    left = rewritten(folder, one, late, merging.NEW, "left")
     kept = [tokens_of(one.evidence) for one in documents if one.doc not in (*removed, *late)]
     counts = {word: (row.count, row.documents) for word, row in rows_of(merged(left, len(kept))).items()}
     assert counts == {word: row[:2] for word, row in (plain(kept) if kept else {}).items()}
