@@ -132,7 +132,8 @@ def _value(name: str, text: str) -> Any:
         return msgspec.convert(text, kind, strict=False)
     except ValueError:
         expected = next(meta.description for meta in kind.__metadata__ if isinstance(meta, Meta))
-        raise SettingsError(f"{name}: expected {expected}, got {text!r}") from None
+        shown = re.sub(r".*@", "…@", text, flags=re.DOTALL) if name.endswith("_URL") else text  # not a password
+        raise SettingsError(f"{name}: expected {expected}, got {shown!r}") from None
 
 
 def _networks(text: str) -> tuple[IPNetwork, ...]:

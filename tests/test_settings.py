@@ -62,6 +62,17 @@ def test_a_bad_value_is_refused_with_its_name(name, value):
         load({name: value})
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("REDIS_URL", "http://ann:secret@cache:6379"), ("WEBHOOK_URL", "https://ann:secret@example.com/")],
+)
+def test_a_refused_address_is_told_without_its_password(name, value):
+    with pytest.raises(SettingsError) as refused:
+        load({name: value})
+    assert "secret" not in str(refused.value)
+    assert value.partition("@")[2] in str(refused.value)
+
+
 def test_every_setting_stands_in_the_readme():
     table = (ROOT / "README.md").read_text().partition("## Settings")[2]
     assert [name for name in Settings.__struct_fields__ if f"`{name.upper()}`" not in table] == []
