@@ -162,34 +162,13 @@ def wait(job: Job, seconds: float) -> Job:
     until = time.monotonic() + min(seconds, MAX_WAIT)
     if job.state in records.TERMINAL:
         return job
-    try:
-        ending = queue.Ending(job.id)
-    except queue.QueueError:
-        return _poll(job, until)
-    try:
+    # Of a job that was accepted or read "try again" would be the wrong answer.
+    with contextlib.suppress(Unavailable), contextlib.closing(queue.Ending(job.id)) as ending:
         job = _get(job.id, job.owner)
         while job.state not in records.TERMINAL and (left := until - time.monotonic()) > 0:
             # A notice can be lost with Redis: every few seconds the record is asked all the same.
             ending.wait(min(left, 5.0))
             job = _get(job.id, job.owner)
-    except queue.QueueError:
-        return _poll(job, until)
-    except Unavailable:
-        return job  # which was accepted or read all the same: "try again" would be the wrong answer to that
-    finally:
-        ending.close()
-    return job
-
-
-def _poll(job: Job, until: float) -> Job:
-    pause = 0.1
-    while job.state not in records.TERMINAL and (left := until - time.monotonic()) > 0:
-        time.sleep(min(pause, left))
-        pause = min(pause * 1.5, 1.0)
-        try:
-            job = _get(job.id, job.owner)
-        except Unavailable:
-            return job
     return job
 
 

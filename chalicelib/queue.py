@@ -232,24 +232,37 @@ class Ending:
     """A subscription to one job's end, so that a reader may subscribe, then read, then wait."""
 
     def __init__(self, job_id: str) -> None:
-        with _redis_errors():
-            self._pubsub = connection().pubsub(ignore_subscribe_messages=False)
+        self._pause = 0.1
+        self._pubsub = connection().pubsub(ignore_subscribe_messages=False)
+        with self._until_redis_goes_away():
             self._pubsub.subscribe(ended_channel(job_id))
             self._pubsub.get_message(timeout=1.0)  # the subscription itself: from here on nothing is missed
 
-    def wait(self, seconds: float) -> bool:
-        """Whether the end was told within ``seconds``."""
-        with _redis_errors():
-            until = time.monotonic() + seconds
-            while (left := until - time.monotonic()) > 0:
+    def wait(self, seconds: float) -> None:
+        """Until the end is told, for ``seconds`` at most; while Redis is away for a second at most."""
+        until = time.monotonic() + seconds
+        with self._until_redis_goes_away():
+            while self._pubsub is not None and (left := until - time.monotonic()) > 0:
                 message = self._pubsub.get_message(timeout=left)
                 if message is not None and message["type"] == "message":
-                    return True
-            return False
+                    return
+        if self._pubsub is None:
+            time.sleep(min(self._pause, max(0.0, until - time.monotonic())))
+            self._pause = min(self._pause * 1.5, 1.0)
+
+    @contextlib.contextmanager
+    def _until_redis_goes_away(self) -> Iterator[None]:
+        try:
+            with _redis_errors():
+                yield
+        except QueueError:
+            self.close()
 
     def close(self) -> None:
         """Give the connection back."""
-        self._pubsub.close()
+        if self._pubsub is not None:
+            self._pubsub.close()
+            self._pubsub = None
 
 
 def endings() -> Iterator[str]:

@@ -82,12 +82,22 @@ def table(counts: Mapping[str, int], stop_words: Collection[str] = (), language:
     Lone surrogates become U+FFFD. Of a word longer than 16,384 characters the beginning is kept, with "…" and a hash
     that keeps different words apart.
     """
-    return _table(counts, stop_words, language)[0]
+    return tables(counts, stop_words, language)[0]
 
 
 def tables(counts: Mapping[str, int], stop_words: Collection[str], language: str) -> tuple[Table, Table]:
     """The table of ``counts``, and the same folded; in less time than one after the other."""
-    made, keys = _table(counts, stop_words, language)
+    if not _are_storable(counts):
+        stored: Counter[str] = Counter()
+        for word, number in counts.items():
+            if number > 0:
+                stored[storable(word)] += number
+        counts = stored
+    words = sorted(counts)
+    words.sort(key=counts.__getitem__, reverse=True)
+    keys = folds(words, language)
+    marks = bytes(map(_folded_words(frozenset(stop_words), language).__contains__, keys))
+    made = Table(words, list(map(counts.__getitem__, words)), marks, sum(counts.values()))
     return made, _folded(keys, made)
 
 
@@ -228,21 +238,6 @@ def _folded(keys: Sequence[str], table: Table) -> Table:
     stops = set(compress(keys, table.stops))
     words, numbers = list(map(shown.__getitem__, found)), list(map(counts.__getitem__, found))
     return Table(words, numbers, bytes(map(stops.__contains__, found)), table.total, found)
-
-
-def _table(counts: Mapping[str, int], stop_words: Collection[str], language: str) -> tuple[Table, list[str]]:
-    """The table, and its words folded."""
-    if not _are_storable(counts):
-        stored: Counter[str] = Counter()
-        for word, number in counts.items():
-            if number > 0:
-                stored[storable(word)] += number
-        counts = stored
-    words = sorted(counts)
-    words.sort(key=counts.__getitem__, reverse=True)
-    keys = folds(words, language)
-    marks = bytes(map(_folded_words(frozenset(stop_words), language).__contains__, keys))
-    return Table(words, list(map(counts.__getitem__, words)), marks, sum(counts.values())), keys
 
 
 @lru_cache(16)

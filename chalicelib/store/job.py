@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-SCHEMA = 2  # of records; those of 1 hold words_claim and words_pieces in place of artifacts
 SHARDS = 8  # of the due index, so that a burst of submissions does not write to one partition
 GRACE_MS = 10_000  # after this long on the queue somebody looks whether the queue still has the job
 
@@ -118,15 +117,15 @@ def plain(name: str, value: Any) -> Any:
 
 def item_of(job: Job) -> dict[str, Any]:
     """A job as an item's attributes, without its key."""
-    given = {name: getattr(job, name) for name in _FIELDS if name != "id"}
-    return values({name: plain(name, value) for name, value in given.items() if value is not None})
+    given = ((name, getattr(job, name)) for name in _FIELDS if name != "id")
+    return values({name: plain(name, value) for name, value in given if value is not None})
 
 
 def job_of(item: Mapping[str, Any]) -> Job:
     """A record's item in DynamoDB's own JSON (as a stream delivers it) as a job."""
     known = plain_values(item, _FIELDS) | {"id": item["pk"]["S"].removeprefix("job#")}
     known |= {name: json.loads(known[name]) for name in _JSON_FIELDS & known.keys()}
-    if "words_claim" in item and "artifacts" not in item:  # schema 1
+    if "words_claim" in item and "artifacts" not in item:  # as 0.1 wrote it
         pieces = int(item.get("words_pieces", {"N": "0"})["N"])
         known["artifacts"] = {"words": {"claim": item["words_claim"]["S"], "pieces": pieces}}
     return Job(**known)

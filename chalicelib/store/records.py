@@ -24,7 +24,6 @@ from chalicelib.store.job import (
     GRACE_MS,
     QUEUED,
     RUNNING,
-    SCHEMA,
     SHARDS,
     SUCCEEDED,
     TERMINAL,
@@ -135,7 +134,7 @@ class Records(Pieces, AccessTokens, Corpora, Sources):
 
     def _new(self, job: Job) -> dict[str, Any]:
         """The put that makes a job where there is none, or only an expired one."""
-        due = {"due_shard": _waiting(job.queue, job.id), "due_at": job.submitted_at + GRACE_MS, "schema": SCHEMA}
+        due = {"due_shard": _waiting(job.queue, job.id), "due_at": job.submitted_at + GRACE_MS}
         return {
             "Item": {**key(pk(job.id), "job"), **item_of(job), **values(due)},
             "ConditionExpression": "attribute_not_exists(pk) OR expires_at <= :now",
