@@ -268,11 +268,14 @@ class Records(Pieces, AccessTokens, Corpora, Sources):
         add: Mapping[str, int] | None = None,
         drop: Iterable[str] = (),
     ) -> bool:
-        try:
-            self._change(job.id, changes, "#version = :read", {":read": job.version}, add=add, drop=drop)
-        except ConditionFailed:
-            return False
-        return True
+        """Change a record that nobody has changed since it was read; False where somebody has."""
+
+        def is_mine(seen: Job) -> bool:
+            same = (getattr(seen, name, value) == value for name, value in changes.items())
+            return seen.version == job.version + 1 and all(same)
+
+        condition = "#version = :read", {":read": job.version}
+        return self._transition(job.id, changes, condition, is_mine=is_mine, add=add, drop=drop) is not None
 
     def cancel(self, job_id: str, owner: str) -> Job | None:
         """End a job that has not ended; the job, or None when it has ended, is unknown or is another's."""

@@ -268,6 +268,19 @@ def test_a_lost_workers_job_goes_back_and_then_fails(store):
     assert (done.state, done.error, done.failures) == ("failed", error, 3)
 
 
+def test_a_lost_workers_job_whose_answer_was_lost_goes_back_and_loses_its_input_at_its_end(store, table, monkeypatch):
+    job, _ = store.submit(a_job(store, kind="text", input_pieces=1), packed("some text"))
+    running = claim(store, job)
+    with monkeypatch.context() as lossy:
+        sent_twice(store, lossy)
+        assert store.release_lost_job(running, max_attempts=3, error={})
+        assert store.note_requeued(store.get(job.id))
+        running = claim(store, job)
+        assert store.release_lost_job(running, max_attempts=1, error={"type": "worker-lost"})
+    assert (store.get(job.id).state, store.get(job.id).failures) == ("failed", 2)
+    assert [item["sk"]["S"] for item in table.client.scan(TableName=table.name)["Items"]] == ["job"]
+
+
 def test_what_is_due_is_found_in_its_lane(store):
     job = submitted(store)
     shard = int(job.id[:8], 16) % records.SHARDS
