@@ -34,6 +34,7 @@ from chalicelib.store import records
 JOBS_A_PROCESS = 1000  # then the process is replaced, so that no leak grows old
 HEARTBEAT_SECONDS = 5.0
 CHARGED_SECONDS = 0.5
+BLOCK_SECONDS = 2  # on the window, between two looks at the parent
 RECONNECT_MOST = 5.0  # seconds between attempts while Redis is away
 STARTED_SECONDS = 300  # after which RQ's registry of started jobs takes an entry for lost; longer than any job
 
@@ -69,8 +70,9 @@ class LeanWorker(rq.SimpleWorker):
     """SimpleWorker with three round trips a job, where RQ makes about twenty.
 
     What RQ's monitoring reads (state, counts, heartbeats, the started registry) stays true. Left out: the command
-    channel (a thread and a connection each, and whoever can write to Redis could stop workers), the suspension check,
-    results, callbacks, dependents, repeats and records of executions, which no job here has.
+    channel (a thread and a connection each, and whoever can write to Redis could stop workers), signal handlers (RQ's
+    unwind the stack in the middle of a transaction), the suspension check, results, callbacks, dependents, repeats and
+    records of executions, which no job here has.
     """
 
     link: Link
@@ -84,47 +86,45 @@ class LeanWorker(rq.SimpleWorker):
         self.spent: dict[str, float] = {}  # CPU seconds by owner that were not charged yet
         self.ended: list[tuple[str, str]] = []  # entries that Redis has not heard the end of
 
-    def bootstrap(self, *_: Any, **__: Any) -> None:
-        """Register, without the command channel and without RQ's own log handlers."""
+    def run(self) -> None:
+        """In place of RQ's loop: run jobs until told to stop, or as many as a process may."""
         self.register_birth()
         self.set_state(WorkerStatus.STARTED)
-
-    def teardown(self) -> None:
-        """Unregister; where Redis is away the registration expires by itself."""
-        with contextlib.suppress(redis.RedisError, queue.QueueError):
-            if self.ended:
-                queue.release(self.queue, self.ended, now=_now())
-            self.register_death()
-
-    def check_for_suspension(self, burst: bool) -> None:
-        """Not served: one round trip a job for a switch that nobody uses here."""
+        try:
+            for _ in range(JOBS_A_PROCESS):
+                self._run_job(*self._next_job())
+        except StopRequested:
+            return
+        finally:
+            # Where Redis is away the registration expires by itself.
+            with contextlib.suppress(redis.RedisError, queue.QueueError):
+                if self.ended:
+                    queue.release(self.queue, self.ended, now=_now())
+                self.register_death()
 
     def run_maintenance_tasks(self) -> None:
         """As RQ; what is broken in Redis must not take workers down one after the other."""
         try:
             super().run_maintenance_tasks()
-        except (redis.RedisError, StopRequested):
+        except redis.RedisError:
             raise
         except Exception as error:  # noqa: BLE001 - RQ decodes whatever lies in its registries; anyone may write there
             logger.warning("RQ's maintenance failed", fault=repr(error)[:300])
             self.last_cleaned_at = rq_now()
-
-    def _install_signal_handlers(self) -> None:
-        """Our handlers are installed before RQ's loop; RQ's unwind the stack in the middle of a transaction."""
 
     def set_state(self, state: str, pipeline: Any = None) -> None:
         """As RQ, but only when it changes."""
         if state != self._state:
             super().set_state(state, pipeline=pipeline)
 
-    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:  # noqa: ARG002 - RQ's signature
-        """As RQ in one round trip, and not more often than a monitor could tell."""
+    def _beat(self) -> None:
+        """RQ's heartbeat in one round trip, and not more often than a monitor could tell."""
         self._stop_if_asked()  # here too: while Redis is away, the loop comes no further than this
         if time.monotonic() - self._beat_at < HEARTBEAT_SECONDS:
             return
         self._beat_at = time.monotonic()
         with self.connection.pipeline(transaction=False) as pipe:
-            super().heartbeat(timeout, pipeline=pipe)
+            self.heartbeat(pipeline=pipe)
             new_field, *_ = pipe.execute()
         if new_field:  # Redis has lost our registration with all the rest
             self.register_birth()
@@ -134,15 +134,15 @@ class LeanWorker(rq.SimpleWorker):
         if self.link.stop or os.getppid() != self.link.parent:
             raise StopRequested
 
-    def dequeue_job_and_maintain_ttl(self, timeout: int | None, max_idle_time: int | None = None) -> Any:  # noqa: ARG002
-        """The next job, as (id, owner), and RQ's queue; waits for it, through Redis's absence too."""
+    def _next_job(self) -> tuple[str, str]:
+        """The next job's id and owner; waits for it, through Redis's absence too."""
         pause = 0.5
         while True:
             try:
-                self.heartbeat()
+                self._beat()
                 if self.should_run_maintenance_tasks:
                     self.run_maintenance_tasks()
-                entry = self._next_entry(timeout or 1)
+                entry = self._next_entry()
                 pause = 0.5
             except (redis.ConnectionError, redis.TimeoutError, queue.QueueError) as error:
                 logger.warning("Redis is away", detail=type(error).__name__, again_in=pause)
@@ -155,9 +155,9 @@ class LeanWorker(rq.SimpleWorker):
                 self._put_aside(entry)
                 continue
             self.link.slot.set(job[0])
-            return job, self.queues[0]
+            return job
 
-    def _next_entry(self, timeout: int) -> bytes | None:
+    def _next_entry(self) -> bytes | None:
         """Ask for the next entry; where there is none, block on the window for a while."""
         self._stop_if_asked()
         entry = queue.next_entry(
@@ -166,7 +166,7 @@ class LeanWorker(rq.SimpleWorker):
         self.ended.clear()
         if entry is None:
             self.set_state(WorkerStatus.IDLE)
-            found = self.connection.blpop([self.queues[0].key], timeout)
+            found = self.connection.blpop([self.queues[0].key], BLOCK_SECONDS)
             entry = found[1] if found else None
             self._was_idle = entry is None
         else:
@@ -183,9 +183,8 @@ class LeanWorker(rq.SimpleWorker):
             pipe.execute()
         logger.warning("quarantined a queue entry", entry=repr(entry[:100]), queue=self.queues[0].name)
 
-    def execute_job(self, job: Any, queue: Any) -> None:  # noqa: ARG002 - RQ's signature
+    def _run_job(self, job_id: str, owner: str) -> None:
         """Run one job between two pipelines. Redis only watches: where it fails, the job runs all the same."""
-        job_id, owner = job
         key, execution, began = RQJob.key_for(f"{job_id}-{owner}"), f"{job_id}-{owner}:{secrets.token_hex(8)}", rq_now()
         started = StartedJobRegistry(queue=self.queues[0])
         with self.connection.pipeline(transaction=False) as pipe:
@@ -272,16 +271,15 @@ def work(queue_name: str, worker_name: str, link: Link) -> int:
         limits.no_core_dumps()
         limits.end_with_parent()
     connection = queue.new_connection()
-    # worker_ttl bounds what a silently dead connection costs: RQ blocks for ttl - 15 s and gives up 10 s later.
+    # By worker_ttl RQ bounds what a silently dead connection costs: it gives up after ttl - 5 s.
     worker = LeanWorker(
         [rq.Queue(queue.name(queue_name), connection=connection, serializer=JSONSerializer)],
         name=worker_name,
         connection=connection,
         serializer=JSONSerializer,
         worker_ttl=17,
-        log_job_description=False,
     )
     worker.link, worker.queue = link, queue_name
     worker.log.setLevel("WARNING")
-    worker.work(max_jobs=JOBS_A_PROCESS)
+    worker.run()
     return 0
