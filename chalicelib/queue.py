@@ -10,9 +10,10 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from chalicelib import settings
 from chalicelib.aws import credentials, dynamodb
@@ -171,26 +172,27 @@ def status(queue: str, *, now: int) -> Status:
     return Status([one for one in owners if one.waiting or one.running], length, int(workers or 0))
 
 
-def begin_sweep(seconds: float) -> dict[str, tuple[int, str] | None] | None:
+Cursor = tuple[Annotated[int, Meta(ge=0)], Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]]  # due_at, job id
+_cursors = msgspec.json.Decoder(dict[str, Cursor | None])
+
+
+def begin_sweep(seconds: float) -> dict[str, Cursor | None] | None:
     """Where the sweep before has come to, by shard of a queue; None while another sweep runs."""
     with _redis_errors():
         if not connection().set(_sweep("lock"), "1", nx=True, px=int(seconds * 1000) + 5000):
             return None
-        return {
-            place.decode(): (int(due_at), job_id.decode())
-            for place, found in connection().hgetall(_sweep("cursors")).items()
-            for due_at, _, job_id in [found.partition(b" ")]
-        }
+        found = connection().get(_sweep("places"))
+    try:
+        return _cursors.decode(found or b"{}")
+    except msgspec.DecodeError:  # somebody else wrote it
+        return {}
 
 
-def end_sweep(cursors: Mapping[str, tuple[int, str] | None], pause: float) -> None:
+def end_sweep(cursors: Mapping[str, Cursor | None], pause: float) -> None:
     """Keep how far a sweep has come; nobody sweeps for ``pause`` seconds."""
-    kept = {place: f"{cursor[0]} {cursor[1]}" for place, cursor in cursors.items() if cursor}
     with _redis_errors():
         pipeline = connection().pipeline(transaction=False)
-        pipeline.delete(_sweep("cursors"))
-        if kept:
-            pipeline.hset(_sweep("cursors"), mapping=kept)
+        pipeline.set(_sweep("places"), msgspec.json.encode(cursors))
         if pause:
             pipeline.pexpire(_sweep("lock"), int(pause * 1000))
         else:

@@ -82,6 +82,8 @@ def _look_for_lost(
     Where all of them are there, a page is enough: with a million that merely wait a sweep costs what it costs with a
     thousand, and some hundreds of sweeps see them all. Where some are lost, all may be, and it goes on.
     """
+    if after is not None and after[0] > now:  # no sweep has come so far: somebody else wrote it
+        after = None
     while True:
         due = store.due(name, shard, before=now, limit=PAGE, after=after)
         ids = [job_id for _, job_id in due]

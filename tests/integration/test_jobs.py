@@ -144,3 +144,19 @@ def test_expired_jobs_that_never_ended_do_not_hide_those_that_wait(
     queue.connection().flushall()
     assert [sweeping.sweep().requeued for _ in range(2)] == [[waits.id], []]
     assert queue.depth(queue.INTERACTIVE) == 1
+
+
+@pytest.mark.parametrize(
+    "planted", [b"[]", b"soon", b'{"interactive#0": [9999999999999999, "%032d"]}', b'{"interactive#0": [1, "x"]}']
+)
+def test_what_somebody_wrote_into_redis_stops_no_sweep(
+    lossy: Callable[[str, int], None], monkeypatch: pytest.MonkeyPatch, planted: bytes
+) -> None:
+    monkeypatch.setattr(records, "SHARDS", 1)
+    waits, _ = a_text()
+    clock = jobs.table().clock
+    now = clock.now
+    monkeypatch.setattr(clock, "now", lambda: now() + 11_000)
+    queue.connection().flushall()
+    queue.connection().set(queue._sweep("places"), planted.replace(b"%032d", b"0" * 32))
+    assert sweeping.sweep().requeued == [waits.id]
