@@ -138,13 +138,11 @@ def _release_lost_job(store: Records, job: Job, again: list[Job], swept: Swept) 
             again.append(job)
         return
     # A job that has lost a worker is tried once more, alone and with a tenth of the time; two are enough.
-    attempts = job.failures + 1 if job.lost else settings.load().max_attempts
-    if not store.release_lost_job(job, max_attempts=attempts, error=WORKER_LOST):
-        return
-    if job.failures + 1 >= attempts:
-        swept.failed.append(job.id)
-        jobs.tell_ended(job.id)
-    else:
+    if job.lost or job.failures + 1 >= settings.load().max_attempts:
+        if store.fail_lost_job(job, WORKER_LOST):
+            swept.failed.append(job.id)
+            jobs.tell_ended(job.id)
+    elif store.give_back(job, failed=True):
         again.append(job)
 
 

@@ -238,21 +238,18 @@ class Records(Pieces, AccessTokens, Corpora, Sources):
         """Note that a waiting job is being put on the queue again; False when it has changed since it was read."""
         return self._as_read(job, self._queued_now(job))
 
-    def release_lost_job(self, job: Job, *, max_attempts: int, error: dict[str, Any]) -> bool:
-        """Take a running job from a worker that is lost: to be claimed again, or failed when its tries are used.
+    # The callers of these two know that the worker is dead or that its lease is over. False: the job changed meanwhile.
 
-        The caller knows that the worker is dead or that its lease is over; False when the job changed meanwhile.
-        """
-        if job.failures + 1 >= max_attempts:
-            ended = {"state": FAILED, "finished_at": self.clock.now(), "error": error}
-            if not self._as_read(job, ended, add={"failures": 1}, drop=_OPEN):
-                return False
-            self._delete_input(job, job.input_pieces)
-            return True
-        return self.give_back(job, failed=True)
+    def fail_lost_job(self, job: Job, error: dict[str, Any]) -> bool:
+        """End a running job whose worker is gone."""
+        ended = {"state": FAILED, "finished_at": self.clock.now(), "error": error}
+        if not self._as_read(job, ended, add={"failures": 1}, drop=_OPEN):
+            return False
+        self._delete_input(job, job.input_pieces)
+        return True
 
     def give_back(self, job: Job, *, failed: bool = False, not_before: int = 0) -> bool:
-        """Let a running job whose worker is gone be claimed again, at once or later; False if it changed meanwhile."""
+        """Let a running job whose worker is gone be claimed again, at once or later."""
         due = {"due_shard": _timed(job.id), "due_at": not_before} if not_before else self._queued_now(job)
         again = {"state": QUEUED, "not_before": not_before, "slots": 0, "slot_at": "", **due}
         return self._as_read(job, again, add={"failures": int(failed), "lost": int(failed)}, drop=_HELD)

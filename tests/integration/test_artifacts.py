@@ -121,7 +121,7 @@ def test_what_a_dying_worker_wrote_is_read_by_nobody_and_erased_with_the_job(sto
         store.finish(first, MADE, **RESULT)
     assert store.get(first.id).artifacts == ({} if writes < 5 else store.get(first.id).artifacts)
     if writes < 5:
-        assert store.release_lost_job(store.get(first.id), max_attempts=3, error={})
+        assert store.give_back(store.get(first.id), failed=True)
         again = store.claim(first.id, "x", lease_ms=60_000, max_attempts=3)
         assert store.finish(again, {"words": Packed([b"new"]), "text": Packed([b"text"])}, **RESULT)
         ended = store.get(first.id)

@@ -68,7 +68,10 @@ class Life(RuleBasedStateMachine):
         """As the sweep does: with a record read at any time before."""
         now = self.store.now()
         if job.state == "running" and job.lease_until <= now:
-            self.store.release_lost_job(job, max_attempts=MAX, error=ERROR)
+            if job.failures + 1 >= MAX:
+                self.store.fail_lost_job(job, ERROR)
+            else:
+                self.store.give_back(job, failed=True)
         elif job.state == "queued" and job.due_at <= now:
             self.store.note_requeued(job)
 

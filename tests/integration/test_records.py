@@ -258,12 +258,12 @@ def test_a_lost_workers_job_goes_back_and_then_fails(store):
     error = {"type": "worker-lost"}
     for failures in (1, 2):
         running = claim(store, job)
-        assert store.release_lost_job(running, max_attempts=3, error=error)
+        assert store.give_back(running, failed=True)
         back = store.get(job.id)
         assert (back.state, back.failures, back.not_before) == ("queued", failures, 0)
     running = claim(store, job)
-    assert not store.release_lost_job(back, max_attempts=3, error=error), "read before it changed"
-    assert store.release_lost_job(running, max_attempts=3, error=error)
+    assert not store.fail_lost_job(back, error), "read before it changed"
+    assert store.fail_lost_job(running, error)
     done = store.get(job.id)
     assert (done.state, done.error, done.failures) == ("failed", error, 3)
 
@@ -273,10 +273,10 @@ def test_a_lost_workers_job_whose_answer_was_lost_goes_back_and_loses_its_input_
     running = claim(store, job)
     with monkeypatch.context() as lossy:
         sent_twice(store, lossy)
-        assert store.release_lost_job(running, max_attempts=3, error={})
+        assert store.give_back(running, failed=True)
         assert store.note_requeued(store.get(job.id))
         running = claim(store, job)
-        assert store.release_lost_job(running, max_attempts=1, error={"type": "worker-lost"})
+        assert store.fail_lost_job(running, {"type": "worker-lost"})
     assert (store.get(job.id).state, store.get(job.id).failures) == ("failed", 2)
     assert [item["sk"]["S"] for item in table.client.scan(TableName=table.name)["Items"]] == ["job"]
 
