@@ -40,12 +40,15 @@ BeforeHost = Callable[[str, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A page as its server gave it: final address, decompressed body, and the Content-Type header if there was one."""
+    """What is to be counted, as its server gave it: the decompressed body, headers if there were any, final address.
 
-    url: str
-    status: int
-    content_type: str | None
+    A submitted document has no address and no status.
+    """
+
     body: bytes
+    content_type: str | None
+    url: str | None = None
+    status: int | None = None
     content_language: str | None = None
 
 
@@ -126,7 +129,7 @@ def _page(url: str, response: requests.Response, most: int, *, any_type: bool) -
         raise FetchError(
             "not-text", "The site did not say what kind of file this is, and it is not text.", status=status
         )
-    return Fetched(url, status, content_type, body, response.headers.get("Content-Language"))
+    return Fetched(body, content_type, url, status, response.headers.get("Content-Language"))
 
 
 def _status_sentence(status: int) -> str:

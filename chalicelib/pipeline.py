@@ -20,6 +20,7 @@ from chalicelib import counting, extracting, fetching, memory, queue, settings
 from chalicelib.analysis import evidence, words
 from chalicelib.aws import objects
 from chalicelib.errors import AttemptFailed, ErrorKind, Gone, Unavailable
+from chalicelib.fetching import Fetched
 from chalicelib.sources import gathering
 from chalicelib.store import records
 from chalicelib.store.records import Job, Records
@@ -174,7 +175,7 @@ def _result(store: Records, job: Job, outcome: Outcome, gate: Gate) -> dict[str,
         return _finished(job, source, outcome)
 
 
-def _finished(job: Job, source: "_Source", outcome: Outcome) -> dict[str, Any]:
+def _finished(job: Job, source: Fetched, outcome: Outcome) -> dict[str, Any]:
     options = job.options
     with _clocked(outcome, "extract"):
         try:
@@ -266,30 +267,21 @@ def _artifacts(counted: _Counted) -> dict[str, records.Packed]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    body: bytes
-    content_type: str | None
-    url: str | None = None
-    status: int | None = None
-    content_language: str | None = None
-
-
-def _source(store: Records, job: Job) -> _Source:
+def _source(store: Records, job: Job) -> Fetched:
     """The bytes to count, wherever they are."""
     if job.kind == "url":
         return _fetched(job)
     if job.kind == "object":
         found = objects.read(str(job.url), limit=settings.load().fetch_max_bytes)
-        return _Source(found.body, found.content_type, url=job.url)
+        return Fetched(found.body, found.content_type, url=job.url)
     content_type = "text/plain; charset=utf-8" if job.kind == "text" else "text/html; charset=utf-8"
     try:
-        return _Source(store.document(job), content_type)
+        return Fetched(store.document(job), content_type)
     except Unavailable:
         raise Defer(_pause(1, None)) from None  # that is no failure of the job
 
 
-def _fetched(job: Job) -> _Source:
+def _fetched(job: Job) -> Fetched:
     requests = 0
 
     def before_host(host: str, address: str) -> None:
@@ -298,8 +290,7 @@ def _fetched(job: Job) -> _Source:
         if requests > 1 or host != job.slot_at:
             _take_slot(job, requests, host, address)
 
-    page = fetching.fetch(str(job.url), before_host=before_host)
-    return _Source(page.body, page.content_type, page.url, page.status, page.content_language)
+    return fetching.fetch(str(job.url), before_host=before_host)
 
 
 def _take_slot(job: Job, request: int, host: str, address: str) -> None:
