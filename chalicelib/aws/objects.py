@@ -173,40 +173,7 @@ def _range(place: Place, start: int, same: Mapping[str, str]) -> bytes:
         return body
 
 
-def write(bucket: str, key: str, body: IO[bytes], content_type: str) -> None:
-    """Put an object; ``ObjectError`` where that fails."""
-    if (inbox := _inbox(bucket)) is not None:
-        _put_file(inbox / key, body)
-        return
-    with _s3_errors():
-        client("s3").put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
-
-
-def listed(bucket: str, prefix: str) -> Iterator[str]:
-    """The keys that begin with a prefix, which ends in a slash."""
-    if (inbox := _inbox(bucket)) is not None:
-        yield from sorted(path.relative_to(inbox).as_posix() for path in (inbox / prefix).rglob("*.json"))
-        return
-    with _s3_errors():
-        for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            yield from (entry["Key"] for entry in page.get("Contents", ()))
-
-
-def read_all(bucket: str, key: str) -> bytes:
-    """An object of our own, which is small."""
-    return b"".join(chunks(Place(bucket, key)))
-
-
-def remove(bucket: str, key: str) -> None:
-    """Delete an object of our own, if it is there."""
-    if (inbox := _inbox(bucket)) is not None:
-        (inbox / key).unlink(missing_ok=True)
-        return
-    with _s3_errors():
-        client("s3").delete_object(Bucket=bucket, Key=key)
-
-
-# --- the object store: what the service itself keeps there ---
+# --- what the service itself keeps: in the object store, or where a bucket is named in that ---
 
 
 def is_configured() -> bool:
@@ -214,14 +181,14 @@ def is_configured() -> bool:
     return bool(settings.load().object_store)
 
 
-def put(name: str, data: bytes) -> None:
-    """Keep data under a name of the object store; ``ObjectError`` where that fails."""
-    store = settings.load().object_store
+def put(name: str, data: IO[bytes] | bytes, kind: str = "application/octet-stream", bucket: str | None = None) -> None:
+    """Keep data under a name, as a type of content; ``ObjectError`` where that fails."""
+    store = _root(bucket)
     if not store.startswith("s3://"):
-        _put_file(Path(store) / name, io.BytesIO(data))
+        _put_file(Path(store) / name, io.BytesIO(data) if isinstance(data, bytes) else data)
         return
     with _s3_errors():
-        client("s3").put_object(**_stored(store, name), Body=data, ContentType="application/octet-stream")
+        client("s3").put_object(**_stored(store, name), Body=data, ContentType=kind)
 
 
 def put_once(name: str, data: bytes) -> None:
@@ -241,9 +208,9 @@ def address(name: str) -> str:
     return f"{settings.load().object_store.rstrip('/')}/{name}"
 
 
-def get(name: str, start: int = 0, stop: int | None = None) -> bytes:
+def get(name: str, start: int = 0, stop: int | None = None, *, bucket: str | None = None) -> bytes:
     """What was put under a name, or some of its bytes; ``ObjectError``, ``absent`` where nothing is."""
-    store = settings.load().object_store
+    store = _root(bucket)
     if not store:
         raise ObjectError("http-status", "There is no object store any more: set OBJECT_STORE as it was.")
     if not store.startswith("s3://"):
@@ -265,9 +232,9 @@ def path(name: str) -> Path | None:
     return None if store.startswith("s3://") else Path(store) / name
 
 
-def delete(name: str) -> None:
+def delete(name: str, bucket: str | None = None) -> None:
     """Delete what is under a name, if anything is; ``ObjectError`` where that fails."""
-    store = settings.load().object_store
+    store = _root(bucket)
     if not store.startswith("s3://"):
         path = Path(store) / name
         path.unlink(missing_ok=True)
@@ -278,16 +245,29 @@ def delete(name: str) -> None:
         client("s3").delete_object(**_stored(store, name))
 
 
-def names(folder: str) -> list[str]:
-    """The names below a folder of the object store, which ends in a slash; ``ObjectError`` where it cannot be read."""
-    store = settings.load().object_store
+def names(folder: str, bucket: str | None = None) -> Iterator[str]:
+    """The names below a folder, which ends in a slash, on this machine with those of files that are being written.
+
+    ``ObjectError`` where it cannot be read.
+    """
+    store = _root(bucket)
     if not store.startswith("s3://"):
-        return [path.relative_to(store).as_posix() for path in (Path(store) / folder).rglob("*") if path.is_file()]
+        found = (path for path in (Path(store) / folder).rglob("*") if path.is_file())
+        yield from sorted(path.relative_to(store).as_posix() for path in found)
+        return
     place = _stored(store, folder)
     prefix = len(place["Key"]) - len(folder)
     with _s3_errors():
-        pages = client("s3").get_paginator("list_objects_v2").paginate(Bucket=place["Bucket"], Prefix=place["Key"])
-        return [entry["Key"][prefix:] for page in pages for entry in page.get("Contents", ())]
+        for page in client("s3").get_paginator("list_objects_v2").paginate(Bucket=place["Bucket"], Prefix=place["Key"]):
+            yield from (entry["Key"][prefix:] for entry in page.get("Contents", ()))
+
+
+def _root(bucket: str | None) -> str:
+    """Where a bucket is, or without one the object store: ``s3://bucket/prefix``, or a folder."""
+    if bucket is None:
+        return settings.load().object_store
+    inbox = _inbox(bucket)
+    return f"s3://{bucket}" if inbox is None else str(inbox)
 
 
 def _stored(store: str, name: str) -> dict[str, str]:

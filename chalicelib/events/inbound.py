@@ -5,7 +5,6 @@ the caller gives.
 """
 
 import base64
-import io
 import re
 import time
 import zlib
@@ -260,13 +259,11 @@ def _list(checkpoint: ListCheckpoint, submit: Submit, remaining: Callable[[], fl
             done["refused"] += 1
         report.seek(0)
         name = f"{REPORTS}{place.key}{'' if first == 1 else f'.{first}'}.report.jsonl"
-        objects.write(place.bucket, name, report, "application/jsonl")
+        objects.put(name, report, "application/jsonl", place.bucket)
     reports = (*checkpoint.reports, name)
     if continued:
         noted = _encode(ListCheckpoint(place, position, reports))
-        objects.write(
-            place.bucket, f"{PROGRESS}{place.key}.{position.line}.json", io.BytesIO(noted), "application/json"
-        )
+        objects.put(f"{PROGRESS}{place.key}.{position.line}.json", noted, "application/json", place.bucket)
     else:
         results.begin(place.bucket, place.key, reports)
     logger.info("list", extra={"key": place.key, "lines": [first, position.line], "continued": continued, **done})

@@ -5,7 +5,6 @@ in each how far the list's jobs have ended, so that no job is asked for again an
 file as soon as all of them have ended.
 """
 
-import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -53,7 +52,8 @@ def finish(bucket: str, find: Find, remaining: Callable[[], float]) -> list[str]
     """Write what can be written of the lists of a bucket while time remains; the names of the files."""
     made: list[str] = []
     try:
-        names = list(islice(objects.listed(bucket, OPEN), NOTES_MOST))
+        notes = (name for name in objects.names(OPEN, bucket) if name.endswith(".json"))
+        names = list(islice(notes, NOTES_MOST))
     except ObjectError as error:
         logger.warning("lists wait for their results", extra={"reason": str(error)})
         return made
@@ -61,14 +61,14 @@ def finish(bucket: str, find: Find, remaining: Callable[[], float]) -> list[str]
         if remaining() <= 0:
             break
         try:
-            note = msgspec.json.decode(objects.read_all(bucket, name), type=Note)
+            note = msgspec.json.decode(objects.get(name, bucket=bucket), type=Note)
             made += _continued(bucket, note, find, remaining)
         except Unavailable:
             break  # the records are away: the next call goes on
         except (ObjectError, msgspec.DecodeError) as error:
             logger.warning("a list's results cannot be written", extra={"key": name, "reason": str(error)})
             if not isinstance(error, ObjectError) or error.absent:  # its report is gone, or is no report of ours
-                objects.remove(bucket, name)
+                objects.delete(name, bucket)
     return made
 
 
@@ -86,7 +86,7 @@ def _continued(bucket: str, note: Note, find: Find, remaining: Callable[[], floa
     if complete:
         if note.rows or note.first == 1:
             made.append(_write(bucket, note, find))
-        objects.remove(bucket, _name(note))
+        objects.delete(_name(note), bucket)
     elif note.ended != before:
         _keep(bucket, note)
     return made
@@ -97,7 +97,7 @@ def _name(note: Note) -> str:
 
 
 def _keep(bucket: str, note: Note) -> None:
-    objects.write(bucket, _name(note), io.BytesIO(msgspec.json.encode(note)), "application/json")
+    objects.put(_name(note), msgspec.json.encode(note), "application/json", bucket)
 
 
 def _batches(bucket: str, reports: Sequence[str], start: _Spot) -> Iterator[tuple[list[dict[str, Any]], _Spot]]:
@@ -138,7 +138,7 @@ def _write(bucket: str, note: Note, find: Find) -> str:
             found = _jobs(batch, find)
             file.writelines(csv_lines(_row(line, found.get(line.get("job_id", ""))) for line in batch))
         file.seek(0)
-        objects.write(bucket, name, file, "text/csv; charset=utf-8")
+        objects.put(name, file, "text/csv; charset=utf-8", bucket)
     note.first, note.rows, note.written = note.first + note.rows, 0, note.ended
     _keep(bucket, note)
     return name

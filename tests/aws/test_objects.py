@@ -74,7 +74,7 @@ def test_other_addresses_are_refused(address: str) -> None:
 
 def test_a_file_comes_in_chunks_from_anywhere_and_a_report_goes_back(inbox: Path) -> None:
     data = bytes(range(256)) * 8200
-    objects.write("inbox", "deep/er/x.urls", io.BytesIO(data), "text/plain")
+    objects.put("deep/er/x.urls", io.BytesIO(data), "text/plain", "inbox")
     place = objects.find(Place("inbox", "deep/er/x.urls", "v"))
     assert b"".join(objects.chunks(place)) == data
     assert b"".join(objects.chunks(place, start=1_048_577)) == data[1_048_577:]
@@ -86,7 +86,7 @@ def test_who_waits_for_a_report_sees_a_whole_one(inbox: Path) -> None:
             assert not (inbox / "reports/x").exists()
             return super().read(size)
 
-    objects.write("inbox", "reports/x", Watched(b"line\n"), "application/jsonl")
+    objects.put("reports/x", Watched(b"line\n"), "application/jsonl", "inbox")
     assert [path.name for path in (inbox / "reports").iterdir()] == ["x"]
     assert (inbox / "reports/x").read_bytes() == b"line\n"
 
