@@ -60,6 +60,7 @@ INVISIBLE = re.compile(
     "\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\ud800-\udfff]"
     "|(?<![\u0600-\u08ff\u0900-\u109f\u1780-\u17ff\u1800-\u18af\U0001f000-\U0001faff\u2600-\u27bf\ufb50-\ufdff\ufe0f])[\u200c\u200d]"
 )
+NO_SCRIPTS = " This page may need JavaScript, which we don’t run."
 LONGEST = 80  # characters of a word shown; the CSV has all of them
 
 
@@ -254,11 +255,11 @@ def _words(job: Job, page: Page, totals: Totals, words: Sequence[Word], prefix: 
         what=_escape(page.url or _what(job)),
         language=_escape(language),
         language_name=_escape(page.language or "language unknown"),
-        total=f"{totals.words:,}",
+        total=f"{totals.words:,} word{'s' * (totals.words != 1)}",
         distinct=f"{totals.distinct:,}",
         caption=_escape(_caption(len(words), stop_list=totals.stop_list)),
         csv=_template("csv.html").substitute(link=_escape(link)) if rows else "",
-        rows=rows or '<tr><td colspan="5">No words found. This page may need JavaScript, which we don’t run.</td></tr>',
+        rows=rows or f'<tr><td colspan="5">No words found.{NO_SCRIPTS if job.url else ""}</td></tr>',
     )
 
 
@@ -270,7 +271,7 @@ def _caption(shown: int, *, stop_list: bool) -> str:
     if not shown:
         return "No words"
     kind = "without common words" if stop_list else "all kinds: we have no list of common words for this language"
-    return f"The {shown:,} most frequent words, {kind}"
+    return f"The {f'{shown:,} most frequent words' if shown > 1 else 'most frequent word'}, {kind}"
 
 
 def _field_errors(problem: Mapping[str, Any] | None) -> dict[str, str]:

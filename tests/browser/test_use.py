@@ -676,3 +676,13 @@ def test_a_page_of_no_words_says_so(submit, site):
     expect(page.locator(".result > [data-is=body]")).to_be_hidden()
     for menu in ("Compare", "Download"):
         expect(page.locator("summary", has_text=menu)).to_be_hidden()
+    expect(submit("1 2 3").locator("[data-is=caution]")).to_have_text("No words found.")
+
+
+def test_a_word_longer_than_its_panel_is_cut_at_its_end(submit):
+    page = submit(f"{'Donaudampfschiff' * 8} fährt. " * 2)
+    line = page.locator("button.context").first
+    expect(line).to_be_visible()
+    outer, inner = line.bounding_box(), line.locator("mark").bounding_box()
+    assert outer["x"] <= inner["x"]
+    assert inner["x"] + inner["width"] <= outer["x"] + outer["width"]

@@ -114,7 +114,8 @@ def test_a_tiny_share_is_not_said_to_be_nothing():
 
 
 def test_a_page_without_words_says_so():
-    assert "No words found." in page.render(job(), [])
+    assert "No words found. This page may need JavaScript" in page.render(job(), [])
+    assert "JavaScript, which" not in page.render(job(url=None, kind="text"), [])
 
 
 def test_a_language_without_a_stop_list_is_said():
@@ -266,3 +267,16 @@ def _pair(found):
         return f"\\u{point:04x}"
     high, low = divmod(point - 0x10000, 0x400)
     return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
+
+
+def test_one_word_is_one_word():
+    totals = {"words": 1, "distinct": 1, "stop_words": 0}
+    said = Elements(page.render(job(totals=totals), [row("word")])).text
+    assert "1 word, 1 different." in said
+    assert "The most frequent word, without" in said
+
+
+def test_without_javascript_nobody_is_told_that_enter_counts():
+    hint = re.search(r'id="input-hint">([^<]*)<span class="scripted" hidden>', page.render())
+    assert hint is not None
+    assert hint[1] == "Press Count"

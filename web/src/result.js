@@ -340,7 +340,7 @@ function showHead(parts, jobs, { language, all, form }) {
   }
   sentence(parts, { all, words: null, top: [], language, several: jobs.length })
   const cautions = []
-  if (!all) cautions.push('No words found. This page may need JavaScript, which we don’t run.')
+  if (!all) cautions.push(`No words found.${jobs.some((one) => one.url) ? ' This page may need JavaScript, which we don’t run.' : ''}`)
   else if (jobs.every((one) => one.totals?.stop_list === false)) {
     cautions.push(`We have no list of common words for ${job.page?.language && !several ? languageName(job.page.language) : 'this language'}, so all words are shown.`)
   }
