@@ -46,7 +46,7 @@ def read_corpus(call: Call, corpus_id: str) -> Answer:
 def erase_corpus(call: Call, corpus_id: str) -> Answer:
     """Erase a corpus with its documents: begun when this answers."""
     call.asked(NoQuery)
-    corpora.erase(_corpus(call, corpus_id).id, call.owner)
+    corpora.erase(_checked(corpus_id), call.owner)
     return Answer(204)
 
 
@@ -67,21 +67,17 @@ def list_documents(call: Call, corpus_id: str) -> Answer:
     """A corpus' documents, with their states and errors."""
     call.accept(responses.JSON)
     asked = call.asked(corpus_http.DocumentsQuery)
-    corpus = _corpus(call, corpus_id)
+    start = corpus_http.read_cursor(asked.cursor)
     found, after = corpora.documents(
-        corpus.id,
-        call.owner,
-        limit=asked.limit,
-        after=corpus_http.read_cursor(asked.cursor),
-        state=asked.state or None,
+        _checked(corpus_id), call.owner, limit=asked.limit, after=start, state=asked.state or None
     )
-    return corpus_http.documents_answer(found, after, asked, f"{call.prefix}/corpora/{corpus.id}/documents")
+    return corpus_http.documents_answer(found, after, asked, f"{call.prefix}/corpora/{corpus_id}/documents")
 
 
 def remove_document(call: Call, corpus_id: str) -> Answer:
     """Take a document out of a corpus and erase it."""
     asked = call.asked(corpus_http.KeyQuery)
-    corpora.remove(_corpus(call, corpus_id).id, call.owner, asked.key)
+    corpora.remove(_checked(corpus_id), call.owner, asked.key)
     return Answer(204)
 
 
@@ -100,7 +96,7 @@ def add_source(call: Call, corpus_id: str) -> Answer:
 def list_sources(call: Call, corpus_id: str) -> Answer:
     """A corpus' sources, with their states and errors."""
     call.json_only()
-    found = sources.of(_corpus(call, corpus_id).id, call.owner)
+    found = sources.of(_checked(corpus_id), call.owner)
     body = source_http.Sources(sources=[source_http.source(*one) for one in found])
     return responses.answer(200, body)
 
@@ -108,9 +104,7 @@ def list_sources(call: Call, corpus_id: str) -> Answer:
 def read_source(call: Call, corpus_id: str, source_id: str) -> Answer:
     """One source of a corpus."""
     call.json_only()
-    if not responses.JOB_ID.fullmatch(source_id):
-        raise errors.NoCorpus(source_id)
-    found = sources.get(_corpus(call, corpus_id).id, source_id, call.owner)
+    found = sources.get(_checked(corpus_id), _checked(source_id), call.owner)
     return responses.answer(200, source_http.source(*found))
 
 
@@ -131,10 +125,15 @@ def read_corpus_keywords(call: Call, corpus_id: str) -> Answer:
     return evidence.keywords_answer(tables, corpus_http.about(corpus), asked, _place(call, corpus, media_type))
 
 
+def _checked(given: str) -> str:
+    """The id; what cannot be one costs no look at the records."""
+    if not responses.JOB_ID.fullmatch(given):
+        raise errors.NoCorpus(given)
+    return given
+
+
 def _corpus(call: Call, corpus_id: str) -> corpora.Corpus:
-    if not responses.JOB_ID.fullmatch(corpus_id):
-        raise errors.NoCorpus(corpus_id)
-    return corpora.get(corpus_id, call.owner)
+    return corpora.get(_checked(corpus_id), call.owner)
 
 
 def _place(call: Call, corpus: corpora.Corpus, media_type: str) -> responses.Place:
