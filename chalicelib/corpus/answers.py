@@ -24,17 +24,25 @@ EVERYWHERE = 3  # a word that one of so many documents has is looked for in all 
 SHOWN = 50  # contexts that are made at once: what is read for them is in memory
 
 
-def answer(corpus: Corpus, question: str, asked: Mapping[str, Any], *, threads: int = 2) -> dict[str, Any]:
-    """The answer to ``question`` (contexts, phrases or collocates) over the files that the corpus' manifest names."""
+def answer(
+    corpus: Corpus, question: str, asked: Mapping[str, Any], found: Sequence[Sequence[Any]] | None = None
+) -> dict[str, Any]:
+    """The answer to ``question`` (contexts, phrases or collocates) over the files that the corpus' manifest names.
+
+    ``found`` are the rows of ``phrases_query`` where another engine has looked for them.
+    """
     manifest = corpus.manifest
     if not manifest.table:  # nothing has been counted yet
         sums = {} if question == "phrases" else {"total": 0, "documents": 0}
         return {**sums, question: [], "next": None}
+    table = functools.cache(
+        lambda: CorpusTable(functools.partial(objects.get, files.table_name(corpus.id, manifest.table)))
+    )
+    if found is not None:
+        return _phrases(found, table(), asked)
     paths = files.views(corpus.id, manifest.parts, ("words", "documents"))
     removed = [doc for part in manifest.parts for doc in part.removed]
-
-    table = functools.cache(lambda: _table(corpus))
-    with opened(paths, parts.SCHEMAS, removed, threads=threads) as engine:
+    with opened(paths, parts.SCHEMAS, removed) as engine:
         if question == "contexts":
             return _contexts(engine, table, manifest.documents, asked)
         if question == "phrases":
@@ -132,15 +140,6 @@ def _blocks(doc: int, start: int, stop: int) -> range:
 def phrases_query(asked: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     """The one query that phrases take, with its values."""
     return queries.phrases(asked["n"]), {"min_count": asked["min_count"], "most": PHRASES_MOST}
-
-
-def phrases(corpus: Corpus, asked: Mapping[str, Any], found: Iterable[Sequence[Any]]) -> dict[str, Any]:
-    """The answer from the rows of their query, whichever engine has found them."""
-    return _phrases(list(found), _table(corpus), asked)
-
-
-def _table(corpus: Corpus) -> CorpusTable:
-    return CorpusTable(functools.partial(objects.get, files.table_name(corpus.id, corpus.manifest.table)))
 
 
 def _phrases(found: Sequence[Sequence[Any]], table: CorpusTable, asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -131,9 +131,6 @@ def _looked_at(run: _Run) -> tuple[Manifest, bool | None]:
             late = True
         elif part.span > 1:
             found.append(merging.rewritten(corpus.id, part, away, run.token))
-        elif not part.token and _waits(store, part, batches.get(part.batch, ())):
-            found.append(_waiting(part, batches[part.batch], gone))
-            complete = False
         else:
             documents = batches[part.batch] if part.batch in batches else store.batch(corpus.id, part.batch)
             made = list(_parts(run, part, documents, gone))
@@ -196,15 +193,11 @@ def _waits(store: Records, part: Part, documents: Sequence[Document]) -> bool:
 
     To read all jobs of all batches at each look would cost more than to count them.
     """
-    if not documents or part.is_split or not part.states.keys() <= {records.QUEUED}:
+    if not documents or part.token or part.is_split or not part.states.keys() <= {records.QUEUED}:
         return False
     some = [document.job for document in (*documents[::PROBE_EVERY], documents[-1])]
     found = store.get_many(some)
     return all(job in found and found[job].state == records.QUEUED for job in some)
-
-
-def _waiting(part: Part, documents: Sequence[Document], gone: set[int]) -> Part:
-    return msgspec.structs.replace(part, states={records.QUEUED: len(documents) - len(gone)}, gone=marked(gone))
 
 
 def _rows(manifest: Manifest) -> list[tuple[str, bytes]]:
@@ -294,6 +287,8 @@ def _parts(run: _Run, part: Part, documents: Sequence[Document], gone: set[int])
 def _live(run: _Run, part: Part, documents: Sequence[Document], gone: set[int]) -> list[_Live]:
     """The documents of a part that count, with their states."""
     given = [(at, one) for at, one in enumerate(documents) if part.first <= at < part.last and at not in gone]
+    if _waits(run.store, part, documents):
+        return [_Live(at, document, None, records.QUEUED) for at, document in given]
     jobs = run.store.get_many([document.job for _, document in given])
     found = [(at, document, jobs.get(document.job)) for at, document in given]
     return [_Live(at, document, job, _state(job, run.rules)) for at, document, job in found]

@@ -39,30 +39,23 @@ def folder(corpus_id: str) -> str:
     return f"corpora/{corpus_id}/"
 
 
-def of_part(corpus_id: str, part: Part) -> list[str]:
-    """All files of a part."""
-    if not part.token:
-        return []
-    several = [name(corpus_id, part, kind, n) for kind in KINDS[:2] for n in range(part.files)]
-    return several + [name(corpus_id, part, kind) for kind in KINDS[2:]]
+def of_part(corpus_id: str, part: Part) -> dict[str, list[str]]:
+    """By kind all files of a part."""
+    several = dict.fromkeys(KINDS[:2], part.files) | {kind: int(bool(part.token)) for kind in KINDS[2:]}
+    return {kind: [name(corpus_id, part, kind, n) for n in range(number)] for kind, number in several.items()}
 
 
 def of_manifest(corpus_id: str, manifest: Manifest) -> list[str]:
     """All files that a manifest names, and those that wait for their deletion."""
-    files = [file for part in manifest.parts for file in of_part(corpus_id, part)]
+    files = [file for part in manifest.parts for some in of_part(corpus_id, part).values() for file in some]
     files += [file for file, _ in manifest.stale]
     return [*files, table_name(corpus_id, manifest.table)] if manifest.table else files
 
 
 def views(corpus_id: str, parts: Iterable[Part], kinds: Iterable[str]) -> dict[str, list[Path]]:
     """By kind the paths of the parts' files, fetched where they are not on this machine yet."""
-    found: dict[str, list[Path]] = {kind: [] for kind in kinds}
-    for part in parts:
-        if part.token:
-            for kind, paths in found.items():
-                numbers = range(part.files) if kind in KINDS[:2] else range(1)
-                paths += [_local(name(corpus_id, part, kind, n)) for n in numbers]
-    return found
+    every = [of_part(corpus_id, part) for part in parts]
+    return {kind: [_local(file) for own in every for file in own[kind]] for kind in kinds}
 
 
 def forget(corpus_id: str) -> None:

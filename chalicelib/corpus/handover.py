@@ -75,8 +75,8 @@ def _state(store: Records, run: str, started_at: int) -> str:
 
 def _start(corpus: Corpus, job: Job, sql: str, values: Mapping[str, Any]) -> str:
     """Start the run and return its id. What it is started with depends on the job alone: so it is only started once."""
-    parts = [part for part in corpus.manifest.parts if part.token]
-    names = [files.name(corpus.id, part, "words", number) for part in parts for number in range(part.files)]
+    parts = corpus.manifest.parts
+    names = [name for part in parts for name in files.of_part(corpus.id, part)["words"]]
     request = {
         "files": {"words": list(map(objects.address, names))},
         "removed": [doc for part in parts for doc in part.removed],

@@ -50,7 +50,7 @@ def merged(corpus: Corpus, manifest: Manifest, token: str, is_over: Callable[[],
         if left < 0 or is_over():
             return msgspec.structs.replace(manifest, parts=found), False
         found[some] = [_merge(corpus.id, group, token)]
-        for name in {name for part in group for name in files.of_part(corpus.id, part)} - named:
+        for name in {*files.of_manifest(corpus.id, Manifest(parts=group))} - named:
             objects.delete(name)  # this run wrote it, and no manifest ever names it
     return msgspec.structs.replace(manifest, parts=found), True
 

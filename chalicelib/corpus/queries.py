@@ -5,8 +5,6 @@ without the documents that were replaced or removed since. Values are bound by n
 which is written ``{explode}``. Statistics are computed afterwards, in Python, from the sums.
 """
 
-from collections.abc import Iterable
-
 from chalicelib.analysis.words import WORD_CHARACTERS
 from chalicelib.corpus.parts import SENTENCE_GAP
 
@@ -129,15 +127,6 @@ limit $limit offset $offset
 """
 
 
-def _near(found: str, steps: Iterable[int], *, everywhere: bool) -> str:
-    """``near``: the words at these distances from the rows of ``found``, each place once."""
-    values = ", ".join(f"({step})" for step in steps)
-    return f"""
-spots as (select distinct {_SPOT} + place + step as spot from {found} cross join (values {values}) as s(step)),
-{_tokens(found, everywhere=everywhere)},
-near as (select doc, fold, place from tokens where spot in (select spot from spots))"""
-
-
 def _tokens(found: str, *, everywhere: bool) -> str:
     """``tokens``: all words of the documents that ``found`` has, or of all where these are most of them.
 
@@ -188,12 +177,14 @@ def collocates(window: int, *, either: bool = False, everywhere: bool = False) -
     A place that is near two occurrences counts once. With ``either`` the word may be $or0 too.
     """
     test = "fold = $word0 or fold = $or0" if either else "fold = $word0"
-    steps = [step for step in range(-window, window + 1) if step]
+    steps = ", ".join(f"({step})" for step in range(-window, window + 1) if step)
     return f"""
 with node as (select doc, p.place as place from (select doc, {{explode}}(positions) as p from words
               where {test}) as x0),
-{_near("node", steps, everywhere=everywhere)}
-select fold as word, count(*) as count, count(distinct doc) as documents from near
+spots as (select distinct {_SPOT} + place + step as spot from node cross join (values {steps}) as s(step)),
+{_tokens("node", everywhere=everywhere)}
+select fold as word, count(*) as count, count(distinct doc) as documents
+from tokens where spot in (select spot from spots)
 group by fold having count(*) >= $min_count
 """
 

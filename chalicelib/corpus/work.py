@@ -1,7 +1,7 @@
 """The jobs of corpora that a worker runs: compaction, erasing, and questions."""
 
 import zlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import duckdb
 import msgspec
@@ -101,13 +101,12 @@ def _answer(store: Records, job: Job) -> dict[str, Packed] | Later:
         if not handover.stopped(store, job):
             return Later(handover.PAUSE)
         raise _gone() if corpus is None or corpus.erasing else _changed()
+    rows = None
     if handover.is_needed(corpus, question):
         rows = handover.fetched(store, corpus, job, *answers.phrases_query(asked))
         if rows is None:
             return Later(handover.PAUSE)
-        found: dict[str, Any] = answers.phrases(corpus, asked, rows)
-    else:
-        found = answers.answer(corpus, question, asked)
+    found = answers.answer(corpus, question, asked, rows)
     # Whoever erases the corpus erases the answers that are noted: so it is noted before it is there, and whether the
     # corpus is being erased is looked at after that.
     store.note_query(corpus, job.id)
