@@ -108,14 +108,7 @@ def owned(
     owner: str, *, limit: int, after: tuple[int, str] | None = None
 ) -> tuple[list[Corpus], tuple[int, str] | None]:
     """A page of an owner's corpora, newest first, and where the next one starts."""
-    store = jobs.table()
-    ids, after = store.corpora_of(owner, limit=limit, after=after)
-    found = []
-    for corpus_id in ids:
-        with contextlib.suppress(Gone):
-            if (corpus := store.corpus(corpus_id)) is not None:
-                found.append(corpus)
-    return found, after
+    return jobs.table().corpora_of(owner, limit=limit, after=after)
 
 
 # --- documents ---

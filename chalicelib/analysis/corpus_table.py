@@ -9,7 +9,7 @@ import functools
 import itertools
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -19,6 +19,7 @@ ROWS = 4_096  # of a piece
 HEAD = 1_048_576  # bytes that are read at once: the index, and a table of up to some 60,000 words
 KEPT = 32  # pieces that a reader keeps: a page is mostly followed by the next
 
+Row = TypeVar("Row")
 Read = Callable[[int, int | None], bytes]  # from here to before there, or to the end if that is nearer
 
 
@@ -49,7 +50,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     least: int
 
 
-class _Index(msgspec.Struct, frozen=True, array_like=True):
+class _Index(msgspec.Struct, array_like=True):
     folds: list[Entry]
     spellings: list[Entry]
     total: int
@@ -82,58 +83,45 @@ class Fold(NamedTuple):
 
 
 def pack(spellings: Iterable[Iterable[Any]], folds: Iterable[Iterable[Any]], size: int) -> bytes:
-    """The table of the rows of both queries, in their order; ``size`` is how many documents there are."""
-    packed: list[bytes] = []
-    several: set[str] = set()
-    named: set[str] = set()
-    total = 0
+    """The table of the rows of both queries, in their order; ``size`` is how many documents there are.
 
-    def spelled() -> Iterator[Spelling]:
-        for row in map(Spelling._make, spellings):
-            if row.several:
-                several.add(row.word)
-            yield row
-
-    def titled() -> Iterator[Fold]:
-        """A spelling may be two words in two languages, as Işık is: the less frequent one is shown by its key, so that
-        each row has a name of its own. No other word is spelled like that key.
-        """
-        nonlocal total
-        for row in map(Fold._make, folds):
-            total += row.occurrences
-            yield row._replace(shown=row.word) if row.shown in named else row
-            if row.shown in several:
+    A spelling may be two words in two languages, as Işık is: the less frequent one is shown by its key, so that each
+    row has a name of its own. No other word is spelled like that key.
+    """
+    index, packed = _Index([], [], 0, size), list[bytes]()
+    several, named = set[str](), set[str]()
+    for some in _parted(map(Spelling._make, spellings)):
+        several.update(row.word for row in some if row.several)
+        _add(index.spellings, packed, _columns(some)[:4])
+    for rows in _parted(map(Fold._make, folds)):
+        index.total += sum(row.occurrences for row in rows)
+        for at, row in enumerate(rows):
+            if row.shown in named:
+                rows[at] = row._replace(shown=row.word)
+            elif row.shown in several:
                 named.add(row.shown)
-
-    of_spellings = _pieces((row[:4] for row in map(_columns, _parted(spelled()))), packed)
-    of_folds = _pieces(map(_columns, _parted(titled())), packed)
-    return _joined(_Index(of_folds, of_spellings, total, size), packed)
+        _add(index.folds, packed, _columns(rows))
+    return _joined(index, packed)
 
 
-def _parted(rows: Iterable[Any]) -> Iterator[list[Any]]:
+def _parted(rows: Iterable[Row]) -> Iterator[list[Row]]:
     given = iter(rows)
     while some := list(itertools.islice(given, ROWS)):
         yield some
 
 
-def _columns(rows: list[Any]) -> list[Any]:
+def _columns(rows: Sequence[Iterable[Any]]) -> list[Any]:
     """The columns of a piece, with a mark for each word in place of how often it is a stop word."""
     words, counts, documents, stops, *more = map(list, zip(*rows, strict=True))
     marks = bytes(stop * 2 > count for stop, count in zip(stops, counts, strict=True))
     return [words, counts, documents, marks, *more]
 
 
-def _pieces(given: Iterable[Sequence[Any]], packed: list[bytes]) -> list[Entry]:
-    """The entries of pieces, whose bytes are added to ``packed``."""
-    entries = []
-    start = sum(map(len, packed))
-    for columns in given:
-        piece = Piece(*columns)
-        packed.append(zlib.compress(msgspec.msgpack.encode(piece), 1))
-        stop = start + len(packed[-1])
-        entries.append(Entry(start, stop, len(piece.words), sum(piece.stops), piece.counts[-1]))
-        start = stop
-    return entries
+def _add(entries: list[Entry], packed: list[bytes], columns: Sequence[Any]) -> None:
+    """Add a piece's entry, and its bytes behind those that are there."""
+    piece, start = Piece(*columns), sum(map(len, packed))
+    packed.append(zlib.compress(msgspec.msgpack.encode(piece), 1))
+    entries.append(Entry(start, start + len(packed[-1]), len(piece.words), sum(piece.stops), piece.counts[-1]))
 
 
 def _joined(index: _Index, packed: list[bytes]) -> bytes:
@@ -201,12 +189,11 @@ _ZLIB = b"\x78"  # what a table of version 0.3 begins with, and no other: the le
 def _as_pieces(data: bytes) -> bytes:
     """A table of version 0.3, which is one whole, as pieces: a corpus lives for days after an update."""
     folds, *more, spellings, total, size = msgspec.msgpack.decode(zlib.decompress(data))
-    packed: list[bytes] = []
-    of_spellings, of_folds = (
-        _pieces(([column[at : at + ROWS] for column in columns] for at in range(0, len(columns[0]), ROWS)), packed)
-        for columns in (spellings, [*folds, *more])
-    )
-    return _joined(_Index(of_folds, of_spellings, total, size), packed)
+    index, packed = _Index([], [], total, size), list[bytes]()
+    for entries, columns in ((index.spellings, spellings), (index.folds, [*folds, *more])):
+        for at in range(0, len(columns[0]), ROWS):
+            _add(entries, packed, [column[at : at + ROWS] for column in columns])
+    return _joined(index, packed)
 
 
 def of_bytes(data: bytes) -> CorpusTable:

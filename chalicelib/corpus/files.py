@@ -132,10 +132,9 @@ def drop_left(store: Records, now: float) -> int:
 
 def _named(store: Records, corpus_id: str, now: float) -> set[str]:
     """The files of a corpus that somebody may read."""
-    try:
+    corpus = None
+    with contextlib.suppress(Gone):
         corpus = store.corpus(corpus_id)
-    except Gone:
-        return set()
     if corpus is None:
         return set()
     fresh = [(stored, at) for stored, at in corpus.manifest.stale if at > (now - LEFT_SECONDS) * 1000]

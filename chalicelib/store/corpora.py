@@ -157,9 +157,12 @@ class Corpora(Table):
 
     def corpora_of(
         self, owner: str, *, limit: int, after: tuple[int, str] | None = None
-    ) -> tuple[list[str], tuple[int, str] | None]:
-        """Ids of an owner's corpora, newest first, and where the next page starts: (created_at, id), or None."""
-        return self._newest(_owner(owner), "corpus", limit=limit, after=after)
+    ) -> tuple[list[Corpus], tuple[int, str] | None]:
+        """A page of an owner's corpora, newest first, and where the next one starts: (created_at, id), or None."""
+        ids, after = self._newest(_owner(owner), "corpus", limit=limit, after=after)
+        items = self._items([_key(corpus_id, "corpus") for corpus_id in ids])
+        there = [corpus_of(item) for item in items if not self._is_gone(item, "manifest")]
+        return sorted(there, key=lambda one: ids.index(one.id)), after
 
     def begin_batch(self, corpus_id: str, documents: int, replaced: int = 0) -> Corpus:
         """The corpus with the number of a new batch taken: ``batches`` - 1. ``Gone`` where it is being erased."""
