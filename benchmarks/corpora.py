@@ -144,21 +144,25 @@ def questions(folder: Path) -> dict[str, Callable[[], Any]]:
 
     def shown(engine: Any, sql: str, *phrase: str) -> Any:
         bound = {f"word{at}": word for at, word in enumerate(phrase)}
-        engine.rows(queries.total(len(phrase), column="fold"), **bound)
+        engine.rows(queries.total(queries.occurrences(len(phrase), column="fold")), **bound)
         return list(answers._shown(engine, engine.rows(sql, **bound, **page), {"window": 8, "unit": "words"}))
 
     def collocates(engine: Any, word: str, _: str) -> Any:
-        engine.rows(queries.total(1, column="fold"), word0=word)
+        engine.rows(queries.total(queries.occurrences(1, column="fold")), word0=word)
         return engine.rows(queries.collocates(5, everywhere=True), word0=word, min_count=2)
 
-    by_left = queries.sorted_contexts(1, column="fold", side="left", everywhere=True)
+    by_left = queries.sorted_contexts(queries.occurrences(1, column="fold"), side="left", everywhere=True)
     return {
         FIRST: lambda: corpus_words.query(CorpusTable(read)).show(0, 100),
         NEXT: next_page,
         KEYWORDS: against_half,
-        CONTEXTS: of_rows(lambda engine, word, _: shown(engine, queries.contexts(1, column="fold"), word)),
+        CONTEXTS: of_rows(
+            lambda engine, word, _: shown(engine, queries.contexts(queries.occurrences(1, column="fold")), word)
+        ),
         SORTED: of_rows(lambda engine, word, _: shown(engine, by_left, word)),
-        PAIR: of_rows(lambda engine, *pair: shown(engine, queries.contexts(2, column="fold"), *pair)),
+        PAIR: of_rows(
+            lambda engine, *pair: shown(engine, queries.contexts(queries.occurrences(2, column="fold")), *pair)
+        ),
         COLLOCATES: of_rows(collocates),
         PHRASES: of_rows(lambda engine, *_: engine.rows(queries.phrases(2), min_count=2, most=100_000)),
     }

@@ -59,10 +59,11 @@ def _contexts(
     reading, total, documents = _first(engine, every, column)
     if not total:
         return {"total": 0, "documents": 0, "contexts": [], "next": None}
-    given: dict[str, Any] = {"column": column, "either": reading.either}
-    if sort != "place":
-        given |= {"side": sort, "everywhere": EVERYWHERE * documents > documents_there}
-    sql = (queries.contexts if sort == "place" else queries.sorted_contexts)(reading.words, **given)
+    sql = queries.occurrences(reading.words, column=column, either=reading.either)
+    if sort == "place":
+        sql = queries.contexts(sql)
+    else:
+        sql = queries.sorted_contexts(sql, side=sort, everywhere=EVERYWHERE * documents > documents_there)
     limit, offset = asked["limit"], asked["offset"]
     found = engine.rows(sql, **reading.bound, limit=limit, offset=offset)
     shown = [row for at in range(0, len(found), SHOWN) for row in _shown(engine, found[at : at + SHOWN], asked)]
@@ -74,8 +75,8 @@ def _first(engine: Engine, every: Iterable[Reading], column: str) -> tuple[Readi
     """The first reading that occurs, or the last, with how often it does and in how many documents."""
     reading, total, documents = Reading(1, {"word0": ""}), 0, 0
     for reading in every:
-        sql = queries.total(reading.words, column=column, either=reading.either)
-        [(total, documents)] = engine.rows(sql, **reading.bound)
+        sql = queries.occurrences(reading.words, column=column, either=reading.either)
+        [(total, documents)] = engine.rows(queries.total(sql), **reading.bound)
         if total:
             break
     return reading, total, documents

@@ -262,7 +262,7 @@ def _parts(run: _Run, part: Part, documents: Sequence[Document], gone: set[int])
     live = _live(run, part, documents, gone)
     if part.ended and part.token:  # only what was removed has changed
         part = msgspec.structs.replace(part, gone=marked(gone))
-        yield _settled(merging.without(run.corpus.id, part, part.removed, run.token), len(live))
+        yield merging.settled(merging.without(run.corpus.id, part, part.removed, run.token), len(live))
         return
     ready: Sequence[_Live] = [one for one in live if one.state == records.SUCCEEDED]
     # Files are written anew when they would hold four times as many documents: each is written 1.3 times on average.
@@ -280,7 +280,7 @@ def _parts(run: _Run, part: Part, documents: Sequence[Document], gone: set[int])
         group, ready = _group(run.store, part.batch, ready)
         last = ready[0].at if ready else part.last
         made = _piece(part, first, last, live, gone)
-        yield _settled(_written(run, made, group), sum(first <= one.at < last for one in live))
+        yield merging.settled(_written(run, made, group), sum(first <= one.at < last for one in live))
         first = last
 
 
@@ -306,14 +306,6 @@ def _piece(part: Part, first: int, last: int, live: Sequence[_Live], gone: Itera
         ended=states.keys() <= records.TERMINAL,
         gone=marked(at for at in gone if first <= at < last),
     )
-
-
-def _settled(part: Part, live: int) -> Part:
-    """The part, where it has ended with the states of what is in its files: what was erased meanwhile has failed."""
-    if not part.ended:
-        return part
-    states = {records.SUCCEEDED: part.documents, records.FAILED: live - part.documents}
-    return msgspec.structs.replace(part, states={name: number for name, number in states.items() if number})
 
 
 def _state(job: Job | None, rules: list[str]) -> str:

@@ -137,9 +137,7 @@ def removed_of(part: Part, removed: Mapping[int, set[int]]) -> list[int]:
 def rewritten(corpus_id: str, part: Part, removed: Sequence[int], token: str) -> Part:
     """A merged part without the documents that have been removed since."""
     left = sum(part.states.values()) - (len(removed) - part.seen)
-    made = without(corpus_id, part, removed, token)
-    states = {records.SUCCEEDED: made.documents, records.FAILED: max(0, left - made.documents)}
-    return msgspec.structs.replace(made, seen=len(removed), states=states)
+    return msgspec.structs.replace(settled(without(corpus_id, part, removed, token), left), seen=len(removed))
 
 
 def without(corpus_id: str, part: Part, removed: Sequence[int], token: str) -> Part:
@@ -156,6 +154,14 @@ def written(corpus_id: str, part: Part, token: str, engine: Engine, tables: Mapp
     for kind, sql in tables.items() if documents else ():
         objects.put(files.name(corpus_id, made, kind), engine.parquet(sql, parts.SCHEMAS[kind]))
     return made
+
+
+def settled(part: Part, live: int) -> Part:
+    """A part with so many live documents, if it has ended with the states of what is in its files: else they failed."""
+    if not part.ended:
+        return part
+    states = {records.SUCCEEDED: part.documents, records.FAILED: live - part.documents}
+    return msgspec.structs.replace(part, states={name: number for name, number in states.items() if number > 0})
 
 
 def empty(part: Part) -> Part:

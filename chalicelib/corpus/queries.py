@@ -103,19 +103,18 @@ chain as (
 select doc, start, stop, place, size from chain where made = $wanted"""
 
 
-def contexts(words: int, *, column: str, either: bool = False) -> str:
-    """One page of the occurrences in the order of the corpus. Binds $limit and $offset too."""
-    found = occurrences(words, column=column, either=either)
+def contexts(found: str) -> str:
+    """One page of these occurrences in the order of the corpus. Binds $limit and $offset too."""
     return f"select * from ({found}) as found order by doc, start limit $limit offset $offset"
 
 
-def sorted_contexts(words: int, *, column: str, side: str, either: bool = False, everywhere: bool = False) -> str:
+def sorted_contexts(found: str, *, side: str, everywhere: bool = False) -> str:
     """The same by the neighbours on one side, the nearest word first, then in the order of the corpus."""
     pairs = ", ".join(f"({step})" for step in (1, 2, 3))
     names = ", ".join(f"max(case when step = {step} then fold end) as n{step}" for step in (1, 2, 3))
     spot = "place - step" if side == "left" else "place + size - 1 + step"
     return f"""
-with found as ({occurrences(words, column=column, either=either)}),
+with found as ({found}),
 spots as (select {_SPOT} + {spot} as spot, {_SPOT} + place as origin, step
           from found cross join (values {pairs}) as s(step)),
 {_tokens("found", everywhere=everywhere)},
@@ -141,9 +140,8 @@ def _tokens(found: str, *, everywhere: bool) -> str:
 _SPOT = "cast(doc as bigint) * 4294967296"
 
 
-def total(words: int, *, column: str, either: bool = False) -> str:
-    """How many occurrences there are, and in how many documents."""
-    found = occurrences(words, column=column, either=either)
+def total(found: str) -> str:
+    """How many of these occurrences there are, and in how many documents."""
     return f"select count(*) as total, count(distinct doc) as documents from ({found}) as f"
 
 

@@ -145,7 +145,7 @@ def test_contexts_phrases_and_collocates_are_those_of_a_plain_count(
     files, kept = laid_out(folder, corpus)
     with opened({kind: files[kind] for kind in ("words", "documents")}, parts.SCHEMAS, corpus[1]) as engine:
         for fold, (count, documents, _, _) in plain(kept).items() if kept else ():
-            assert engine.rows(queries.total(1, column="fold"), word0=fold) == [(count, documents)]
+            assert engine.rows(queries.total(queries.occurrences(1, column="fold")), word0=fold) == [(count, documents)]
         table = merged(files, len(kept))
         folds = whole(table)
         for shown, count in zip(folds.shown, folds.counts, strict=True):  # as it is, and as people may type it
@@ -157,11 +157,13 @@ def test_contexts_phrases_and_collocates_are_those_of_a_plain_count(
         assert {row[: n + 1]: row[n + 1] for row in found} == pairs
         for phrase, count in pairs.most_common(3):
             bound = {f"word{at}": fold for at, fold in enumerate(phrase)}
-            assert engine.rows(queries.total(n + 1, column="fold"), **bound)[0][0] == count
+            assert engine.rows(queries.total(queries.occurrences(n + 1, column="fold")), **bound)[0][0] == count
             for side in ("left", "right"):
                 in_all, in_some = (
                     engine.rows(
-                        queries.sorted_contexts(n + 1, column="fold", side=side, everywhere=everywhere),
+                        queries.sorted_contexts(
+                            queries.occurrences(n + 1, column="fold"), side=side, everywhere=everywhere
+                        ),
                         **bound,
                         limit=10_000,
                         offset=0,

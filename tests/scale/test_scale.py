@@ -82,10 +82,10 @@ def questions(word: str, pair: tuple[str, ...], docs: list[int]) -> dict[str, di
         "the table's spellings": (queries.TABLE_SPELLINGS, {}),
         "the table's folds": (queries.TABLE_FOLDS, {}),
         "totals": (queries.TOTALS, {}),
-        "a word's total": (queries.total(1, column="fold"), one),
-        "a pair's total": (queries.total(2, column="fold"), two),
-        "a word's contexts": (queries.contexts(1, column="word"), {**one, **page}),
-        "a pair's contexts": (queries.contexts(2, column="fold"), {**two, **page}),
+        "a word's total": (queries.total(queries.occurrences(1, column="fold")), one),
+        "a pair's total": (queries.total(queries.occurrences(2, column="fold")), two),
+        "a word's contexts": (queries.contexts(queries.occurrences(1, column="word")), {**one, **page}),
+        "a pair's contexts": (queries.contexts(queries.occurrences(2, column="fold")), {**two, **page}),
         "phrases of two": (queries.phrases(2), {"min_count": 2, "most": 1_000_000}),
         "phrases of three": (queries.phrases(3), {"min_count": 2, "most": 1_000_000}),
         "tokens": (queries.TOKENS, {"docs": docs, "blocks": blocks}),
@@ -93,8 +93,8 @@ def questions(word: str, pair: tuple[str, ...], docs: list[int]) -> dict[str, di
         "documents": (queries.DOCUMENTS, {"docs": docs}),
     }
     for where, everywhere in (("everywhere", True), ("in some", False)):
-        left = queries.sorted_contexts(1, column="fold", side="left", everywhere=everywhere)
-        right = queries.sorted_contexts(2, column="fold", side="right", everywhere=everywhere)
+        left = queries.sorted_contexts(queries.occurrences(1, column="fold"), side="left", everywhere=everywhere)
+        right = queries.sorted_contexts(queries.occurrences(2, column="fold"), side="right", everywhere=everywhere)
         found[f"a word's contexts by the left, {where}"] = left, {**one, **page}
         found[f"a pair's contexts by the right, {where}"] = right, {**two, **page}
         found[f"collocates, {where}"] = queries.collocates(4, everywhere=everywhere), {**one, "min_count": 2}
