@@ -259,11 +259,12 @@ def _parts(run: _Run, part: Part, documents: Sequence[Document], gone: set[int])
 
     A run whose time ends in between leaves the rest of the documents to the next one, in a part that has not ended.
     """
-    live = _live(run, part, documents, gone)
+    given = {at: one for at, one in enumerate(documents) if part.first <= at < part.last and at not in gone}
     if part.ended and part.token:  # only what was removed has changed
         part = msgspec.structs.replace(part, gone=marked(gone))
-        yield merging.settled(merging.without(run.corpus.id, part, part.removed, run.token), len(live))
+        yield merging.settled(merging.without(run.corpus.id, part, part.removed, run.token), len(given))
         return
+    live = _live(run, given, waits=_waits(run.store, part, documents))
     ready: Sequence[_Live] = [one for one in live if one.state == records.SUCCEEDED]
     # Files are written anew when they would hold four times as many documents: each is written 1.3 times on average.
     # What was replaced or removed leaves them at once, since the document that replaces it may count by now.
@@ -284,13 +285,12 @@ def _parts(run: _Run, part: Part, documents: Sequence[Document], gone: set[int])
         first = last
 
 
-def _live(run: _Run, part: Part, documents: Sequence[Document], gone: set[int]) -> list[_Live]:
-    """The documents of a part that count, with their states."""
-    given = [(at, one) for at, one in enumerate(documents) if part.first <= at < part.last and at not in gone]
-    if _waits(run.store, part, documents):
-        return [_Live(at, document, None, records.QUEUED) for at, document in given]
-    jobs = run.store.get_many([document.job for _, document in given])
-    found = [(at, document, jobs.get(document.job)) for at, document in given]
+def _live(run: _Run, given: Mapping[int, Document], *, waits: bool) -> list[_Live]:
+    """The documents that count, by their numbers, with their states: all wait, or their jobs say it."""
+    if waits:
+        return [_Live(at, document, None, records.QUEUED) for at, document in given.items()]
+    jobs = run.store.get_many([document.job for document in given.values()])
+    found = [(at, document, jobs.get(document.job)) for at, document in given.items()]
     return [_Live(at, document, job, _state(job, run.rules)) for at, document, job in found]
 
 
