@@ -353,6 +353,11 @@ def owner_of_token(token: str) -> str | None:
     return known["owner"]
 
 
+def was_used(token: str) -> bool:
+    """Whether this process has found that the token is valid, lately."""
+    return metering.was_used(token_digest(token))
+
+
 def token_digest(token: str) -> str:
     """What is stored of a token."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -115,6 +115,11 @@ def is_first_use(digest: str, day: int) -> bool:
     return True
 
 
+def was_used(digest: str) -> bool:
+    """Whether this process has seen the token of this digest as a valid one."""
+    return digest in _used
+
+
 def count_refusal(address: str) -> None:
     """Count a request without a valid token; an address with too many is refused until its meter has room."""
     with contextlib.suppress(queue.QueueError):

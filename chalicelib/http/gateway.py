@@ -164,13 +164,19 @@ def _file(handler: Handler, call: Call, **parameters: str) -> Answer:
 
 
 def _bearer(call: Call) -> str:
-    """The caller that the request's token names; an address that sends too many that are not valid has to wait."""
-    if metering.is_refused(call.address):
-        detail = "Too many requests without a valid token came from this address."
-        raise Refused("rate-limited", detail, headers={"Retry-After": "2"})
+    """The caller that the request's token names; an address that sends too many that are not valid has to wait.
+
+    Tokens that were valid before pass: others, behind the same address, send them.
+    """
+    wait = metering.is_refused(call.address)
     try:
-        return access.bearer(call.headers, jobs.owner_of_token)
+        return access.bearer(
+            call.headers, lambda token: None if wait and not jobs.was_used(token) else jobs.owner_of_token(token)
+        )
     except Refused:
+        if wait:
+            detail = "Too many requests without a valid token came from this address."
+            raise Refused("rate-limited", detail, headers={"Retry-After": "2"}) from None
         metering.count_refusal(call.address)
         raise
 

@@ -148,7 +148,9 @@ def test_tokens_that_are_not_valid_are_counted_by_address_and_others_pass(start:
     answers = [ask("192.0.2.1", f"Bearer guess{n % 7}") for n in range(100)]
     assert set(answers[:60]) == {401}
     assert answers[-30:].count(429) >= 25
+    assert ask("192.0.2.1", f"Bearer {api.token}") == 429, "it could be the next guess"
     assert ask("192.0.2.2", f"Bearer {api.token}") == 200
+    assert ask("192.0.2.1", f"Bearer {api.token}") == 200, "it was valid, and others share the address"
 
 
 def test_a_refused_request_counts_and_says_what_is_left(start: Start) -> None:
