@@ -1,17 +1,17 @@
-"""What AWS's events do, on one machine: feeds app.py's handlers from a folder and a clock, and writes ended jobs down.
+"""What AWS's events do, on one machine: feeds app.py's handler from a folder, and writes ended jobs down.
 
     python -m scripts.feed --data .local
 
-Files dropped into ``<data>/inbox`` are processed like S3 objects. Every minute the schedule's handler runs. Each job
-that ends is appended as a CloudEvent to ``<data>/events.jsonl``, and posted to WEBHOOK_URL where that is set. The
-environment is the stack's (scripts/run.py sets it).
+Files dropped into ``<data>/inbox`` are processed like S3 objects, and the results of lists are written when their jobs
+have ended. Each job that ends is appended as a CloudEvent to ``<data>/events.jsonl``, and posted to WEBHOOK_URL where
+that is set. The environment is the stack's (scripts/run.py sets it). It may be stopped anywhere, in the middle of a
+list too: that has no report yet, so the next start reads it again.
 """
 
 import argparse
 import json
 import logging
 import os
-import signal
 import stat
 import sys
 import threading
@@ -20,13 +20,12 @@ import uuid
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 from chalicelib import jobs, queue, settings
 from chalicelib.aws import objects
 from chalicelib.corpus import files
-from chalicelib.errors import Unavailable
 from chalicelib.events import inbound, publisher, results
 from chalicelib.store.corpora import Corpus
 
@@ -35,9 +34,8 @@ from .webhook import Webhook
 
 SCAN_SECONDS = 0.5
 SETTLED_SECONDS = 1.0  # a file that was written to more recently may still grow
-SWEEP_SECONDS = 60
 RESULTS_SECONDS = 2.0  # between looks at lists whose jobs have not all ended
-FILES_SECONDS = 3_600
+FILES_SECONDS = 3_600  # between looks for files that nobody reads any more
 OURS = ("reports", "progress")  # folders of the inbox that the handlers write
 
 logger = logging.getLogger("feed")
@@ -86,18 +84,9 @@ class Inbox:
 def created(key: str, version: str, size: int) -> dict[str, Any]:
     """EventBridge's event of a new object, as S3 sends it."""
     detail = {"version": "0", "bucket": {"name": objects.INBOX}, "object": {"key": key, "size": size, "etag": version}}
-    return _event("aws.s3", "Object Created", detail)
-
-
-def _event(source: str, kind: str, detail: dict[str, Any]) -> dict[str, Any]:
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     about = {"version": "0", "id": str(uuid.uuid4()), "account": "000000000000", "region": "local", "resources": []}
-    return {**about, "source": source, "detail-type": kind, "time": now, "detail": detail}
-
-
-def _context() -> SimpleNamespace:
-    """What a handler may ask of Lambda, but for the time that is left: there is no end here."""
-    return SimpleNamespace(aws_request_id=str(uuid.uuid4()))
+    return {**about, "source": "aws.s3", "detail-type": "Object Created", "time": now, "detail": detail}
 
 
 def feed(inbox: Inbox) -> int:
@@ -106,8 +95,10 @@ def feed(inbox: Inbox) -> int:
 
     count = 0
     for key, version, size in inbox.new():
+        # What it may ask of Lambda, but for the time that is left: there is no end here.
+        context = SimpleNamespace(aws_request_id=str(uuid.uuid4()))
         try:
-            done = s3(created(key, version, size), _context())
+            done = s3(created(key, version, size), context)
         except jobs.Unavailable as error:
             logger.warning("%s waits: %s", visible(key), error)
             continue
@@ -130,15 +121,6 @@ def told(key: str, done: Mapping[str, int]) -> str:
         return jobs if done["jobs"] else "no job: it was counted, and erased since"
     refused = f", {done['refused']} refused" if done["refused"] else ""
     return f"{jobs}{refused}; line by line in {results.REPORTS}{visible(key)}.report.jsonl"
-
-
-def write_results() -> None:
-    """Write the results of the lists whose jobs have ended."""
-    try:
-        for name in results.finish(objects.INBOX, jobs.table().get_many, lambda: 1.0):
-            logger.info("all jobs of a list have ended: %s", visible(name))
-    except (objects.ObjectError, Unavailable, OSError) as error:
-        logger.warning("the results of lists wait: %s", error)
 
 
 def write_endings(path: Path, webhook: Webhook) -> None:
@@ -209,18 +191,12 @@ def drop(path: Path, job_ids: Collection[str]) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """The command: until SIGTERM or Ctrl-C."""
+    """The command: until it is stopped."""
     parser = argparse.ArgumentParser(prog="python -m scripts.feed", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     data = parser.parse_args(arguments).data.resolve()
     logging.basicConfig(format="%(message)s")
     logger.setLevel(logging.INFO)
-
-    def stop(_signum: int, _frame: FrameType | None) -> None:
-        sys.exit()  # in the middle of a list too: it has no report yet, so the next start reads it again
-
-    for signum in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(signum, stop)
     inbox = Inbox(Path(settings.load().inbox_dir or data / "inbox"))
     inbox.folder.mkdir(parents=True, exist_ok=True)
     events = data / "events.jsonl"
@@ -230,26 +206,22 @@ def main(arguments: list[str]) -> None:
 
 
 def run(inbox: Inbox) -> None:
-    """Feed and sweep until it is stopped."""
-    from app import sweep
-
-    swept = looked = time.monotonic()
-    dropped = 0.0
+    """Feed, write the results of lists and delete what is left over, until it is stopped."""
+    looked = dropped = 0.0
     while True:
         time.sleep(SCAN_SECONDS)
         feed(inbox)
-        if time.monotonic() - looked > RESULTS_SECONDS:
-            write_results()
-            looked = time.monotonic()
-        if time.monotonic() - swept > SWEEP_SECONDS:
-            swept = time.monotonic()
-            try:
-                sweep(_event("aws.events", "Scheduled Event", {}), _context())
-                if time.monotonic() - dropped > FILES_SECONDS and objects.is_configured():
-                    dropped = time.monotonic()
-                    files.drop_left(jobs.table(), time.time())
-            except Exception as error:  # noqa: BLE001 - the next minute's run is the retry
-                logger.warning("sweep: %r", error)
+        now = time.monotonic()
+        try:
+            if now - looked > RESULTS_SECONDS:
+                looked = now
+                for name in results.finish(objects.INBOX, jobs.table().get_many, lambda: 1.0):
+                    logger.info("all jobs of a list have ended: %s", visible(name))
+            if now - dropped > FILES_SECONDS and objects.is_configured():
+                dropped = now
+                files.drop_left(jobs.table(), time.time())
+        except Exception as error:  # noqa: BLE001 - the next time is the retry
+            logger.warning("the inbox's results wait: %r", error)
 
 
 if __name__ == "__main__":
