@@ -186,7 +186,7 @@ PACKAGING := $(if $(RUNTIME_PYTHON),.venv-package/.made)
 .venv-emulator/.made: tests/deploy/requirements.txt
 
 package: .venv-package/.made $(PAGE) ## everything that a deploy of STAGE needs, checked, in build/STAGE
-	.venv-package/bin/python scripts/package.py $(STAGE)
+	.venv-package/bin/python -m scripts.package $(STAGE)
 
 deploy: package ## package, push the worker's image, show the change set, apply it: make deploy STAGE=… [PARAMETERS="Name=value …"]
 	scripts/deploy.sh deploy $(STAGE) $(PARAMETERS)

@@ -1,4 +1,4 @@
-"""Makes everything that a deploy needs, without AWS: ``python scripts/package.py production``.
+"""Makes everything that a deploy needs, without AWS: ``python -m scripts.package production``.
 
 Writes ``build/<stage>/``: ``package/sam.json`` with ``package/deployment.zip`` (what is deployed), ``translated.json``
 (the same without SAM's types) and ``report.json``. Two runs give the same bytes. The bytecode in the zip is this
@@ -7,7 +7,6 @@ Python's, so this Python's minor version is the one that Lambda runs.
 
 import argparse
 import hashlib
-import importlib
 import json
 import os
 import re
@@ -19,14 +18,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from infra import build, checks, rights
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from infra import build, checks, rights  # noqa: E402 - the repository's folders are no installed packages
-
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 MAX_ZIP = 5_000_000  # bytes
-# Never imported by the Lambda: modules and packages of chalicelib.
-WORKER_ONLY = ("counting", "extracting", "fetching", "pipeline", "worker", "fetch", "pool", "text")
+# Of chalicelib, what the Lambda never imports.
+WORKER_ONLY = ("counting.py", "extracting.py", "fetching.py", "pipeline.py", "worker.py", "fetch", "pool", "text")
 STRIPPED = re.compile(
     r"(^|/)(tests?|testing|bin|__pycache__)/|\.(pyi|pxd|c|h|so\.debug|pth)$|(^|/)py\.typed$"
     r"|\.dist-info/(RECORD|INSTALLER|WHEEL|REQUESTED|top_level\.txt|entry_points\.txt|direct_url\.json)$"
@@ -56,9 +54,6 @@ def main(arguments: list[str]) -> int:
     stage = parser.parse_args(arguments).stage
     out = ROOT / "build" / stage
     shutil.rmtree(out, ignore_errors=True)
-    page = (ROOT / "chalicelib" / "web" / "index.html").exists()
-    if not page:
-        print("The page is not in the package: `make package` builds it first.", file=sys.stderr)
     source = stage_source(out / "source")
     sam = run_chalice(source, stage, out)
     archive = out / "package" / "deployment.zip"
@@ -68,11 +63,12 @@ def main(arguments: list[str]) -> int:
         list_parts(name, out / f"{name}.cdx.json")
     translated = translate(sam)
     write_json(out / "translated.json", translated)
-    found = checks.faults(sam) + checks.faults(translated) + rights.faults(sam)
-    found += runtime_faults(sam) + size_faults(archive)
+    found = checks.faults(sam) + checks.faults(translated) + rights.faults(sam) + python_faults(sam)
     found += lint([out / "package" / "sam.json", out / "translated.json", ROOT / "infra" / "bootstrap.yaml"])
-    report = describe(archive, sam, page=page)
+    report = describe(archive, sam)
     write_json(out / "report.json", report)
+    if report["zip_bytes"] > MAX_ZIP:
+        found.append(f"the zip has {report['zip_bytes']:,} bytes, more than {MAX_ZIP:,}")
     print(f"{stage}: {report['resources']} resources, a zip of {report['zip_bytes']:,} bytes, {report['zip_sha256']}")
     for fault in found:
         print(f"fault: {fault}", file=sys.stderr)
@@ -81,10 +77,8 @@ def main(arguments: list[str]) -> int:
 
 def stage_source(source: Path) -> Path:
     """A copy of what the Lambda needs, so that Chalice's caches stay out of the tree and its zip without the worker."""
-    shutil.copytree(ROOT / "chalicelib", source / "chalicelib", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in WORKER_ONLY:
-        (source / "chalicelib" / f"{name}.py").unlink(missing_ok=True)
-        shutil.rmtree(source / "chalicelib" / name, ignore_errors=True)
+    left_out = shutil.ignore_patterns("__pycache__", *WORKER_ONLY)
+    shutil.copytree(ROOT / "chalicelib", source / "chalicelib", ignore=left_out)
     shutil.copytree(ROOT / ".chalice", source / ".chalice", ignore=shutil.ignore_patterns("deployments", "deployed"))
     shutil.copy(ROOT / "app.py", source / "app.py")
     (source / "requirements.txt").touch()  # Chalice would take wheels without asking for their hashes
@@ -111,7 +105,8 @@ def merge_template(stage: str) -> dict[str, Any]:
     config = json.loads((ROOT / ".chalice" / "config.json").read_text())["stages"][stage]
     variables = config["environment_variables"]
     os.environ.update(variables)  # AUTH and ALLOW_ORIGIN are fixed when app.py is imported
-    app = importlib.import_module("app").app
+    from app import app
+
     return build.template(
         stage,
         functions=[build.API, *(handler.name for handler in (*app.event_sources, *app.pure_lambda_functions))],
@@ -126,7 +121,7 @@ def merge_template(stage: str) -> dict[str, Any]:
 def install(folder: Path) -> None:
     """What the functions need, for Graviton and Amazon Linux 2023: the very files that the lock names."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", "--require-hashes"]
-    command += ["--only-binary", ":all:", "--implementation", "cp", "--python-version", runtime()]
+    command += ["--only-binary", ":all:", "--implementation", "cp", "--python-version", PYTHON]
     for glibc in ("2_34", "2_28", "2_17"):
         command += ["--platform", f"manylinux_{glibc}_aarch64"]
     command += ["--platform", "manylinux2014_aarch64", "--target", str(folder)]
@@ -184,48 +179,27 @@ def lint(templates: Iterable[Path]) -> list[str]:
     return [line for line in (run.stdout + run.stderr).splitlines() if line.strip()]
 
 
-def runtime() -> str:
-    """The Python of functions and image, as ``3.13``: the Dockerfile alone names it."""
-    found = re.search(r"^ARG PYTHON_VERSION=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    return found[1] if found else ""
-
-
-def runtime_faults(sam: dict[str, Any]) -> list[str]:
-    """The bytecode and the functions must be of the Python that the Dockerfile names."""
-    ours = f"{sys.version_info[0]}.{sys.version_info[1]}"
+def python_faults(sam: dict[str, Any]) -> list[str]:
+    """The functions (Chalice knows some Pythons alone) and the image must have the Python of the zip's bytecode."""
     functions = (each["Properties"] for each in sam["Resources"].values() if each["Type"].endswith("less::Function"))
-    found = {each["Runtime"] for each in functions} | {f"python{ours}"}
-    return [] if found == {f"python{runtime()}"} else [f"{sorted(found)} package, the Dockerfile has {runtime()}"]
+    runtimes = {each["Runtime"] for each in functions}
+    fine = runtimes == {f"python{PYTHON}"} and f"\nARG PYTHON_VERSION={PYTHON}\n" in (ROOT / "Dockerfile").read_text()
+    return (
+        [] if fine else [f"Python {PYTHON} packages; the functions have {runtimes}, the Dockerfile names the image's"]
+    )
 
 
-def size_faults(archive: Path) -> list[str]:
-    """The zip's size, and what must not be in it."""
-    size = archive.stat().st_size
-    found = [f"the zip has {size:,} bytes, more than {MAX_ZIP:,}"] if size > MAX_ZIP else []
-    with zipfile.ZipFile(archive) as made:
-        tops = {name.split("/")[0] for name in made.namelist()}
-    return found + [f"{name} is in the zip" for name in ("boto3", "botocore", "nltk", "lxml") if name in tops]
-
-
-def describe(archive: Path, sam: dict[str, Any], *, page: bool) -> dict[str, Any]:
-    """What is in the package: bytes in the zip by top folder, and what the template makes."""
-    parts: dict[str, int] = {}
-    with zipfile.ZipFile(archive) as made:
-        for entry in made.infolist():
-            top = entry.filename.split("/")[0]
-            parts[top] = parts.get(top, 0) + entry.compress_size
-        unpacked = sum(entry.file_size for entry in made.infolist())
+def describe(archive: Path, sam: dict[str, Any]) -> dict[str, Any]:
+    """What is in the package and what the template makes; scripts/deploy.sh reads it too."""
+    resources = sam["Resources"].values()
     return {
         "zip_bytes": archive.stat().st_size,
         "zip_sha256": hashlib.sha256(archive.read_bytes()).hexdigest(),
-        "unpacked_bytes": unpacked,
-        "parts": dict(sorted(parts.items(), key=lambda part: -part[1])),
-        "resources": len(sam["Resources"]),
+        "resources": len(resources),
         "reserved_concurrency": sum(
-            each.get("Properties", {}).get("ReservedConcurrentExecutions", 0) for each in sam["Resources"].values()
+            each.get("Properties", {}).get("ReservedConcurrentExecutions", 0) for each in resources
         ),
-        "template_bytes": len(json.dumps(sam)),
-        "page": page,
+        "page": (ROOT / "chalicelib" / "web" / "index.html").exists(),
     }
 
 

@@ -17,7 +17,7 @@ def packaged(stage: str) -> Path:
     """The folder of a stage's package, freshly made; fails with what the packaging said."""
     require(PYTHON.exists(), "packaging needs the Python that Lambda runs: `make .venv-package/.made` says which")
     run = subprocess.run(
-        [str(PYTHON), "scripts/package.py", stage], cwd=ROOT, capture_output=True, text=True, check=False
+        [str(PYTHON), "-m", "scripts.package", stage], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout + run.stderr
     return ROOT / "build" / stage

@@ -83,7 +83,7 @@ def test_packaging_again_in_another_folder_without_any_aws_gives_the_same_bytes(
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             (copy / name).write_bytes((ROOT / name).read_bytes())
     nobody = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    command = [str(PYTHON), "scripts/package.py", "production"]
+    command = [str(PYTHON), "-m", "scripts.package", "production"]
     run = subprocess.run(command, cwd=copy, env=nobody, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
     assert json.loads((copy / "build" / "production" / "report.json").read_text())["zip_sha256"] == first
