@@ -56,10 +56,7 @@ class Child:
 
     def ended(self, seconds: float, hurry: Callable[[], bool] = lambda: False) -> bool:
         """Wait so long for one that was asked, then kill its whole group; whether the leader ended by itself."""
-        until = time.monotonic() + seconds
-        while self.alive and time.monotonic() < until and not hurry():
-            time.sleep(0.02)
-        by_itself = not self.alive
+        by_itself = wait_for(lambda: not self.alive, seconds=seconds, stop=hurry)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)  # also what a leader left behind
         self.process.wait()
@@ -176,7 +173,7 @@ def wait_for(
     while not ready():
         if time.monotonic() > until or stop() or not all(child.alive for child in children):
             return False
-        time.sleep(0.05)
+        time.sleep(0.02)
     return True
 
 
@@ -191,10 +188,7 @@ def answers(port: int, host: str = "127.0.0.1") -> bool:
 
 @contextlib.contextmanager
 def sole_user(data: Path, who: str) -> Iterator[None]:
-    """Hold a data folder, or ``CannotStart`` where another launcher has it; what a killed one left running is ended.
-
-    What an earlier version left readable for others is made private; the launcher's umask does it for what is new.
-    """
+    """Hold a data folder, or ``CannotStart`` where another launcher has it; what a killed one left running is ended."""
     try:
         data.mkdir(parents=True, exist_ok=True)
         opened = (data / "lock").open("a+")
@@ -210,7 +204,6 @@ def sole_user(data: Path, who: str) -> Iterator[None]:
         lock.write(f"{who}, process {os.getpid()}\n")
         lock.flush()
         end_leftovers(data)
-        _make_private(data)
         try:
             yield
         finally:
@@ -224,16 +217,8 @@ def join_stack(*names: str) -> None:
         os.environ.update(json.loads(file.read_text()))
 
 
-def _make_private(data: Path) -> None:
-    # By name: whoever chose a folder with other things in it keeps their modes.
-    names = ("lock", "environment.json", "events.jsonl", "redis", "dynamodb", "inbox", "tmp")
-    for path in [*data.glob("*.log"), *data.glob("*.log.1"), *(data / name for name in names)]:
-        with contextlib.suppress(OSError):
-            path.chmod(path.stat().st_mode & 0o700)
-
-
-def end_leftovers(data: Path) -> int:
-    """Kill what a launcher started for this folder; how many. Only for the holder of the folder's lock."""
+def end_leftovers(data: Path) -> None:
+    """Kill what a launcher started for this folder. Only for the holder of the folder's lock."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
@@ -241,7 +226,6 @@ def end_leftovers(data: Path) -> int:
                 process.kill()
                 found.append(process)
     psutil.wait_procs(found, timeout=5)
-    return len(found)
 
 
 def _belongs(process: psutil.Process, data: Path) -> bool:

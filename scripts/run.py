@@ -14,9 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -119,11 +118,12 @@ def _start_front(stack: Stack, name: str, module: str, *arguments: str) -> None:
 
 
 def _start_redis(stack: Stack) -> None:
-    given = stack.environment.get("REDIS_URL", "")
-    if given:
-        _await_external("Redis", "REDIS_URL", given, 6379)
-        if not processes.wait_for(lambda: not _redis_problem(), seconds=5):  # such as a wrong password
-            raise CannotStart(f"{_redis_problem()}, where REDIS_URL points")
+    if given := stack.environment.get("REDIS_URL"):
+        if not processes.wait_for(lambda: not _redis_problem(), seconds=10):
+            parts = urlsplit(given)
+            host, port = parts.hostname or "", parts.port or 6379  # never the password that the address may hold
+            away = f"No Redis answers at {host}:{port}" if host and not processes.answers(port, host) else ""
+            raise CannotStart(f"{away or _redis_problem()}, where REDIS_URL points")
         return
     child, url = servers.start_redis(stack.data / "redis", stack.environment, stack.log("redis"))
     stack.backs.append(child)
@@ -141,11 +141,9 @@ def _redis_problem() -> str:
 
 def _start_dynamodb(stack: Stack) -> None:
     environment = stack.environment
-    given = environment.get("AWS_ENDPOINT_URL_DYNAMODB", "")
     if not environment.get("AWS_DEFAULT_REGION"):
         environment["AWS_DEFAULT_REGION"] = environment.get("AWS_REGION") or "us-east-1"
-    if given:
-        _await_external("DynamoDB", "AWS_ENDPOINT_URL_DYNAMODB", given, 443 if given.startswith("https") else 80)
+    if environment.get("AWS_ENDPOINT_URL_DYNAMODB"):
         if not any(environment.get(name) for name in ("AWS_ACCESS_KEY_ID", *FOREIGN)):
             environment.update(servers.new_keys())  # it wants some
         return
@@ -157,15 +155,6 @@ def _start_dynamodb(stack: Stack) -> None:
         environment.pop(name, None)
     environment.update(keys, AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull)
     environment["AWS_ENDPOINT_URL_DYNAMODB"] = f"http://127.0.0.1:{port}"
-
-
-def _await_external(what: str, setting: str, url: str, default_port: int) -> None:
-    parts = urlsplit(url)
-    if parts.scheme == "unix" or not parts.hostname:
-        return
-    host, port = parts.hostname, parts.port or default_port  # never the password that the address may hold
-    if not processes.wait_for(lambda: processes.answers(port, host), seconds=10):
-        raise CannotStart(f"No {what} answers at {host}:{port}, where {setting} points")
 
 
 def _make_table(stack: Stack) -> None:
@@ -233,26 +222,21 @@ def in_words(text: str, *, short: bool = False) -> str | None:
         return text or None
     if entry.get("route") == "/health" and entry.get("status") == 200:
         return None
-    with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):  # a line of somebody else's, as it is
+    with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):  # any other line, as it is
         if short and entry["level"] == "INFO":
-            return _in_short[entry["message"]](entry)
+            return _in_short(entry)
     level, message = entry.pop("level", "INFO"), entry.pop("message", "")
     words = [f"{key}={value}" for key, value in entry.items() if key not in QUIET_KEYS]
     return " ".join(map(str, [*([] if level == "INFO" else [level]), message, *words]))
 
 
-def _request_in_short(entry: dict[str, Any]) -> str:
-    path = str(entry["route"]).replace("{job_id}", str(entry.get("job_id", "{job_id}")))
-    return f"{entry['method']} {path}  {entry['status']}, {entry['ms']:.0f} ms"
-
-
-def _job_in_short(entry: dict[str, Any]) -> str:
-    took = sum(entry["seconds"].values()) - entry["seconds"].get("waited", 0)
+def _in_short(entry: dict[str, Any]) -> str:
+    if entry["message"] == "request":
+        path = str(entry["route"]).replace("{job_id}", str(entry.get("job_id", "{job_id}")))
+        return f"{entry['method']} {path}  {entry['status']}, {entry['ms']:.0f} ms"
+    took = sum(entry["seconds"].values()) - entry["seconds"].get("waited", 0)  # of a job: nothing else has seconds
     why = f" ({entry['error']})" if "error" in entry else ""
     return f"{entry['kind']} {entry['job_id']}  {entry['state']}{why}, {took * 1000:.0f} ms"
-
-
-_in_short: dict[str, Callable[[dict[str, Any]], str]] = {"request": _request_in_short, "job": _job_in_short}
 
 
 # --- the command ---

