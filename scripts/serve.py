@@ -18,7 +18,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from types import FrameType
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -51,20 +50,15 @@ Raw = tuple[int, dict[str, str], bytes]  # status, headers and body
 
 
 class Gateway(LocalGateway):
-    """Chalice's gateway with decoded path parameters, as API Gateway has them."""
+    """Chalice's gateway with decoded path parameters, as API Gateway has them, and a refusal of unknown paths."""
 
     def _generate_lambda_event(self, method: str, path: str, headers: Any, body: bytes | None) -> Any:
-        event = super()._generate_lambda_event(method, path, headers, body)
+        try:
+            event = super()._generate_lambda_event(method, path, headers, body)
+        except ValueError:
+            raise Refused("not-found", "No such path.") from None
         event["pathParameters"] = {name: unquote(value) for name, value in event["pathParameters"].items()}
         return event
-
-    def serves(self, path: str) -> bool:
-        """Whether any method is routed at this path."""
-        try:
-            self.event_converter._route_matcher.match_route(path)
-        except ValueError:
-            return False
-        return True
 
 
 class Adapter:
@@ -94,7 +88,7 @@ class Adapter:
         path, mark, query = uri.partition("?")
         # Chalice's gateway would cut the path at a ; or a #, which are as good as any other character of an id.
         target = quote(path, safe="/%", encoding="latin-1") + mark + query
-        if target.startswith("//") or not self.gateway.serves(target):
+        if target.startswith("//"):  # which Chalice takes for a host
             raise Refused("not-found", "No such path.")
         known = method in METHODS
         # HEAD is asked as GET, so that it has GET's length; of an unknown method only what is allowed is of interest.
@@ -259,11 +253,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 8192) if most > 0 else 8192, most))
     server = make_server(port)
 
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        raise SystemExit  # waitress then lets what runs end, for 5 s
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: waitress lets what runs end, for 5 s
     server.run()
     sys.stdout.flush()
     os._exit(0)  # threads that wait for a job would hold the process for up to 20 s

@@ -41,8 +41,7 @@ class NoServer(processes.CannotStart):
 
 def free_port() -> int:
     """A port of the loopback that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
