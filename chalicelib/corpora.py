@@ -10,7 +10,7 @@ import hashlib
 import itertools
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -130,38 +130,36 @@ def add(corpus_id: str, owner: str, given: Sequence[Given], *, request_id: str |
         for name, answer in answers.items()
         if isinstance(answer, Job)
     }
-    begun: list[int] = []
     try:
-        _write(store, corpus, wanted, known, begun)
+        _write(store, corpus, wanted, known)
         corpus = get(corpus_id, owner)
         if corpus.erasing:
             raise Gone
     except Gone:
-        _take_back(store, corpus, answers.values(), begun)
+        _take_back(store, corpus, [answer.id for answer in answers.values() if isinstance(answer, Job)])
         raise
     compact(corpus)
     return [answers[one.name] for one in given]
 
 
-def _write(store: Records, corpus: Corpus, wanted: Mapping[str, Document], known: Known, begun: list[int]) -> None:
-    """Write these documents into batches, whose numbers are added to ``begun``, but for those that are there."""
+def _write(store: Records, corpus: Corpus, wanted: Mapping[str, Document], known: Known) -> None:
+    """Write these documents into batches, but for those that are there."""
     for _ in range(TRIES):
         there = _there(store, corpus.id, wanted, known)
         new = [document for name, document in wanted.items() if name not in there]
         some = fitting(new) if new else ()
-        wanted = {one.key: one for documents in some for one in _put(store, corpus, documents, known, begun)}
+        wanted = {one.key: one for documents in some for one in _put(store, corpus, documents, known)}
         if not wanted:
             return
         known = store.places(corpus.id, list(wanted))
     raise Unavailable("other requests write the same keys")
 
 
-def _take_back(store: Records, corpus: Corpus, answers: Iterable[object], begun: Sequence[int]) -> None:
-    """Erase what was added to a corpus that is erased meanwhile: the job that erases it may have passed by already."""
-    for answer in answers:
-        if isinstance(answer, Job):
-            jobs.cancel_and_erase(answer.id, corpus.owner)
-    store.take_back(corpus.id, begun)
+def _take_back(store: Records, corpus: Corpus, added: Sequence[str]) -> None:
+    """Erase these jobs of a corpus that is erased meanwhile: the job that erases it may have passed by already."""
+    for job_id in added:
+        jobs.cancel_and_erase(job_id, corpus.owner)
+    store.take_back(corpus.id, added)
 
 
 def _require_room(corpus: Corpus) -> None:
@@ -223,9 +221,7 @@ def _has_failed(answer: Job | Exception) -> bool:
     return isinstance(answer, Job) and answer.state in (records.FAILED, records.CANCELED)
 
 
-def _put(
-    store: Records, corpus: Corpus, documents: Sequence[Document], known: Known, begun: list[int]
-) -> Sequence[Document]:
+def _put(store: Records, corpus: Corpus, documents: Sequence[Document], known: Known) -> Sequence[Document]:
     """Write a batch; returns the documents that are to be tried again: somebody else wrote their keys meanwhile, or a
     compaction closed the batch, since nobody had written it for long.
 
@@ -234,7 +230,6 @@ def _put(
     """
     replaced = {one.key: known[one.key][0] for one in documents if one.key in known}
     number = store.begin_batch(corpus.id, len(documents), len(replaced)).batches - 1
-    begun.append(number)
     store.remove(corpus, [*replaced.values()])
     lost = store.put_places(corpus, number, documents, replaced)
     store.remove(corpus, [Place(number, index) for index in lost])

@@ -300,11 +300,12 @@ class Corpora(Table):
         given = values({"owner": f"erased:{corpus.owner}", "expires_at": corpus.expires_at})
         self._call("put_item", Item={**_key(corpus.id, "corpus"), **given})
 
-    def take_back(self, corpus_id: str, batches: Iterable[int]) -> None:
-        """Delete these batches of a corpus that is being erased, and what keys and marks it has.
+    def take_back(self, corpus_id: str, erased: Sequence[str]) -> None:
+        """Delete the batches of these jobs of a corpus that is being erased, and what keys and marks it has.
 
         Other batches stay for the job that erases the corpus, since they name the jobs that it erases.
         """
+        batches = [number for number, some in self.batches(corpus_id) if {one.job for one in some} <= {*erased}]
         own = ("key#", "removed#", *(f"batch#{number:06}" for number in batches))
         for keys in self._corpus_keys(corpus_id):
             self._delete_items([one for one in keys if one["sk"]["S"].startswith(own)])
