@@ -32,6 +32,7 @@ SENT_BYTES = 20_000_000  # of a file as the site sends it
 FILES_MOST = 500  # that a source reads
 PENDING_BYTES = 300_000  # of their addresses: the source is one item of DynamoDB
 TRIES = 3  # of a file
+RETRY_AFTER_MOST = 600.0  # a server's Retry-After is honoured up to here, as for pages: other files wait for it too
 AGAIN = 0.2  # seconds until the next run, where there is more to do
 AWAY = 15.0  # and where a store does not serve
 
@@ -145,7 +146,8 @@ class _Follower:
             if error.transient and tries + 1 < TRIES:
                 progress.pending.append((url, tries + 1))
                 self._save()
-                raise _Wait((error.retry_after or 2.0**tries) * random.uniform(1, 1.5)) from None  # noqa: S311
+                pause = min(error.retry_after or 2.0**tries, RETRY_AFTER_MOST)
+                raise _Wait(pause * random.uniform(1, 1.5)) from None  # noqa: S311
             progress.failed_files += 1
             self._note(url, error.kind.value, error.detail)
             return

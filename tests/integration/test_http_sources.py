@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib import corpora, jobs, pipeline
+from chalicelib import corpora, fetching, jobs, pipeline
 from chalicelib.corpus import compaction
 from chalicelib.sources import gathering
 from chalicelib.sources import resource as sources
@@ -190,6 +190,33 @@ def run(dynalite_table: conftest.Table, redis_url: str, tmp_path: Path, monkeypa
     monkeypatch.setenv("FETCH_HOST_RATE", "1000")
     monkeypatch.setenv("FETCH_ALLOW_NETWORKS", "127.0.0.0/8")
     return worked_off(tmp_path, monkeypatch)
+
+
+def test_a_server_that_asks_to_come_back_tomorrow_holds_a_source_up_for_minutes_only(
+    run: Run, site: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, files = site
+    files |= {"/page/1": b"<p>a page</p>", "/1.xml": urlset(f"{address}/page/1")}
+    files["/sitemap.xml"] = index(f"{address}/busy.xml", f"{address}/1.xml")
+    corpus, store, real = new(), jobs.table(), fetching.fetch
+    source, job = sources.create(corpus, "ann", f"{address}/sitemap.xml", limit=10)
+
+    def fetch(url: str, **given: Any) -> Any:
+        if url.endswith("busy.xml"):
+            raise fetching.FetchError("http-status", "503", transient=True, status=503, retry_after=86_400.0)
+        return real(url, **given)
+
+    monkeypatch.setattr(fetching, "fetch", fetch)
+    claimed = store.claim(job.id, "w", lease_ms=60_000, max_attempts=9)
+    assert claimed is not None
+    seconds = gathering.run(store, claimed, lambda _: contextlib.nullcontext())
+    assert seconds is not None
+    assert seconds <= 900
+    assert store.give_back(claimed)
+    run()
+    assert counts(corpus) == {"a": (1, 1), "page": (1, 1)}
+    [(seen, _)] = sources.of(corpus, "ann")
+    assert (seen.id, seen.progress.failed_files) == (source.id, 1)
 
 
 def test_the_same_request_twice_at_once_makes_one_source(run: Run, site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
