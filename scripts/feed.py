@@ -27,7 +27,6 @@ from chalicelib import jobs, queue, settings
 from chalicelib.aws import objects
 from chalicelib.corpus import files
 from chalicelib.events import inbound, publisher, results
-from chalicelib.store.corpora import Corpus
 
 from .processes import rotate, visible
 from .webhook import Webhook
@@ -132,7 +131,7 @@ def write_endings(path: Path, webhook: Webhook) -> None:
                 job = jobs.table().find(job_id)
                 if job is None:
                     drop(path, {job_id})
-                elif job.kind == "compaction" and corpus_of(job.options["corpus"]) is None:
+                elif job.kind == "compaction" and jobs.table().find_corpus(job.options["corpus"]) is None:
                     drop(path, {job.options["corpus"]})
                 elif job.finished_at is not None:
                     event = ready(job) if job.kind in jobs.INTERNAL else publisher.cloud_event(job)
@@ -145,16 +144,8 @@ def write_endings(path: Path, webhook: Webhook) -> None:
 
 def ready(job: jobs.Job) -> dict[str, Any] | None:
     """The event of the corpus whose compaction has ended, if it is ready."""
-    corpus = corpus_of(job.options["corpus"]) if job.kind == "compaction" else None
+    corpus = jobs.table().find_corpus(job.options["corpus"]) if job.kind == "compaction" else None
     return publisher.ready_event(corpus) if corpus else None
-
-
-def corpus_of(corpus_id: str) -> Corpus | None:
-    """A corpus, or None where it has expired or was erased."""
-    try:
-        return jobs.table().corpus(corpus_id)
-    except jobs.Gone:
-        return None
 
 
 def append(path: Path, event: dict[str, Any] | None) -> bool:
@@ -176,7 +167,7 @@ def drop_erased(path: Path) -> None:
     of_corpora = {event["subject"] for event in events if ".corpus." in event["type"]}
     of_jobs = {event["subject"] for event in events} - of_corpora
     gone = of_jobs - jobs.table().get_many(list(of_jobs)).keys()
-    drop(path, gone | {corpus_id for corpus_id in of_corpora if corpus_of(corpus_id) is None})
+    drop(path, gone | {one for one in of_corpora if jobs.table().find_corpus(one) is None})
 
 
 def drop(path: Path, job_ids: Collection[str]) -> None:

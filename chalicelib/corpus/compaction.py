@@ -64,15 +64,13 @@ def compact(store: Records, corpus: Corpus, *, seconds: float) -> bool | None:
         raise
     if changed == manifest:
         return done
-    try:
-        if store.put_manifest(corpus, changed):
-            return done
-        # It may have been put, and the answer lost; then another run has gone on from it, and names the same files.
-        now = store.corpus(corpus.id)
-    except Gone:
-        _discard(run)
-        raise
+    if store.put_manifest(corpus, changed):
+        return done
+    # It may have been put, and the answer lost; then another run has gone on from it, and names the same files.
+    now = store.find_corpus(corpus.id)
     _discard(run, files.of_manifest(corpus.id, now.manifest) if now else ())
+    if now is None:
+        raise Gone
     return None
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import msgspec
 
 from chalicelib.aws import objects
-from chalicelib.errors import Gone
 from chalicelib.store.corpora import Manifest, Part
 from chalicelib.store.records import Records
 
@@ -132,10 +131,7 @@ def drop_left(store: Records, now: float) -> int:
 
 def _named(store: Records, corpus_id: str, now: float) -> set[str]:
     """The files of a corpus that somebody may read."""
-    corpus = None
-    with contextlib.suppress(Gone):
-        corpus = store.corpus(corpus_id)
-    if corpus is None:
+    if (corpus := store.find_corpus(corpus_id)) is None:
         return set()
     fresh = [(stored, at) for stored, at in corpus.manifest.stale if at > (now - LEFT_SECONDS) * 1000]
     manifest = msgspec.structs.replace(corpus.manifest, stale=fresh)

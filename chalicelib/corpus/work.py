@@ -48,7 +48,7 @@ def run(store: Records, job: Job) -> dict[str, Packed] | Later:
 
 
 def _compact(store: Records, job: Job) -> dict[str, Packed] | Later:
-    corpus = store.corpus(job.options["corpus"])
+    corpus = store.find_corpus(job.options["corpus"])
     if corpus is None:
         raise Gone
     if corpus.erasing:
@@ -76,10 +76,7 @@ def _newer(store: Records, corpus: Corpus) -> bool:
 
 def _is_erased(store: Records, job: Job) -> bool:
     """Whether the corpus is gone, or another job is erasing it."""
-    try:
-        corpus = store.corpus(job.options["corpus"])
-    except Gone:
-        return True
+    corpus = store.find_corpus(job.options["corpus"])
     return corpus is None or (corpus.erasing and job.options.get("changes") != corpus.changes)
 
 
@@ -92,10 +89,7 @@ def _changed() -> AttemptFailed:
 
 
 def _answer(store: Records, job: Job) -> dict[str, Packed] | Later:
-    try:
-        corpus = store.corpus(job.options["corpus"])
-    except Gone:
-        corpus = None
+    corpus = store.find_corpus(job.options["corpus"])
     question, asked = job.options["question"], job.options["asked"]
     if corpus is None or corpus.erasing or corpus.version != job.options["version"]:
         if not handover.stopped(store, job):
@@ -110,7 +104,7 @@ def _answer(store: Records, job: Job) -> dict[str, Packed] | Later:
     # Whoever erases the corpus erases the answers that are noted: so it is noted before it is there, and whether the
     # corpus is being erased is looked at after that.
     store.note_query(corpus, job.id)
-    now = store.corpus(corpus.id)
+    now = store.find_corpus(corpus.id)
     if now is None or now.erasing:
         raise Gone
     return {"answer": Packed([zlib.compress(msgspec.json.encode(found), 1)], large=True)}

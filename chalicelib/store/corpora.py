@@ -155,6 +155,12 @@ class Corpora(Table):
             raise Gone
         return corpus_of(item)
 
+    def find_corpus(self, corpus_id: str) -> Corpus | None:
+        """The corpus as it is now; None where it is not there, expired or erased."""
+        with contextlib.suppress(Gone):
+            return self.corpus(corpus_id)
+        return None
+
     def corpora_of(
         self, owner: str, *, limit: int, after: tuple[int, str] | None = None
     ) -> tuple[list[Corpus], tuple[int, str] | None]:
@@ -279,7 +285,7 @@ class Corpora(Table):
             self._update(_key(corpus.id, "corpus"), {"manifest": _packed(manifest)}, as_read, add={"version": 1})
         except ConditionFailed:
             # A try whose answer was lost may have been the one that did it.
-            seen = self.corpus(corpus.id)
+            seen = self.find_corpus(corpus.id)
             return seen is not None and seen.version == corpus.version + 1 and seen.manifest == manifest
         return True
 
