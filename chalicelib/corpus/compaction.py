@@ -20,7 +20,7 @@ from chalicelib.corpus import files, merging, parts, queries
 from chalicelib.corpus.engine import holding, opened
 from chalicelib.errors import Gone
 from chalicelib.store import records
-from chalicelib.store.corpora import BATCH_MOST, Corpus, Document, Manifest, Part, marked
+from chalicelib.store.corpora import Corpus, Document, Manifest, Part, Place, marked
 from chalicelib.store.records import Job, Records
 
 UNFINISHED_MOST = 10  # batches whose jobs one run looks at
@@ -355,7 +355,7 @@ def _document(batch: int, one: _Live, job: Job, kept: Mapping[str, Sequence[byte
     """A document with its words and text, out of its job's artifacts."""
     page = job.page or {}
     return parts.Document(
-        doc=batch * BATCH_MOST + one.at,
+        doc=Place(batch, one.at).doc,
         id=job.id,
         key=one.document.key,
         evidence=evidence.read(kept, page.get("language") or ""),

@@ -16,7 +16,7 @@ from chalicelib.aws import objects
 from chalicelib.corpus import files, parts, queries
 from chalicelib.corpus.engine import Engine, opened
 from chalicelib.store import records
-from chalicelib.store.corpora import BATCH_MOST, Corpus, Manifest, Part, marked, marks
+from chalicelib.store.corpora import Corpus, Manifest, Part, Place, marked, marks
 
 FANOUT = 10  # parts that are merged at once
 WORDS_MOST = 3_000_000  # of a merged part, and of what one run merges: some seconds of CPU
@@ -131,7 +131,7 @@ def removed_of(part: Part, removed: Mapping[int, set[int]]) -> list[int]:
     """The numbers in the corpus of all documents of a merged part's batches that do not count."""
     dead = set(_dead(part))
     numbers = (number for number in range(part.batch, part.batch + part.span) if number not in dead)
-    return [number * BATCH_MOST + at for number in numbers for at in removed.get(number, ())]
+    return [Place(number, at).doc for number in numbers for at in removed.get(number, ())]
 
 
 def rewritten(corpus_id: str, part: Part, removed: Sequence[int], token: str) -> Part:

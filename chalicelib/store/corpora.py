@@ -62,7 +62,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def removed(self) -> list[int]:
         """The numbers in the corpus of the documents in the files that do not count."""
-        return [self.batch * BATCH_MOST + at for at in marks(self.gone)]
+        return [Place(self.batch, at).doc for at in marks(self.gone)]
 
 
 def marked(places: Iterable[int]) -> bytes:
