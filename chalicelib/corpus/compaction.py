@@ -361,7 +361,6 @@ def _document(batch: int, one: _Live, job: Job, kept: Mapping[str, Sequence[byte
         evidence=evidence.read(kept, page.get("language") or ""),
         url=one.document.url or page.get("url"),
         title=page.get("title"),
-        rules=job.rules or "",
         metadata=one.document.metadata,
     )
 

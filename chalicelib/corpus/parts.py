@@ -9,8 +9,8 @@ sentence ends (Lucene's position gap): words whose places differ by one follow e
 
 Summaries of a part, made from these by SQL, are added up to the corpus' word table: ``spellings`` and ``folds``.
 
-``documents`` has a row for each document: doc int32, id (the job), key, url, title, language, rules, text, words and
-distinct int32, metadata map<string, string>. Parts are derived and can be made again from the jobs.
+``documents`` has a row for each document: doc int32, id (the job), key, url, title, language, text, words int32,
+metadata map<string, string>. Parts are derived and can be made again from the jobs. Those of 0.3.0 have more columns.
 """
 
 from array import array
@@ -48,9 +48,7 @@ SCHEMAS: dict[str, engine.Schema] = {
         "url": "varchar",
         "title": "varchar",
         "language": "varchar",
-        "rules": "varchar",
         "words": "integer",
-        "distinct": "integer",
         "metadata": "map(varchar, varchar)",
         "text": "varchar",
     },
@@ -85,18 +83,13 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     evidence: Evidence
     url: str | None = None
     title: str | None = None
-    rules: str = ""
     metadata: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 def arrays(documents: Sequence[Document]) -> dict[str, Any]:
     """The rows of the documents as Arrow arrays: ``words`` and ``documents``, in no order."""
-    rows, distinct = [], array("i")
-    for one in documents:
-        folds = one.evidence.keys(fold_case=True)
-        rows.append(_words(one, folds))
-        distinct.append(len(set(folds)))
-    return {"words": _array("words", rows), "documents": _array("documents", [_described(documents, distinct)])}
+    rows = [_words(one) for one in documents]
+    return {"words": _array("words", rows), "documents": _array("documents", [_described(documents)])}
 
 
 def _array(kind: str, rows: list[Columns]) -> Any:
@@ -106,25 +99,24 @@ def _array(kind: str, rows: list[Columns]) -> Any:
     return na.Array(CArrayStream.from_c_arrays(made, na.c_schema(arrow)))
 
 
-def _described(documents: Sequence[Document], distinct: "array[int]") -> Columns:
-    """A row for each document, with how many different words it has."""
+def _described(documents: Sequence[Document]) -> Columns:
+    """A row for each document."""
     pairs = [pair for one in documents for pair in one.metadata.items()]
     halves = [_texts([pair[half] for pair in pairs]) for half in (0, 1)]
     offsets = array("i", accumulate((len(one.metadata) for one in documents), initial=0))
     metadata = _ARROW[SCHEMAS["documents"]["metadata"]]
     return {
         "doc": _numbers(one.doc for one in documents),
-        **{name: _texts([getattr(one, name) for one in documents]) for name in ("id", "key", "url", "title", "rules")},
+        **{name: _texts([getattr(one, name) for one in documents]) for name in ("id", "key", "url", "title")},
         "language": _texts([one.evidence.language for one in documents]),
         "words": _numbers(one.evidence.table.total for one in documents),
-        "distinct": _numbers(distinct),
         "metadata": _nested(metadata, len(documents), [_nested(_PAIR, len(pairs), halves)], offsets),
         "text": _texts([one.evidence.text for one in documents]),
     }
 
 
-def _words(document: Document, folds: Sequence[str]) -> Columns:
-    """A row for each word of a document; ``folds`` has them without their case."""
+def _words(document: Document) -> Columns:
+    """A row for each word of a document."""
     table, tokens = document.evidence.table, document.evidence.tokens
     offsets = array("i", accumulate(table.counts, initial=0))
     free = array("i", offsets)  # where the next position of each word belongs
@@ -139,7 +131,7 @@ def _words(document: Document, folds: Sequence[str]) -> Columns:
     return {
         "doc": _numbers(array("i", [document.doc]) * len(table)),
         "word": _texts(table.words),
-        "fold": _texts(folds),
+        "fold": _texts(document.evidence.keys(fold_case=True)),
         "count": _numbers(table.counts),
         "stop": na.c_array_from_buffers(na.uint8(), len(table), [None, table.stops]),
         "positions": _nested(na.list_(_POSITION), len(table), [positions], offsets),

@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib import corpora, errors, jobs, pipeline
 from chalicelib.aws import objects
-from chalicelib.corpus import compaction, files
+from chalicelib.corpus import answers, compaction, files, merging
 from chalicelib.corpus.engine import opened
 from chalicelib.corpus.parts import SCHEMAS
 from chalicelib.store.corpora import BATCH_MOST
@@ -221,6 +221,31 @@ def test_a_batch_of_many_words_is_taken_in_by_several_runs(run: Run, monkeypatch
     assert [one.token == two.token for one, two in zip(before, after, strict=False)] == [True, True, False, True, False]
     assert corpora.is_complete(corpora.get(corpus, "ann"))
     assert stored_files(Path(objects.path("") or ""), corpus) == named(corpus)
+
+
+def test_files_of_the_version_before_are_read_and_merged_with_new_ones(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its descriptions of documents have two more columns."""
+    corpus, texts = new(), {"a": "one word", "b": "other words", "c": "a third text"}
+    for key, one in texts.items():
+        add(corpus, {key: one})
+        run()
+    for path in tmp_path.rglob("00000[02]*.documents.parquet"):
+        sql = f"select *, 'r' as rules, 2 as \"distinct\" from read_parquet('{path}')"  # noqa: S608 - a path of ours
+        made = path.with_suffix(".made")
+        duckdb.sql(f"copy ({sql}) to '{made}' (format parquet)")
+        made.replace(path)
+    asked = {"phrase": "words", "sort": "place", "fold_case": True, "limit": 9, "offset": 0, "window": 3}
+    found = answers.answer(corpora.get(corpus, "ann"), "contexts", {**asked, "unit": "words"})
+    assert [row["document"]["key"] for row in found["contexts"]] == ["b"]
+    monkeypatch.setattr(merging, "FANOUT", 3)
+    corpora.remove(corpus, "ann", "b")
+    add(corpus, {"d": "one more"})
+    run()
+    del texts["b"]
+    assert counts(corpus) == expected([*texts.values(), "one more"])
+    assert max(part.span for part in corpora.get(corpus, "ann").manifest.parts) > 1
 
 
 @pytest.mark.parametrize("at", range(1, 6))
