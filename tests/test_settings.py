@@ -76,3 +76,16 @@ def test_a_refused_address_is_told_without_its_password(name, value):
 def test_every_setting_stands_in_the_readme():
     table = (ROOT / "README.md").read_text().partition("## Settings")[2]
     assert [name for name in Settings.__struct_fields__ if f"`{name.upper()}`" not in table] == []
+
+
+def test_a_variable_that_changes_is_read_anew(monkeypatch):
+    for owner in ("ann", "bob"):
+        monkeypatch.setenv("EVENT_OWNER", owner)
+        assert load().event_owner == owner
+    assert load() is load()
+    monkeypatch.setenv("EVENT_OWNER", "!")
+    for _ in range(2):
+        with pytest.raises(SettingsError):
+            load()
+    monkeypatch.delenv("EVENT_OWNER")
+    assert load().event_owner == "events"
