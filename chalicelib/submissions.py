@@ -260,7 +260,7 @@ def read(fields: object) -> Submission:
     return Submission("text", document=value, options=options)
 
 
-def _unreadable(fields: object, place: str = "") -> Iterator[Fault]:
+def _unreadable(fields: object, place: str = "", levels: int = 3) -> Iterator[Fault]:
     """Lone surrogates cannot be stored, and a NUL is never part of a text that somebody meant."""
     inner = fields.items() if isinstance(fields, Mapping) else enumerate(fields) if isinstance(fields, list) else ()
     for name, value in inner:
@@ -275,7 +275,8 @@ def _unreadable(fields: object, place: str = "") -> Iterator[Fault]:
             yield Fault(pointer, "contains an unpaired surrogate")
         elif isinstance(value, str) and "\0" in value:
             yield Fault(pointer, "contains a NUL character")
-        yield from _unreadable(value, pointer)
+        if levels:  # what is nested deeper is no field of anything
+            yield from _unreadable(value, pointer, levels - 1)
 
 
 def _unusable(fields: Mapping[object, object]) -> Iterator[Fault]:

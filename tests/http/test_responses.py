@@ -114,6 +114,13 @@ def test_each_of_several_faults_has_its_place() -> None:
     assert _faults({"url": "a\0", "select": "\ud800", "text": 5}) == ["/url", "/select"]
 
 
+def test_fields_of_an_event_may_be_nested_as_deep_as_they_like() -> None:
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    assert _faults({"text": "a", "other": deep}) == ["/other"]
+
+
 def test_a_refusal_is_small_however_much_is_wrong() -> None:
     for value in ("\0", "\ud800", 1):
         assert len(_faults({f"field{n}": value for n in range(5000)})) == submissions.MAX_FAULTS
