@@ -22,7 +22,7 @@ from typing import Any
 from benchmarks import corpus_files, report
 from chalicelib.analysis import corpus_table, corpus_words, keywords, words
 from chalicelib.analysis.corpus_table import CorpusTable
-from chalicelib.corpus import answers, parts, queries
+from chalicelib.corpus import answers, queries
 from chalicelib.corpus.engine import opened
 
 DOCUMENT = report.DOCUMENT.with_name("scale.md")
@@ -137,7 +137,7 @@ def questions(folder: Path) -> dict[str, Callable[[], Any]]:
 
     def of_rows(ask: Callable[[Any, str, str], Any]) -> Callable[[], Any]:
         def run() -> Any:
-            with opened(corpus_files.of(folder, corpus_files.ROWS), parts.SCHEMAS) as engine:
+            with opened(corpus_files.of(folder, corpus_files.ROWS)) as engine:
                 return ask(engine, *frequent(CorpusTable(read)))
 
         return run

@@ -87,7 +87,7 @@ def compact(folder: Path, group: list[parts.Document]) -> None:
     """Write the part of a batch, as a worker does."""
     with engine.holding(parts.arrays(group)) as made:
         for kind, sql in merging.NEW.items():
-            _path(folder, group[0].doc, kind).write_bytes(made.parquet(sql, parts.SCHEMAS[kind]))
+            _path(folder, group[0].doc, kind).write_bytes(made.parquet(kind, sql))
 
 
 def merge(folder: Path) -> None:
@@ -99,9 +99,9 @@ def merge(folder: Path) -> None:
     small = {kind: sorted(folder.glob(f"small-*.{kind}")) for kind in parts.SCHEMAS}
     for at in range(0, len(small["words"]), several):
         own = {kind: paths[at : at + several] for kind, paths in small.items()}
-        with opened(own, parts.SCHEMAS) as made:
+        with opened(own) as made:
             for kind, sql in {**merging._ROWS, **merging._MERGED}.items():
-                _path(folder, at * PART, kind).write_bytes(made.parquet(sql, parts.SCHEMAS[kind]))
+                _path(folder, at * PART, kind).write_bytes(made.parquet(kind, sql))
     for path in itertools.chain(*small.values()):
         path.unlink()
 
@@ -119,19 +119,19 @@ def copy(folder: Path, number: int) -> None:
                 connection.execute("set preserve_insertion_order = true")
                 connection.read_parquet(str(path)).create_view("given")
                 sql = f"select * replace (doc + {more} as doc) from given"  # noqa: S608 - a number of ours
-                copied.write_bytes(engine.Engine(connection, scratch).parquet(sql, parts.SCHEMAS[kind]))
+                copied.write_bytes(engine.Engine(connection, scratch).parquet(kind, sql))
 
 
 def summaries(folder: Path, number: int) -> None:
     """The summaries of merged parts, with as many distinct words as so many documents have; no rows."""
     for first in range(0, number, MERGED):
-        with opened({}, {}) as made:
+        with opened({}) as made:
             made._connection.execute(f"create table drawn as {_DRAWN}")
             for kind, sql in (("spellings", _SPELLINGS), ("folds", _FOLDS)):
-                _path(folder, first, kind).write_bytes(made.parquet(sql, parts.SCHEMAS[kind]))
+                _path(folder, first, kind).write_bytes(made.parquet(kind, sql))
 
 
 def table(folder: Path, number: int) -> bytes:
     """The packed word table, as compaction makes it of the summaries."""
-    with opened(of(folder, SUMMARIES), parts.SCHEMAS) as made:
+    with opened(of(folder, SUMMARIES)) as made:
         return corpus_table.pack(made.each(queries.TABLE_SPELLINGS), made.each(queries.TABLE_FOLDS), number)

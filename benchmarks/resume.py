@@ -155,7 +155,7 @@ def begun(shape: Shape, some: Sequence[Part]) -> None:
 def rows(some: Sequence[Part], removed: Sequence[Place] = ()) -> dict[str, tuple[Any, ...]]:
     """Sums over all rows of the parts' files, without the removed documents."""
     views = files.views(CORPUS, some, _SUMS)
-    with opened(views, parts.SCHEMAS, [place.doc for place in removed]) as engine:
+    with opened(views, [place.doc for place in removed]) as engine:
         return {name: engine.rows(f"select {sums} from {name}")[0] for name, sums in _SUMS.items()}  # noqa: S608
 
 

@@ -22,9 +22,9 @@ def written(folder: Path, groups: Sequence[Sequence[parts.Document]], removed: S
         own = {kind: [folder / f"{number}.{kind}"] for kind in parts.SCHEMAS}
         for kind, data in part(group).items():
             own[kind][0].write_bytes(data)
-        with opened({kind: own[kind] for kind in ("words", "documents")}, parts.SCHEMAS, removed) as engine:
+        with opened({kind: own[kind] for kind in ("words", "documents")}, removed) as engine:
             for kind in ("spellings", "folds") if removed else ():
-                own[kind][0].write_bytes(engine.parquet(merging.NEW[kind], parts.SCHEMAS[kind]))
+                own[kind][0].write_bytes(engine.parquet(kind, merging.NEW[kind]))
         for kind, paths in own.items():
             files[kind] += paths
     return files
@@ -33,21 +33,21 @@ def written(folder: Path, groups: Sequence[Sequence[parts.Document]], removed: S
 def part(group: Sequence[parts.Document]) -> dict[str, bytes]:
     """By kind the file that compaction writes of these documents."""
     with holding(parts.arrays(group)) as engine:
-        return {kind: engine.parquet(sql, parts.SCHEMAS[kind]) for kind, sql in merging.NEW.items()}
+        return {kind: engine.parquet(kind, sql) for kind, sql in merging.NEW.items()}
 
 
 def rewritten(folder: Path, files: Files, removed: Sequence[int], tables: Mapping[str, str], name: str) -> Files:
     """One part of what these files hold, without the removed documents."""
     made = {kind: [folder / f"{name}.{kind}"] for kind in tables}
-    with opened(files, parts.SCHEMAS, removed) as engine:
+    with opened(files, removed) as engine:
         for kind, sql in tables.items():
-            made[kind][0].write_bytes(engine.parquet(sql, parts.SCHEMAS[kind]))
+            made[kind][0].write_bytes(engine.parquet(kind, sql))
     return made
 
 
 def merged(files: Files, documents: int, *, threads: int = 2) -> CorpusTable:
     """The word table that compaction makes of the summaries."""
-    with opened({kind: files[kind] for kind in ("spellings", "folds")}, parts.SCHEMAS, threads=threads) as engine:
+    with opened({kind: files[kind] for kind in ("spellings", "folds")}, threads=threads) as engine:
         rows = engine.each(queries.TABLE_SPELLINGS), engine.each(queries.TABLE_FOLDS)
         return corpus_table.of_bytes(corpus_table.pack(*rows, documents))
 

@@ -42,7 +42,7 @@ def answer(
         return _phrases(found, table(), asked)
     paths = files.views(corpus.id, manifest.parts, ("words", "documents"))
     removed = [doc for part in manifest.parts for doc in part.removed]
-    with opened(paths, parts.SCHEMAS, removed) as engine:
+    with opened(paths, removed) as engine:
         if question == "contexts":
             return _contexts(engine, table, manifest.documents, asked)
         if question == "phrases":

@@ -369,7 +369,7 @@ def _with_table(corpus: Corpus, manifest: Manifest, token: str) -> Manifest:
     """The manifest with a word table that adds up its parts' summaries."""
     summaries = files.views(corpus.id, manifest.parts, ("spellings", "folds"))
     documents = sum(part.documents for part in manifest.parts)
-    with opened(summaries, parts.SCHEMAS) as engine:
+    with opened(summaries) as engine:
         packed = corpus_table.pack(engine.each(queries.TABLE_SPELLINGS), engine.each(queries.TABLE_FOLDS), documents)
     objects.put(files.table_name(corpus.id, token), packed)
     made = corpus_table.of_bytes(packed)

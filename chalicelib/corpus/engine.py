@@ -10,14 +10,14 @@ from typing import Any
 
 import duckdb
 
+from chalicelib.corpus.parts import SCHEMAS
+
 MEMORY = "256MB"  # of DuckDB; with what Python holds a query stays under 512 MB
 THREADS = 2
 FOLDER = "wordcounts-query-"  # what the names of folders for what does not fit into memory begin with
 LEFT_SECONDS = 3_600  # no question takes so long
 FETCHED = 4_096  # rows that are held at once where all are gone through
 ROW_GROUP = 51_200  # rows that a reader of one word takes or skips together; DuckDB wants a multiple of 2,048
-
-Schema = Mapping[str, str]  # a file's columns, each with its type as DuckDB names it
 
 
 class Engine:
@@ -37,9 +37,9 @@ class Engine:
         while rows := found.fetchmany(FETCHED):
             yield from rows
 
-    def parquet(self, sql: str, schema: Schema) -> bytes:
-        """The rows of a query as a Parquet file of these columns."""
-        columns = ", ".join(f'cast("{name}" as {kind}) as "{name}"' for name, kind in schema.items())
+    def parquet(self, kind: str, sql: str) -> bytes:
+        """The rows of a query as a Parquet file of a kind."""
+        columns = ", ".join(f'cast("{name}" as {type_}) as "{name}"' for name, type_ in SCHEMAS[kind].items())
         path = self._folder / "made.parquet"
         self._connection.execute(
             f"copy (select {columns} from ({sql})) to '{path}' "  # noqa: S608 - texts of ours
@@ -62,7 +62,6 @@ def holding(tables: Mapping[str, Any]) -> Iterator[Engine]:
 @contextlib.contextmanager
 def opened(
     views: Mapping[str, Sequence[Path]],
-    schemas: Mapping[str, Schema],
     removed: Sequence[int] = (),
     *,
     threads: int = THREADS,
@@ -73,7 +72,7 @@ def opened(
         if removed:
             connection.execute("insert into removed select unnest($docs)", {"docs": list(removed)})
         for name, files in views.items():
-            _view(connection, name, files, schemas[name], filtered=bool(removed))
+            _view(connection, name, files, filtered=bool(removed))
         named = [str(file) for some in views.values() for file in some]
         connection.execute("set allowed_paths = $files", {"files": named})
         connection.execute("set allowed_directories = $folders", {"folders": [str(folder)]})
@@ -113,13 +112,11 @@ def _connected(threads: int) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]
             connection.close()
 
 
-def _view(
-    connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[Path], schema: Schema, *, filtered: bool
-) -> None:
+def _view(connection: duckdb.DuckDBPyConnection, name: str, files: Sequence[Path], *, filtered: bool) -> None:
     if not files:
-        columns = ", ".join(f'"{column}" {kind}' for column, kind in schema.items())
+        columns = ", ".join(f'"{column}" {type_}' for column, type_ in SCHEMAS[name].items())
         connection.execute(f"create table {name} ({columns})")
         return
     connection.read_parquet(list(map(str, files))).create_view(f"every_{name}")
-    live = " where doc not in (select doc from removed)" if filtered and "doc" in schema else ""
+    live = " where doc not in (select doc from removed)" if filtered and "doc" in SCHEMAS[name] else ""
     connection.execute(f"create view {name} as select * from every_{name}{live}")  # noqa: S608 - names of ours

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from chalicelib.aws import objects
-from chalicelib.corpus import files, parts, queries
+from chalicelib.corpus import files, queries
 from chalicelib.corpus.engine import Engine, opened
 from chalicelib.store import records
 from chalicelib.store.corpora import Corpus, Manifest, Part, Place, marked, marks
@@ -111,7 +111,7 @@ def _merge(corpus_id: str, group: Sequence[Part], token: str) -> Part:
         dead=marked(number - first.batch for part in group for number in _dead(part)),
     )
     views = files.views(corpus_id, group, files.KINDS)
-    with opened(views, parts.SCHEMAS, [doc for part in group for doc in part.removed]) as engine:
+    with opened(views, [doc for part in group for doc in part.removed]) as engine:
         return written(corpus_id, made, token, engine, {**_ROWS, **_MERGED})
 
 
@@ -143,7 +143,7 @@ def rewritten(corpus_id: str, part: Part, removed: Sequence[int], token: str) ->
 def without(corpus_id: str, part: Part, removed: Sequence[int], token: str) -> Part:
     """The part with new files, in which nothing is left of these documents: their text is in no file any more."""
     views = files.views(corpus_id, [part], ("words", "documents"))
-    with opened(views, parts.SCHEMAS, removed) as engine:
+    with opened(views, removed) as engine:
         return written(corpus_id, part, token, engine)
 
 
@@ -152,7 +152,7 @@ def written(corpus_id: str, part: Part, token: str, engine: Engine, tables: Mapp
     [(documents, words)] = engine.rows(queries.TOTALS)
     made = named(msgspec.structs.replace(part, files=int(documents > 0), documents=documents, words=words), token)
     for kind, sql in tables.items() if documents else ():
-        objects.put(files.name(corpus_id, made, kind), engine.parquet(sql, parts.SCHEMAS[kind]))
+        objects.put(files.name(corpus_id, made, kind), engine.parquet(kind, sql))
     return made
 
 

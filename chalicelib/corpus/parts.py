@@ -26,13 +26,12 @@ from nanoarrow.c_array_stream import CArrayStream
 from chalicelib.analysis.evidence import Evidence
 from chalicelib.analysis.tokens import Tokens
 from chalicelib.analysis.words import Table
-from chalicelib.corpus import engine
 
 Columns = dict[str, Any]  # arrays of one length by name
 
 SENTENCE_GAP = 1_000  # between the places of two sentences; no window of words is wider
 
-SCHEMAS: dict[str, engine.Schema] = {
+SCHEMAS = {  # by kind of file its columns, each with its type as DuckDB names it
     "words": {
         "doc": "integer",
         "word": "varchar",

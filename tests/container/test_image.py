@@ -227,14 +227,14 @@ given = [parts.Document(doc=1, id="a", key="k", evidence=evidence, metadata={"ye
 folder = Path(tempfile.mkdtemp())
 with engine.holding(parts.arrays(given)) as holding:
     for kind, sql in merging.NEW.items():
-        (folder / kind).write_bytes(holding.parquet(sql, parts.SCHEMAS[kind]))
+        (folder / kind).write_bytes(holding.parquet(kind, sql))
 files = {"words": [folder / "words"], "documents": [folder / "documents"], "folds": []}
-with engine.opened(files, parts.SCHEMAS) as opened:
+with engine.opened(files) as opened:
     found = opened.rows("select fold, sum(count) from words where fold = $word group by fold", word="be")
     assert found == [("be", 2)], found
     assert list(opened.each("select metadata from documents")) == [({"year": "1603"},)]
     assert opened.rows("select * from folds") == []
-    assert opened.parquet("select * from folds", parts.SCHEMAS["folds"])
+    assert opened.parquet("folds", "select * from folds")
 """
     # The image's volume is what may be written to.
     run = engine.podman("run", "--rm", "--network", "none", "--read-only", image, "python", "-c", code, check=False)

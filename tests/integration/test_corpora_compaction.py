@@ -12,7 +12,6 @@ from chalicelib import corpora, errors, jobs, pipeline
 from chalicelib.aws import objects
 from chalicelib.corpus import answers, compaction, files, merging
 from chalicelib.corpus.engine import opened
-from chalicelib.corpus.parts import SCHEMAS
 from chalicelib.store.corpora import BATCH_MOST
 from chalicelib.store.records import Records
 from chalicelib.store.table import under
@@ -155,7 +154,7 @@ def test_no_file_that_counts_has_the_text_of_a_removed_document(run: Run, tmp_pa
     assert counts(corpus) == expected(["other words"])
     there = corpora.get(corpus, "ann")
     parts = {kind: files.views(corpus, there.manifest.parts, [kind])[kind] for kind in ("words", "documents")}
-    with opened(parts, SCHEMAS) as engine:
+    with opened(parts) as engine:
         assert engine.rows("select key, text from documents") == [("b", "other words")]
         assert sorted(engine.rows("select distinct word from words")) == [("other",), ("words",)]
 
@@ -173,7 +172,7 @@ def test_a_document_whose_job_is_erased_counts_until_it_is_removed(run: Run) -> 
     run()
     assert counts(corpus) == expected(["other words", "more words"])
     parts = files.views(corpus, corpora.get(corpus, "ann").manifest.parts, ["documents"])
-    with opened(parts, SCHEMAS) as engine:
+    with opened(parts) as engine:
         assert sorted(engine.rows("select text from documents")) == [("more words",), ("other words",)]
 
 

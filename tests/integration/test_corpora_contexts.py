@@ -45,7 +45,7 @@ def document(number: int, kept: Evidence) -> parts.Document:
 def engine_of(folder: Path, documents: list[parts.Document]) -> Iterator[tuple[Engine, CorpusTable]]:
     files = written(folder, [documents])
     table = merged(files, len(documents))
-    with opened({kind: files[kind] for kind in ("words", "documents")}, parts.SCHEMAS) as engine:
+    with opened({kind: files[kind] for kind in ("words", "documents")}) as engine:
         yield engine, table
 
 
@@ -133,11 +133,11 @@ def test_what_stands_around_is_as_in_a_job(tmp_path: Path, unit: contexts.Unit) 
 PROGRAM = """
 import re, sys
 from pathlib import Path
-from chalicelib.corpus import answers, parts
+from chalicelib.corpus import answers
 from chalicelib.corpus.engine import opened
 folder, asked = Path(sys.argv[1]), eval(sys.argv[2])
 files = {kind: sorted(folder.glob(f"*.{kind}")) for kind in ("words", "documents")}
-with opened(files, parts.SCHEMAS) as engine:
+with opened(files) as engine:
     found = answers._contexts(engine, lambda: 1 / 0, 50, asked)
 # not ru_maxrss, which a child inherits from the parent that started it
 most = re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]
@@ -171,6 +171,6 @@ def test_what_a_killed_question_left_is_deleted(tmp_path: Path, monkeypatch: pyt
         (folder / "file").touch()
     for folder in (old, other):
         os.utime(folder, (0, 0))
-    with opened({}, parts.SCHEMAS):
+    with opened({}):
         assert len(list(tmp_path.glob("wordcounts-query-*"))) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus-data", "wordcounts-query-2"]

@@ -18,7 +18,7 @@ from moto.emrserverless import models
 from chalicelib import corpora, jobs, pipeline
 from chalicelib.aws import emr, objects
 from chalicelib.aws.clients import client
-from chalicelib.corpus import answers, handover, parts, spark
+from chalicelib.corpus import answers, handover, spark
 from chalicelib.corpus.engine import opened
 from chalicelib.http import corpora as corpus_http
 from chalicelib.store.records import Job, Records
@@ -63,7 +63,7 @@ class Cluster:
         assert self.object(str(given["entryPoint"])) == Path(spark.__file__).read_bytes()
         asked = json.loads(self.object(given["entryPointArguments"][0]))
         paths = {kind: [self.fetched(address) for address in files] for kind, files in asked["files"].items()}
-        with opened(paths, parts.SCHEMAS, asked["removed"]) as engine:
+        with opened(paths, asked["removed"]) as engine:
             found = json.dumps([engine.rows(each["sql"], **each["values"]) for each in asked["queries"]]).encode()
         self.s3.put_object(Bucket=BUCKET, Key=asked["output"].removeprefix(f"s3://{BUCKET}/"), Body=found)
 

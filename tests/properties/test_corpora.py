@@ -143,7 +143,7 @@ def test_contexts_phrases_and_collocates_are_those_of_a_plain_count(
     folder: Path, corpus: Corpus, word: str, n: int
 ) -> None:
     files, kept = laid_out(folder, corpus)
-    with opened({kind: files[kind] for kind in ("words", "documents")}, parts.SCHEMAS, corpus[1]) as engine:
+    with opened({kind: files[kind] for kind in ("words", "documents")}, corpus[1]) as engine:
         for fold, (count, documents, _, _) in plain(kept).items() if kept else ():
             assert engine.rows(queries.total(queries.occurrences(1, column="fold")), word0=fold) == [(count, documents)]
         table = merged(files, len(kept))

@@ -141,7 +141,7 @@ def test_duckdb_spark_and_python_say_the_same(tmp_path: Path) -> None:
     [(pair, _)] = pairs.most_common(1)
     word = pair[0]
     asked = questions(word, pair, [one.doc for one in documents[1:4]])
-    with opened(files, parts.SCHEMAS, removed) as engine:
+    with opened(files, removed) as engine:
         here = {name: engine.rows(one["sql"], **one["values"]) for name, one in asked.items()}
     for name, spark in zip(asked, in_spark(tmp_path, files, removed, list(asked.values())), strict=True):
         assert here[name], name
