@@ -54,8 +54,7 @@ def add_documents(call: Call, corpus_id: str) -> Answer:
     """Take documents into a corpus."""
     call.json_only()
     media_type = negotiation.media_type(call.headers.get("content-type"))
-    if media_type != corpus_http.NDJSON:
-        responses.check_content(call.headers, responses.JSON)
+    responses.check_content(call.headers, media_type if media_type == corpus_http.NDJSON else responses.JSON)
     corpus = _corpus(call, corpus_id)
     given, refused = corpus_http.documents(call.body(), media_type, corpus)
     answers = corpora.add(corpus.id, call.owner, [*given.values()], request_id=call.request_id)

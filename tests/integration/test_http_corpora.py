@@ -1,5 +1,6 @@
 """Corpora through the HTTP API, on a real store and a real queue."""
 
+import gzip
 import json
 import time
 from collections.abc import Iterator
@@ -186,6 +187,14 @@ def test_what_cannot_be_answered_is_a_problem(api: LocalClient, target: str, pro
 def test_documents_that_cannot_be_read_are_a_problem(api: LocalClient, body: bytes) -> None:
     got = api("POST", f"/corpora/{make(api)}/documents", JSON, body)
     assert got.problem in ("invalid-json", "invalid-submission")
+
+
+def test_documents_that_are_compressed_are_refused_as_a_whole(api: LocalClient) -> None:
+    body = gzip.compress(b'{"text": "a word"}')
+    for media_type in ("application/json", "application/x-ndjson"):
+        headers = {"Content-Type": media_type, "Content-Encoding": "gzip"}
+        got = api("POST", f"/corpora/{make(api)}/documents", headers, body)
+        assert (got.status, got.problem) == (415, "unsupported-media-type")
 
 
 def test_a_corpus_with_bad_options_is_not_made(api: LocalClient) -> None:
