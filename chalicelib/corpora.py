@@ -55,6 +55,12 @@ TRIES = 5  # of a document whose key others write at the same time
 Known = Mapping[str, tuple[Place, str]]  # by key where its document is, and its job's id
 
 
+class Busy(Unavailable):
+    """The corpus cannot take documents just now."""
+
+    sentence = "Too many documents of this corpus wait to be counted, or others are sent under the same keys: retry."
+
+
 class Given(msgspec.Struct, frozen=True):
     """A document to add. Without a key its address is its key, or a hash of its text.
 
@@ -152,7 +158,7 @@ def _write(store: Records, corpus: Corpus, wanted: Mapping[str, Document], known
         if not wanted:
             return
         known = store.places(corpus.id, list(wanted))
-    raise Unavailable("other requests write the same keys")
+    raise Busy
 
 
 def _take_back(store: Records, corpus: Corpus, added: Sequence[str]) -> None:
@@ -163,12 +169,12 @@ def _take_back(store: Records, corpus: Corpus, added: Sequence[str]) -> None:
 
 
 def _require_room(corpus: Corpus) -> None:
-    """``Unavailable`` while too many batches wait to be merged, ``CorpusFull`` where that would not help."""
+    """``Busy`` while too many batches wait to be merged, ``CorpusFull`` where that would not help."""
     parts = corpus.manifest.parts
     if corpus.batches >= BATCHES_MOST or (len(parts) >= PARTS_MOST and is_complete(corpus)):
         raise CorpusFull
     if len(parts) + corpus.batches - sum(part.span for part in parts) >= PARTS_MOST:
-        raise Unavailable("too many requests for this corpus wait to be counted")
+        raise Busy
 
 
 def _there(store: Records, corpus_id: str, wanted: Mapping[str, Document], known: Known) -> set[str]:

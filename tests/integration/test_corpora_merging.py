@@ -11,7 +11,7 @@ import pytest
 from chalicelib import corpora, jobs, pipeline
 from chalicelib.aws import objects
 from chalicelib.corpus import answers, compaction, merging
-from chalicelib.errors import CorpusFull, Unavailable
+from chalicelib.errors import CorpusFull, Unavailable, problem_for
 from chalicelib.store.corpora import Part
 from tests.conftest import Table
 from tests.integration.corpora import Run, counts, expected, new, some_text, text, worked_off
@@ -186,8 +186,11 @@ def test_a_corpus_takes_more_once_its_batches_are_merged(run: Run, monkeypatch: 
     corpus = new()
     for at in range(3):
         add(corpus, {f"k{at}": "a word"})
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable) as refused:
         add(corpus, {"k3": "a word"})
+    problem = problem_for(refused.value)
+    assert problem
+    assert (problem.name, "wait to be counted" in problem.detail) == ("unavailable", True)
     run()
     add(corpus, {"k3": "a word"})
     run()
