@@ -187,7 +187,7 @@ def _there(store: Records, corpus_id: str, wanted: Mapping[str, Document], known
         batch = store.batch(corpus_id, number)
         gone = store.removed(corpus_id, number, number).get(number, set())
         of_batch = {name: place.at for name, (place, _) in known.items() if place.batch == number}
-        found |= {name for name, at in of_batch.items() if batch[at : at + 1] == [wanted[name]] and at not in gone}
+        found |= {name for name, at in of_batch.items() if batch[at : at + 1] == [wanted.get(name)] and at not in gone}
     return found
 
 

@@ -213,6 +213,23 @@ def test_a_page_of_documents_reads_only_the_batches_that_it_needs(run: Run, monk
     run()
 
 
+def test_a_document_whose_job_is_refused_replaces_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus, real = new(), jobs.submit_many
+    corpora.add(corpus, "ann", [text("an old word", "k"), text("other", "o")])
+
+    def refusing(requests: Any) -> Any:
+        answers = real(requests)
+        return [errors.KeyReused() if request.submission.document == "no" else answer
+                for request, answer in zip(requests, answers, strict=True)]  # fmt: skip
+
+    monkeypatch.setattr(jobs, "submit_many", refusing)
+    refused, taken = corpora.add(corpus, "ann", [text("no", "k"), text("another", "o")])
+    assert isinstance(refused, errors.KeyReused)
+    assert isinstance(taken, jobs.Job)
+    run()
+    assert counts(corpus) == expected(["an old word", "another"])
+
+
 def test_a_page_of_documents_fits_into_an_answer(run: Run) -> None:
     corpus = new(metadata=["about"])
     given = [Given(Submission("text", document=f"text {at}"), f"k{at}", {"about": "é" * 20_000}) for at in range(150)]
