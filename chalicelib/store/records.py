@@ -80,8 +80,11 @@ class Records(Pieces, AccessTokens, Corpora, Sources):
         at once. ``keyed`` says that the id may be taken: then one looks before, so that nothing is written in vain.
         ``KeyReused`` where another request holds the id; ``Gone`` where that job was erased.
         """
-        if document and keyed and (existing := self.get(job.id)) is not None:
-            return _same(existing, job), False
+        if document and keyed and (item := self._item(key(pk(job.id), "job"))) is not None:
+            if not self._is_gone(item):
+                return _same(job_of(item), job), False
+            if not self._is_over(item):
+                raise Gone
         for number, piece in enumerate(document):
             self._put_piece(job.id, f"input#{job.request_hash}", number, {"data": piece}, job.expires_at)
         try:

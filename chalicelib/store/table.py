@@ -81,8 +81,11 @@ class Table:
 
     def _is_gone(self, item: Mapping[str, Any], mark: str = "state") -> bool:
         """Whether a record has expired, or is what is left of an erased one, which lacks this attribute."""
+        return mark not in item or self._is_over(item)
+
+    def _is_over(self, item: Mapping[str, Any]) -> bool:
         # DynamoDB deletes expired items days late, and some stand-ins never.
-        return mark not in item or int(item["expires_at"]["N"]) <= self.clock.now() // 1000
+        return int(item["expires_at"]["N"]) <= self.clock.now() // 1000
 
     def _change(
         self,

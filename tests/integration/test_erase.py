@@ -68,16 +68,16 @@ def test_nothing_sent_under_the_key_of_an_erased_job_is_kept(table: Table, *, ma
 def test_of_two_requests_at_once_under_one_key_the_refused_one_leaves_nothing(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    both_have_looked, get = threading.Barrier(2, timeout=30), records.Records.get
+    both_have_looked, item = threading.Barrier(2, timeout=30), records.Records._item
     looked = threading.local()
 
-    def look(self: records.Records, job_id: str) -> Any:
-        found = get(self, job_id)
+    def look(self: records.Records, place: Any) -> Any:
+        found = item(self, place)
         if not hasattr(looked, "once"):
             looked.once = both_have_looked.wait()
         return found
 
-    monkeypatch.setattr(records.Records, "get", look)
+    monkeypatch.setattr(records.Records, "_item", look)
     refused = []
 
     def submit(**fields: str) -> None:

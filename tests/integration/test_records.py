@@ -100,6 +100,23 @@ def test_an_expired_job_makes_room_for_its_id(store):
     assert store.submit(msgspec.structs.replace(job, expires_at=job.expires_at + 1000))[1]
 
 
+def test_an_expired_documents_key_is_free_and_an_erased_ones_is_not(store, table):
+    def ask() -> tuple[Job, bool]:
+        expires_at = store.now() // 1000 + 100
+        return store.submit(
+            a_job(store, id="0" * 32, kind="text", input_pieces=1, expires_at=expires_at), [b"x"], keyed=True
+        )
+
+    ask()
+    store.clock.ms += 101_000
+    job, created = ask()
+    assert created
+    assert store.erase(job.id, job.owner, expires_at=job.expires_at)
+    with pytest.raises(Gone):
+        ask()
+    assert len(table.client.scan(TableName=table.name)["Items"]) == 1, "the text was not written"
+
+
 def test_an_expired_job_leaves_the_due_index_and_one_that_is_not_stays(store):
     expired, waits = submitted(store, expires_at=store.now() // 1000 + 10), submitted(store)
     store.clock.ms += 20_000
