@@ -347,7 +347,7 @@ def owner_of_token(token: str) -> str | None:
     if known is None:
         metering.refuse(digest)
         return None
-    if metering.is_first_use(digest, table().clock.now() // access_tokens.DAY):
+    if metering.is_first_use(digest, now() // access_tokens.DAY):
         with contextlib.suppress(Unavailable):
             table().note_use(digest)
     return known["owner"]

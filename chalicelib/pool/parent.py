@@ -121,7 +121,7 @@ class Parent:
     def _sleep(self, seconds: float) -> None:
         """Until ``seconds`` are over, a signal came or the next job's time has."""
         if self.upcoming and self.stopping_since is None:  # a stopping pool leaves deferred jobs to other pools
-            seconds = min(seconds, max(0.0, (self.upcoming[0][0] - jobs.table().clock.now()) / 1000))
+            seconds = min(seconds, max(0.0, (self.upcoming[0][0] - jobs.now()) / 1000))
         ready, _, _ = select.select([self._awake, self._heard], [], [], seconds)
         if self._awake in ready:
             os.read(self._awake, 4096)
@@ -156,7 +156,7 @@ class Parent:
         with contextlib.suppress(queue.QueueError):
             for name, size in self.sizes.items():
                 if size:
-                    queue.note_pool(name, self.name, 0 if stops else size, now=jobs.table().clock.now())
+                    queue.note_pool(name, self.name, 0 if stops else size, now=jobs.now())
 
     def _fill(self) -> None:
         for place in self.places:
@@ -239,9 +239,8 @@ class Parent:
     def _sweep(self) -> None:
         load = settings.load()
         try:
-            clock = jobs.table().clock
             ready = []
-            while self.upcoming and self.upcoming[0][0] <= clock.now():
+            while self.upcoming and self.upcoming[0][0] <= jobs.now():
                 ready.append(heapq.heappop(self.upcoming)[1])
             if ready:
                 report_swept(sweeping.requeue(ready))

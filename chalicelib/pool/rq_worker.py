@@ -99,7 +99,7 @@ class LeanWorker(rq.SimpleWorker):
             # Where Redis is away the registration expires by itself.
             with contextlib.suppress(redis.RedisError, queue.QueueError):
                 if self.ended:
-                    queue.release(self.queue, self.ended, now=_now())
+                    queue.release(self.queue, self.ended, now=jobs.now())
                 self.register_death()
 
     def run_maintenance_tasks(self) -> None:
@@ -161,7 +161,7 @@ class LeanWorker(rq.SimpleWorker):
         """Ask for the next entry; where there is none, block on the window for a while."""
         self._stop_if_asked()
         entry = queue.next_entry(
-            self.queue, self.name, self.ended, now=_now(), was_idle=self._was_idle, client=self.connection
+            self.queue, self.name, self.ended, now=jobs.now(), was_idle=self._was_idle, client=self.connection
         )
         self.ended.clear()
         if entry is None:
@@ -258,10 +258,6 @@ class LeanWorker(rq.SimpleWorker):
             self.increment_successful_job_count(pipeline=pipe)
         else:
             self.increment_failed_job_count(pipeline=pipe)
-
-
-def _now() -> int:
-    return jobs.table().clock.now()
 
 
 def work(queue_name: str, worker_name: str, link: Link) -> int:
