@@ -39,14 +39,14 @@ def count(text: str, language: str | None = "en", *, words: str = "unicode", num
         odd = unicode.odd(chunks)
         times = list(map(chunks.pop, odd))
         counts.update(chunks)
-        once: list[str] = []
+        once: list[Sequence[str]] = []
         for number, found in zip(times, map(rules.found(odd).__getitem__, odd), strict=True):
             if number == 1:
-                once += (found,) if isinstance(found, str) else found[0]
+                once.append((found,) if isinstance(found, str) else found[0])
             else:
                 for word in (found,) if isinstance(found, str) else found[0]:
                     counts[word] += number
-        counts.update(once)
+        counts.update(chain.from_iterable(once))
     return counts
 
 
@@ -142,6 +142,7 @@ _ALWAYS, _MARKS = "。！？｡", ".!?…؟۔।॥።෴"  # the former end a s
 _SENTENCE_END = re.compile(
     rf"[{_ALWAYS}{_MARKS}](?:(?<=[{_ALWAYS}])|(?<![{_MARKS}].)[{_MARKS}]*+[{_CLOSING}]*+(?=\s++[^\w\s]*+(\w?)))", re.S
 )
+_LINE_END = re.compile(r"[\n-\r\x1c-\x1e\x85\u2028\u2029]")
 _LAST_WORD = re.compile(r"(?<!\w)[^\W\d_]++$")
 # After these a period rarely ends a sentence, nor after a single letter.
 _ABBREVIATIONS = frozenset(
@@ -168,7 +169,8 @@ def _lines(text: str) -> Iterator[str]:
     """The lines of a text with their ends, some at a time: a list of five million would take 250 MB."""
     start = 0
     while start < len(text):
-        end = text.find("\n", start + 100_000) + 1 or len(text)
+        ending = _LINE_END.search(text, start + 100_000)
+        end = ending.end() if ending else len(text)
         yield from text[start:end].splitlines(keepends=True)
         start = end
 

@@ -13,7 +13,7 @@ _LOWER = {
     ),
 }
 _UPPER["az"], _LOWER["az"] = _UPPER["tr"], _LOWER["tr"]
-_GREEK = re.compile(r"[\u0370-\u03ff\u1f00-\u1fff\u0300-\u036f]+")
+_GREEK = re.compile(r"[\u0370-\u03ff\u1f00-\u1fff\u0300-\u036f]{1,10000}")
 _HIATUS = re.compile("([\u0391-\u03c9])[\u0313\u0314]?[\u0300\u0301\u0342]([ιυ])(?!\u0308)")  # μάιος: ΜΑΪΟΣ
 _ACCENTS = re.compile("[\u0300\u0301\u0313\u0314\u0342]")
 _PART = re.compile(r".{1,50000}(?:\s|\Z)|.{1,50000}", re.S)  # since replacing makes a list of all words

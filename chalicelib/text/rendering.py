@@ -45,6 +45,7 @@ _MARK = re.compile(r"<(?:(\d+)|/\d+)>")
 _SPACES = re.compile("  +")
 _CHUNK = 100_000  # characters
 _MOST_READ = 50_000_000  # characters of attributes: the parser repeats <b style="…"> in every paragraph behind it
+_STYLE = 1000  # as many characters is what one more style counts for: each takes a KB of memory
 _WHITE = " \t\n\r\f"
 
 
@@ -125,9 +126,6 @@ def _mark(tree: Any) -> list[Style]:
     marks.set(_styled(tree))
     tree.remove("template")  # those without a mark
     marks.set(tree.select(_BY_ATTRIBUTE + drawn))
-    while batch := [*marks.items]:
-        marks.items.clear()
-        marks.set(batch, item=True)
     marked = tree.iter_elements(_MARKED)
     while batch := list(islice(marked, 1000)):  # the iterator searches for its place after an edit
         marks.set(batch)
@@ -142,11 +140,10 @@ class _Marks:
     def __init__(self) -> None:
         self.found: list[Style] = []
         self.names: dict[Any, str] = {}  # by what makes the style; empty where nothing is to be marked
-        self.items: dict[Any, None] = {}  # children of flex containers
         self.read = 0
 
     def set(self, elements: Iterable[Any], *, item: bool = False) -> None:
-        names, items = self.names, self.items
+        names = self.names
         for element in elements:
             tag, attributes, telling = element.tag, element.attrs, _NOTHING
             if tag < ":":  # a digit: it has its mark
@@ -156,12 +153,13 @@ class _Marks:
                 self.read += sum([len(value) for _, value in telling])
                 if self.read > _MOST_READ:
                     break
-            key = (tag, id(element.namespace), telling, item or (len(items) > 0 and element in items))
+            key = (tag, id(element.namespace), telling, item)
             if (name := names.get(key)) is None:
-                name = names[key] = self._name(element, telling, key[3])
+                name = names[key] = self._name(element, telling, item)
+                self.read += _STYLE
             if name:
                 if (telling or item) and self.found[int(name)].flex:
-                    items.update((child, None) for child in element.children if isinstance(child, Element))
+                    self.set(element.select(":scope > *"), item=True)  # at once: their own style is part of it
                 attributes.clear()
                 if tag != "template":
                     element.tag = name
@@ -180,7 +178,7 @@ class _Marks:
 def _styled(tree: Any) -> Iterator[Any]:
     read = 0
     for element in tree.select("[style]"):
-        style = element.attrs["style"] or ""
+        style = element.attrs.get("style") or ""  # an item has been marked with its container
         read += len(style)
         if read > _MOST_READ:
             break
@@ -200,12 +198,13 @@ def _unfold(elements: Iterable[Any]) -> None:
                 element.extend([summary] if summary else [])
             groups.update([group] if group else [])
         elif element.tag == "select":
-            options = element.select("option,optgroup")
-            for option in options:
-                shown = Text(option.text if option.tag == "option" else "")
+            options = element.select(":is(option,optgroup):not(option *)")
+            for option in options:  # all that it holds is text
                 option.attrs.clear()
-                option.clear()
-                option.append(shown)
+                if option.tag == "optgroup" or any(isinstance(child, Element) for child in option.children):
+                    text = option.text if option.tag == "option" else ""
+                    option.clear()
+                    option.append(Text(text))
             element.clear()
             element.extend(options)
 

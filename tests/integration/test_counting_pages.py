@@ -47,6 +47,7 @@ HOSTILE = {
     "lone surrogates": "'\\ud800a ' * 1_250_000",
     "letters beyond the basic plane": "'\\U00010400.' * 1_250_000",
     "one word": "'a' * 5_000_000",
+    "lines that returns end": "'a\\r' * 2_500_000",
 }
 
 IN_EVERY_RUN = ("initials in one chunk",)

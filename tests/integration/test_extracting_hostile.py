@@ -91,6 +91,11 @@ COMPOSED = {
     "boxes in boxes": "'<button> <i style=display:inline-block> ' * 120_000",
     "tables within a line": "'<table style=display:inline><tr><td> ' * 130_000",
     "seen again in the hidden": "'<i style=visibility:hidden>x<i style=visibility:visible>y' * 88_000",
+    "languages of all kinds": "''.join(f'<p lang=l{n}>x' for n in range(350_000))",
+    "alignments of all kinds": "''.join(f'<img align=l{n}>x' for n in range(280_000))",
+    "children of a flex container": "'<div style=display:flex>' + '<b>x</b>' * 620_000",
+    "Greek capitals": "'<p lang=el style=text-transform:uppercase>' + 'ΐ' * 2_500_000",
+    "options in options": "'<select>' + '<option><b>x' * 410_000",
     "names of all kinds": "''.join(f'<a{n}>' for n in range(550_000))",
 }
 XML = {
