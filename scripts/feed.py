@@ -1,6 +1,6 @@
 """What AWS's events do, on one machine: feeds app.py's handler from a folder, and writes ended jobs down.
 
-    python -m scripts.feed --data .local
+    python -m scripts.feed .local
 
 Files dropped into ``<data>/inbox`` are processed like S3 objects, and the results of lists are written when their jobs
 have ended. Each job that ends is appended as a CloudEvent to ``<data>/events.jsonl``, and posted to WEBHOOK_URL where
@@ -8,7 +8,6 @@ that is set. The environment is the stack's (scripts/run.py sets it). It may be 
 list too: that has no report yet, so the next start reads it again.
 """
 
-import argparse
 import json
 import logging
 import os
@@ -53,23 +52,20 @@ class Inbox:
             ours = OURS if folder == str(self.folder) else ()
             inner[:] = sorted(name for name in inner if not name.startswith(".") and name not in ours)
             for name in sorted(names):
-                if not name.startswith("."):
-                    yield from self._if_new(Path(folder, name))
-
-    def _if_new(self, path: Path) -> Iterator[tuple[str, str, int]]:
-        try:
-            about = path.lstat()
-        except OSError:  # it was removed just now
-            return
-        if not stat.S_ISREG(about.st_mode):
-            return
-        key, version = path.relative_to(self.folder).as_posix(), f"{about.st_mtime_ns}-{about.st_size}"
-        # The time of the last change of any kind: unlike the content's it also tells of a file that was moved here or
-        # copied with its old date, and it never lies in the future.
-        settled = time.time() - about.st_ctime > SETTLED_SECONDS
-        known = self.taken.get(key)
-        if settled and known != version and (known or not self._read_already(key, about)):
-            yield key, version, about.st_size
+                path = Path(folder, name)
+                try:
+                    about = path.lstat()
+                except OSError:  # it was removed just now
+                    continue
+                if name.startswith(".") or not stat.S_ISREG(about.st_mode):
+                    continue
+                key, version = path.relative_to(self.folder).as_posix(), f"{about.st_mtime_ns}-{about.st_size}"
+                # The time of the last change of any kind: unlike the content's it also tells of a file that was moved
+                # here or copied with its old date, and it never lies in the future.
+                settled = time.time() - about.st_ctime > SETTLED_SECONDS
+                known = self.taken.get(key)
+                if settled and known != version and (known or not self._read_already(key, about)):
+                    yield key, version, about.st_size
 
     def _read_already(self, key: str, about: os.stat_result) -> bool:
         """Whether a list's report is younger than the list: then it was read before this process came."""
@@ -183,9 +179,7 @@ def drop(path: Path, job_ids: Collection[str]) -> None:
 
 def main(arguments: list[str]) -> None:
     """The command: until it is stopped."""
-    parser = argparse.ArgumentParser(prog="python -m scripts.feed", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
-    data = parser.parse_args(arguments).data.resolve()
+    data = Path(arguments[0])
     logging.basicConfig(format="%(message)s")
     logger.setLevel(logging.INFO)
     inbox = Inbox(Path(settings.load().inbox_dir or data / "inbox"))

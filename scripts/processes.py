@@ -32,7 +32,7 @@ TIED = [setpriv, "--pdeathsig", "KILL"] if (setpriv := shutil.which("setpriv")) 
 
 
 class CannotStart(Exception):
-    """What was asked for cannot be started here; the message says why and what to do."""
+    """What was asked for cannot be started here, or not go on; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +155,13 @@ def last_lines(log: Path) -> str:
     return ""
 
 
-def ended(children: Iterable[Child]) -> str | None:
-    """Which of them has ended by itself, and why, in words."""
+def check(children: Iterable[Child]) -> None:
+    """``CannotStart`` says which of them has ended by itself, and how."""
     for child in children:
         if not child.alive:
             status = child.process.returncode
             how = f"was ended by signal {-status}" if status < 0 else f"has ended with status {status}"
-            return f"{child.name} {how}. Its last lines ({child.log}):\n{last_lines(child.log)}"
-    return None
+            raise CannotStart(f"{child.name} {how}. Its last lines ({child.log}):\n{last_lines(child.log)}")
 
 
 def wait_for(

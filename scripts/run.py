@@ -54,9 +54,6 @@ class Stack:
     def running(self) -> list[Child]:
         return [*self.backs, *self.fronts]
 
-    def log(self, name: str) -> Path:
-        return self.data / f"{name}.log"
-
 
 def say(text: str) -> None:
     """One line of the launcher's own."""
@@ -69,11 +66,6 @@ def tell(line: str) -> None:
         print(processes.visible(line), flush=True)
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def complain(text: str) -> None:
-    """Why it does not go on, for people; what another program said may be in it."""
-    print("wordcounts:", "\n".join(map(processes.visible, text.splitlines())), file=sys.stderr)
 
 
 # --- start ---
@@ -90,7 +82,7 @@ def start(stack: Stack) -> None:
     alive.unlink(missing_ok=True)
     _start_front(stack, "worker", "chalicelib.worker")
     _start_front(stack, "http", "scripts.serve", "--port", str(stack.port))
-    _start_front(stack, "feed", "scripts.feed", "--data", str(stack.data))
+    _start_front(stack, "feed", "scripts.feed", str(stack.data))
     # For this user's scripts; keys only where they are made for this run.
     known = ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_DEFAULT_REGION", "TABLE_NAME", *stack.own)
     where = {name: stack.environment[name] for name in known if stack.environment.get(name)}
@@ -101,20 +93,20 @@ def start(stack: Stack) -> None:
 
     stop = stack.signals.stop
     if not processes.wait_for(ready, *stack.running, seconds=START_SECONDS, stop=stop) and not stop():
-        late = f"It is not ready after {START_SECONDS} s; logs are in {stack.data}"
-        raise CannotStart(processes.ended(stack.running) or late)
+        processes.check(stack.running)
+        raise CannotStart(f"It is not ready after {START_SECONDS} s; logs are in {stack.data}")
 
 
 def _start_front(stack: Stack, name: str, module: str, *arguments: str) -> None:
     command = [sys.executable, "-m", module, *arguments]
-
     short = sys.stdout.isatty()
 
     def show(line: str) -> None:
         if (words := in_words(line, short=short)) is not None:
             tell(f"{name:10} | {words}")
 
-    stack.fronts.append(processes.start(name, command, environment=stack.environment, log=stack.log(name), show=show))
+    log = stack.data / f"{name}.log"
+    stack.fronts.append(processes.start(name, command, environment=stack.environment, log=log, show=show))
 
 
 def _start_redis(stack: Stack) -> None:
@@ -125,7 +117,7 @@ def _start_redis(stack: Stack) -> None:
             away = f"No Redis answers at {host}:{port}" if host and not processes.answers(port, host) else ""
             raise CannotStart(f"{away or _redis_problem()}, where REDIS_URL points")
         return
-    child, url = servers.start_redis(stack.data / "redis", stack.environment, stack.log("redis"))
+    child, url = servers.start_redis(stack.data / "redis", stack.environment, stack.data / "redis.log")
     stack.backs.append(child)
     stack.own.append("REDIS_URL")
     stack.environment["REDIS_URL"] = url
@@ -148,7 +140,7 @@ def _start_dynamodb(stack: Stack) -> None:
             environment.update(servers.new_keys())  # it wants some
         return
     port, keys = servers.free_port(), servers.new_keys()
-    child = servers.start_dynalite(stack.data / "dynamodb", port, environment, stack.log("dynamodb"), keys=keys)
+    child = servers.start_dynalite(stack.data / "dynamodb", port, environment, stack.data / "dynamodb.log", keys=keys)
     stack.backs.append(child)
     stack.own.extend(keys)
     for name in FOREIGN:
@@ -182,15 +174,11 @@ _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no pro
 # --- run and stop ---
 
 
-def watch(stack: Stack, parent: int | None) -> str | None:
-    """Until somebody asks to stop; what ended by itself, in words, or None."""
-    while not stack.signals.stop():
-        if (ended := processes.ended(stack.running)) is not None:
-            return ended
-        if parent is not None and os.getppid() != parent:
-            return None
+def watch(stack: Stack, parent: int | None) -> None:
+    """Until somebody asks to stop, or the parent is gone; ``CannotStart`` where something has ended by itself."""
+    while not stack.signals.stop() and parent in (None, os.getppid()):
+        processes.check(stack.running)
         time.sleep(0.2)
-    return None
 
 
 def stop(stack: Stack) -> None:
@@ -256,28 +244,23 @@ def main(arguments: list[str]) -> int:
         settings.load()
         with processes.sole_user(data, f"the stack on http://127.0.0.1:{port}"):
             _check_free(port)
-            return _run(Stack(data, port, signals, _environment(data)), options.parent)
+            _run(Stack(data, port, signals, _environment(data)), options.parent)
     except (CannotStart, settings.SettingsError, OSError) as error:
-        complain(str(error))
+        # What another program said may be in it.
+        print("wordcounts:", "\n".join(map(processes.visible, str(error).splitlines())), file=sys.stderr)
         return 1
+    return 0
 
 
-def _run(stack: Stack, parent: int | None) -> int:
-    problem: str | None = None
+def _run(stack: Stack, parent: int | None) -> None:
     try:
         start(stack)
         if not stack.signals.stop():
             _greet(stack)
-        problem = watch(stack, parent)
-    except CannotStart as error:
-        problem = str(error)
+        watch(stack, parent)
     finally:
         stop(stack)
-    if problem is not None and not stack.signals.stop():
-        complain(problem)
-        return 1
     say("stopped")
-    return 0
 
 
 def _greet(stack: Stack) -> None:
@@ -316,24 +299,19 @@ def _why_not(port: int) -> str | None:
 
 
 def _environment(data: Path) -> dict[str, str]:
-    environment = {**os.environ, processes.MARK: str(data), "PYTHONUNBUFFERED": "1", "TMPDIR": _folder(data / "tmp")}
-    # TMPDIR has the worker's sign of life, which two stacks must not share.
-    environment["INBOX_DIR"] = _folder(data / "inbox")  # what feed.py takes, and the worker may read
-    environment["OBJECT_STORE"] = environment.get("OBJECT_STORE") or _folder(data / "objects")  # of long texts
-    environment["WORKER_PROCESSES"] = environment.get("WORKER_PROCESSES") or "8"  # a desk is not a server
-    return environment
-
-
-def _folder(path: Path) -> str:
-    path.mkdir(parents=True, exist_ok=True)
-    return str(path)
+    # TMPDIR has the worker's sign of life, which two stacks must not share; INBOX_DIR is what feed.py takes.
+    folders = {"TMPDIR": data / "tmp", "INBOX_DIR": data / "inbox", "OBJECT_STORE": data / "objects"}
+    for folder in folders.values():
+        folder.mkdir(exist_ok=True)
+    own = {name: str(folder) for name, folder in folders.items()}
+    given = {name: value for name in ("OBJECT_STORE", "WORKER_PROCESSES") if (value := os.environ.get(name))}
+    fixed = {processes.MARK: str(data), "PYTHONUNBUFFERED": "1", "WORKER_PROCESSES": "8"}  # a desk is not a server
+    return {**os.environ, **fixed, **own, **given}
 
 
 @contextlib.contextmanager
 def running_stack(
-    data: Path | None = None,
-    environment: Mapping[str, str] | None = None,
-    output: Path | None = None,
+    data: Path | None = None, environment: Mapping[str, str] | None = None, output: Path | None = None
 ) -> Iterator[str]:
     """The stack in a process of its own for as long as the block runs; yields its base URL.
 
@@ -345,14 +323,9 @@ def running_stack(
             data = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="wordcounts-")))
         port = servers.free_port()
         printed = output or data / "run.log"
-        printed.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "scripts.run", "--port", str(port), "--data", str(data)]
-        child = processes.start(
-            "stack",
-            [*command, "--parent", str(os.getpid())],
-            environment={**os.environ, **(environment or {})},
-            log=printed,
-        )
+        command += ["--parent", str(os.getpid())]
+        child = processes.start("stack", command, environment={**os.environ, **(environment or {})}, log=printed)
         cleanup.callback(child.stop, STOP_SECONDS + 15)
         url = f"http://127.0.0.1:{port}"
         if not processes.wait_for(lambda: _healthy(url), child, seconds=START_SECONDS + 30):

