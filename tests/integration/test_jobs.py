@@ -1,5 +1,7 @@
 """What a job is promised while DynamoDB's answers get lost, its reads fail, or its own time runs out."""
 
+import threading
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -90,6 +92,23 @@ def test_who_waits_while_the_records_are_away_gets_the_job_as_it_was(
         monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:9/0")
     lossy("GetItem", 99)
     assert jobs.wait(job, 5).state == "queued"
+
+
+def test_a_jobs_end_is_waited_for_while_redis_is_away(
+    lossy: Callable[[str, int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, _ = a_text()
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1/0")
+    later = threading.Timer(0.5, jobs.cancel, (job.id, "anonymous"))
+    later.start()
+    began = time.monotonic()
+    assert jobs.wait(job, 20).state == "canceled"
+    assert time.monotonic() - began < 5
+    later.join()
+    other, _ = a_text()
+    began = time.monotonic()
+    assert jobs.wait(other, 1).state == "queued"
+    assert 0.9 < time.monotonic() - began < 3
 
 
 def test_a_sweep_that_is_cut_off_has_put_on_the_queue_what_it_noted(
