@@ -81,7 +81,7 @@ def start(stack: Stack) -> None:
     alive = Path(stack.environment["TMPDIR"]) / settings.load().alive_file
     alive.unlink(missing_ok=True)
     _start_front(stack, "worker", "chalicelib.worker")
-    _start_front(stack, "http", "scripts.serve", "--port", str(stack.port))
+    _start_front(stack, "http", "scripts.serve", str(stack.port))
     _start_front(stack, "feed", "scripts.feed", str(stack.data))
     # For this user's scripts; keys only where they are made for this run.
     known = ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_DEFAULT_REGION", "TABLE_NAME", *stack.own)

@@ -1,13 +1,12 @@
 """The HTTP API on one machine: Chalice's local gateway behind waitress, so that it answers as API Gateway does.
 
-    python -m scripts.serve --port 8000
+    python -m scripts.serve 8000
 
 waitress reads requests and keeps connections; here stand the adapter between the two and what API Gateway does besides:
 path parameters are percent-decoded, unknown paths and methods and broken requests answer as problems, HEAD has no body,
 framing that two readers may understand in two ways is refused, slow clients are cut off.
 """
 
-import argparse
 import base64
 import os
 import re
@@ -246,12 +245,9 @@ def make_server(port: int) -> Any:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="The HTTP API on one machine.")
-    parser.add_argument("--port", type=int, default=8000)
-    port = parser.parse_args().port
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 8192) if most > 0 else 8192, most))
-    server = make_server(port)
+    server = make_server(int(sys.argv[1]))
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: waitress lets what runs end, for 5 s
     server.run()

@@ -434,7 +434,7 @@ def process(
     """The server as the launcher starts it, with the settings of a test that has some."""
     number = servers.free_port()
     environment = os.environ | getattr(request, "param", {})
-    command = [sys.executable, "-m", "scripts.serve", "--port", str(number)]
+    command = [sys.executable, "-m", "scripts.serve", str(number)]
     child = processes.start("gateway", command, environment=environment, log=tmp_path / "log")
     assert processes.wait_for(lambda: processes.answers(number), child, seconds=30), processes.last_lines(child.log)
     yield child, number
