@@ -171,8 +171,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
 def query(table: Table, asked: Query, language: str = "") -> Table:
     """The rows of a table, folded or not, that the reader asked for. A prefix of folded words is folded too."""
-    end = bisect_right(table.counts, -asked.min_count, key=operator.neg)  # the counts fall
-    table = _slice(table, slice(0, end))
+    if asked.min_count > 1:
+        table = _first(table, bisect_right(table.counts, -asked.min_count, key=operator.neg))  # the counts fall
     if asked.stop_add or asked.stop_remove:
         table = msgspec.structs.replace(table, stops=_changed_stops(table, asked, language))
     if not asked.stop_words:
@@ -192,9 +192,9 @@ def _changed_stops(table: Table, asked: Query, language: str) -> bytes:
     return bytes((stop or key in added) and key not in removed for key, stop in zip(keys, table.stops, strict=True))
 
 
-def _slice(table: Table, part: slice) -> Table:
-    keys = None if table.keys is None else table.keys[part]
-    return Table(table.words[part], table.counts[part], table.stops[part], table.total, keys)
+def _first(table: Table, rows: int) -> Table:
+    keys = None if table.keys is None else table.keys[:rows]
+    return Table(table.words[:rows], table.counts[:rows], table.stops[:rows], table.total, keys)
 
 
 def _kept(table: Table, marks: Sequence[int]) -> Table:
