@@ -184,7 +184,7 @@ def begin_sweep(seconds: float) -> dict[str, Cursor | None] | None:
         found = connection().get(_sweep("places"))
     try:
         return _cursors.decode(found or b"{}")
-    except msgspec.DecodeError:  # somebody else wrote it
+    except (msgspec.DecodeError, UnicodeDecodeError):  # somebody else wrote it
         return {}
 
 

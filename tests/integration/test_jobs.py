@@ -166,7 +166,14 @@ def test_expired_jobs_that_never_ended_do_not_hide_those_that_wait(
 
 
 @pytest.mark.parametrize(
-    "planted", [b"[]", b"soon", b'{"interactive#0": [9999999999999999, "%032d"]}', b'{"interactive#0": [1, "x"]}']
+    "planted",
+    [
+        b"[]",
+        b"soon",
+        b'{"\xff": null}',
+        b'{"interactive#0": [9999999999999999, "%032d"]}',
+        b'{"interactive#0": [1, "x"]}',
+    ],
 )
 def test_what_somebody_wrote_into_redis_stops_no_sweep(
     lossy: Callable[[str, int], None], monkeypatch: pytest.MonkeyPatch, planted: bytes
