@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,6 +23,8 @@ from types import FrameType
 from typing import IO
 
 import psutil
+
+from chalicelib import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA_DIR = ".local"
@@ -210,10 +213,14 @@ def sole_user(data: Path, who: str) -> Iterator[None]:
 
 
 def join_stack(*names: str) -> None:
-    """Take the settings of the stack that runs here, where the environment has none of these."""
+    """Take the settings of the stack that runs here, where the environment has none of these; exits on a bad one."""
     file = Path(os.environ.get("DATA_DIR") or DATA_DIR) / "environment.json"
     if not any(map(os.environ.get, names)) and file.is_file():
         os.environ.update(json.loads(file.read_text()))
+    try:
+        settings.load()
+    except settings.SettingsError as error:
+        sys.exit(str(error))
 
 
 def end_leftovers(data: Path) -> None:
