@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from chalicelib.http import evidence, examples, openapi_corpora
-from chalicelib.http.openapi_parts import REFERENCE, Paths, answer, text
+from chalicelib.http.openapi_parts import KEY, PREFER, REFERENCE, Paths, answer, text
 from chalicelib.http.responses import CSV, JSON
 from chalicelib.http.schemas import Health, Job, Jobs, ListQuery, Problem, Words, WordsQuery
 from chalicelib.submissions import COMMON_OPTIONS, PAGE_OPTIONS, Request
@@ -17,19 +17,6 @@ Submit the address of a page, a text or an HTML document; a worker counts its wo
 Every error is an `application/problem+json` (RFC 9457) whose `type` is stable. Every path also answers `OPTIONS`, and
 `HEAD` where it answers `GET`. Times are RFC 3339 in UTC. Unknown fields and parameters are refused.
 """
-_PREFER = {
-    "name": "Prefer",
-    "in": "header",
-    "description": "`wait=N`: answer when the job has ended, or after N seconds, 20 at most (RFC 7240).",
-    "schema": {"type": "string"},
-    "example": "wait=2",
-}
-_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "description": "The same key with the same submission gives the same job; with another it is an error.",
-    "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
-}
 _IF_NONE_MATCH = {
     "name": "If-None-Match",
     "in": "header",
@@ -106,7 +93,7 @@ def _add_jobs(paths: Paths) -> None:
         "submitJob",
         "Submit a page, a text or a document",
         submitted,
-        headers=[_PREFER, _KEY],
+        headers=[PREFER, KEY],
         body={JSON: {"schema": {"oneOf": one_of}, "examples": examples.SUBMISSIONS}},
         refused=[410],
     )
@@ -117,7 +104,7 @@ def _add_jobs(paths: Paths) -> None:
         "304": answer("The client has it.", None, "ETag"),
     }
     summary = "A job, at once or when it has ended"
-    paths.add("GET /jobs/{job_id}", "readJob", summary, read, headers=[_PREFER, _IF_NONE_MATCH])
+    paths.add("GET /jobs/{job_id}", "readJob", summary, read, headers=[PREFER, _IF_NONE_MATCH])
     erased = {"204": answer("Erased.", None)}
     paths.add("DELETE /jobs/{job_id}", "eraseJob", "Erase a job and its words", erased, refused=[409])
     canceled = {"200": answer("The job, canceled.", Job)}

@@ -3,7 +3,7 @@
 from typing import Any
 
 from chalicelib.http import corpora, sources
-from chalicelib.http.openapi_parts import Paths, answer, ref, text
+from chalicelib.http.openapi_parts import KEY, PREFER, Paths, answer, ref, text
 from chalicelib.http.responses import CSV, JSON
 
 STRUCTS = (
@@ -20,7 +20,7 @@ def add(paths: Paths) -> None:
         "200": answer("It was made by the same request before.", corpora.Corpus, "Location"),
     }
     new = {JSON: {"schema": ref(corpora.NewCorpus)}}
-    paths.add("POST /corpora", "makeCorpus", "Make a corpus", made, body=new)
+    paths.add("POST /corpora", "makeCorpus", "Make a corpus", made, headers=[KEY], body=new, refused=[410])
     listed = {"200": answer("Some corpora, and where the next are.", corpora.Corpora, "Link")}
     query: Any = corpora.CursorQuery
     paths.add("GET /corpora", "listCorpora", "The caller's corpora, newest first", listed, query=query)
@@ -37,7 +37,7 @@ def _add_documents(paths: Paths) -> None:
     rows = {"type": "object", "description": "How many were taken, and of each that was not its number and faults."}
     taken = {"202": answer("Taken.", None, content={JSON: {"schema": rows}})}
     given = {JSON: {"schema": ref(corpora.NewDocuments)}, corpora.NDJSON: text()}
-    paths.add(f"POST {place}", "addDocuments", "Take documents into a corpus", taken, body=given)
+    paths.add(f"POST {place}", "addDocuments", "Take documents into a corpus", taken, body=given, refused=[409])
     listed = answer("Some documents, and where the next are.", None, "Link", content={JSON: {"schema": _ROWS}})
     summary = "A corpus' documents, with their states and errors"
     paths.add(f"GET {place}", "listDocuments", summary, {"200": listed}, query=corpora.DocumentsQuery)
@@ -50,7 +50,7 @@ def _add_sources(paths: Paths) -> None:
     place = "/corpora/{corpus_id}/sources"
     followed = {"202": answer("A worker follows it.", sources.Source, "Location")}
     summary, body = "Take the pages of a sitemap into a corpus", {JSON: {"schema": ref(sources.NewSource)}}
-    paths.add(f"POST {place}", "addSource", summary, followed, body=body, refused=[409])
+    paths.add(f"POST {place}", "addSource", summary, followed, headers=[KEY], body=body, refused=[409])
     summary, all_of_them = "A corpus' sources, with their states and errors", answer("All of them.", sources.Sources)
     paths.add(f"GET {place}", "listSources", summary, {"200": all_of_them})
     one = answer("The source as it is now.", sources.Source)
@@ -71,5 +71,6 @@ def _add_tables(paths: Paths) -> None:
         content = {JSON: {"schema": _ROWS}, CSV: text()}
         answers = {"200": answer("Some of them, and where the next are.", None, "Link", content=content), **more}
         path = f"/corpora/{{corpus_id}}/{name}"
-        paths.add(f"GET {path}", f"readCorpus{name.capitalize()}", summary, answers, query=query, refused=[409])
+        about: Any = {"query": query, "headers": [PREFER] if more else [], "refused": [409]}
+        paths.add(f"GET {path}", f"readCorpus{name.capitalize()}", summary, answers, **about)
         paths.add_file(path, f"The {name} of a corpus as a CSV file")

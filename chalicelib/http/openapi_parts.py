@@ -11,6 +11,19 @@ from chalicelib.http.responses import CSV, JSON, PROBLEM
 from chalicelib.http.schemas import URN, Problem
 
 REFERENCE = "#/components/schemas/{name}"
+PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "description": "`wait=N`: answer when the job has ended, or after N seconds, 20 at most (RFC 7240).",
+    "schema": {"type": "string"},
+    "example": "wait=2",
+}
+KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": "The same key with the same request gives the same job, corpus or source; with another an error.",
+    "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
+}
 _HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
     "Location": ("Where the job is.", {"type": "string"}),
     "Retry-After": ("Seconds after which to ask again.", {"type": "integer", "minimum": 1}),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.errors import Gone, InvalidSubmission, KeyReused, Refused, Unreadable
-from chalicelib.http import corpora, responses, schemas, sources
+from chalicelib.http import corpora, openapi, responses, schemas, sources
 from chalicelib.store.corpora import Corpus
 from tests.factories import a_job
 
@@ -80,6 +80,19 @@ def test_a_fault_is_said_in_words_and_at_its_place(
     [fault] = caught.value.faults
     assert fault.pointer == pointer
     assert fault.detail.startswith(said)
+
+
+def test_what_is_read_of_a_request_about_a_corpus_is_described() -> None:
+    paths = json.loads(openapi.document("/", auth="none"))["paths"]
+
+    def headers(method: str, path: str) -> list[str]:
+        return [one["name"] for one in paths[path][method].get("parameters", []) if one["in"] == "header"]
+
+    assert headers("post", "/corpora") == headers("post", "/corpora/{corpus_id}/sources") == ["Idempotency-Key"]
+    for name in ("contexts", "phrases", "collocates", "contexts.csv"):
+        assert headers("get", f"/corpora/{{corpus_id}}/{name}") == ["Prefer"]
+    assert "410" in paths["/corpora"]["post"]["responses"]
+    assert "409" in paths["/corpora/{corpus_id}/documents"]["post"]["responses"]
 
 
 def _refused(rows: bytes, media_type: str = corpora.NDJSON) -> list[dict[str, str]]:
