@@ -6,6 +6,7 @@ tree, so what is selected stays in its ancestors: what they hide stays hidden, w
 
 import time
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import bs4
@@ -17,8 +18,8 @@ from chalicelib.errors import AttemptFailed, ErrorKind
 from chalicelib.text.styles import LINE
 
 _SELECTOR_LENGTH, _SHOWN = 1000, 100  # characters; of one that is none, so many are named
-_SOUP_TAGS = 100_000  # a soup takes 20 µs and 1 KB for each
-_SELECT_SECONDS = 5.0  # of CPU; a page of 100,000 elements and a plain selector take one
+_SOUP_TAGS = 90_000  # a soup takes 20 µs and 2 KB for each
+_SELECT_SECONDS = 5.0  # of CPU; a page of 90,000 elements and a plain selector take one
 _bad = partial(AttemptFailed, ErrorKind.BAD_SELECTOR)
 
 
@@ -26,9 +27,13 @@ def narrow(tree: Any, select: str | None, ignore: str | None, *, xml: bool) -> N
     """Leave in the tree what ``select`` names, without what ``ignore`` names. Fails as bad selector."""
     chosen, dropped = _selector("select", select), _selector("ignore", ignore)
     soup, elements = _soup(tree, xml)
-    for match in _matches(dropped, soup) if dropped else []:
-        match.extract()  # before select is tried: it is not to count what is not there
+    matches = _matches(dropped, soup) if dropped else []
+    parents = {id(match.parent): match.parent for match in matches}.values() if chosen else ()
+    places = {id(child): place for parent in parents for place, child in enumerate(parent.contents)}
+    for match in reversed(matches):
         elements[match.sourceline].extract()
+        if chosen:  # it is not to count what is not there; told no place, the soup looks through all children
+            match.extract(places[id(match)])
     if not chosen:
         return
     kept = _matches(chosen, soup)
@@ -74,6 +79,8 @@ def _matches(selector: Any, soup: Any) -> list[Any]:
 def _soup(tree: Any, xml: bool) -> tuple[Any, list[Any]]:
     """A soup of the tree, and the tree's elements; each tag's ``sourceline`` is its element's place among them."""
     elements: list[Any] = []
+    if sum(1 for _ in islice(tree.iter_elements(), _SOUP_TAGS + 1)) > _SOUP_TAGS:
+        raise _bad(f"the page has more than {_SOUP_TAGS} tags, too many to select from")
 
     def fill(soup: Any, node: Any) -> None:  # 512 deep at most
         for child in node.children:
@@ -84,8 +91,6 @@ def _soup(tree: Any, xml: bool) -> tuple[Any, list[Any]]:
                 name = child.tag.removeprefix("xml-")
                 soup.handle_starttag(name, None, None, attributes, sourceline=len(elements))
                 elements.append(child)
-                if len(elements) > _SOUP_TAGS:
-                    raise _bad(f"the page has more than {_SOUP_TAGS} tags, too many to select from")
                 if name != "template":  # a browser's selectors do not look into one
                     fill(soup, child)
                 soup.handle_endtag(name)
