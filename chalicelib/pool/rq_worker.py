@@ -127,6 +127,7 @@ class LeanWorker(rq.SimpleWorker):
             self.heartbeat(pipeline=pipe)
             new_field, *_ = pipe.execute()
         if new_field:  # Redis has lost our registration with all the rest
+            self.connection.delete(self.key)  # which the heartbeat has made: RQ takes it for another worker of our name
             self.register_birth()
 
     def _stop_if_asked(self) -> None:

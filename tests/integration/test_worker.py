@@ -111,6 +111,13 @@ def test_rqs_monitoring_tells_the_truth(pool: Any, slow_pages: str, redis_url: s
     assert not pool.keys("rq:job:*")
 
 
+def test_a_worker_whose_registration_redis_has_lost_registers_again(pool: Any) -> None:
+    [before] = workers(pool)
+    pool.flushall()
+    until(lambda: workers(pool))
+    assert [one.name for one in workers(pool)] == [before.name], "no new process took its place"
+
+
 def test_an_entry_taken_ahead_goes_back_when_the_worker_is_told_to_stop(pool: Any, slow_pages: str) -> None:
     submitted = [submit(f"{slow_pages}/{n}") for n in range(2)]
     until(lambda: jobs.get(submitted[0].id, "anonymous").state == "running")
