@@ -239,6 +239,7 @@ def test_plain_text_is_not_parsed() -> None:
     assert (page.text, page.title, page.language) == ("a <b>c</b> &amp; d", None, None)
 
 
+@pytest.mark.slow  # loads BeautifulSoup
 def test_an_empty_element_of_xhtml_is_one_element() -> None:
     body = b'<html xmlns="http://www.w3.org/1999/xhtml"><body><p>a<br/><span>b</span></p></body></html>'
     assert extract(body, "application/xhtml+xml", select="p > span:nth-child(2)").text == "b"

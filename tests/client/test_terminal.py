@@ -85,6 +85,7 @@ def test_a_long_name_leaves_room_for_the_id_and_the_figures(shown: Any) -> None:
     assert said.splitlines()[1].split() == ["1" * 32, "n" * 23 + "…", "5", "2026"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "said"),
     [

@@ -239,6 +239,8 @@ def cloud(moto_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with redis.Redis(port=port) as client:
         # Redis itself cannot check the token, but that one is sent, and what its user may do.
         access = build.load("data.yaml")["Resources"]["RedisUser"]["Properties"]["AccessString"]
+        if client.info("server")["redis_version"] < "7.2":  # as in Debian 12: refuses the name of what it does not have
+            access = access.replace("+client|setinfo", "")
         client.execute_command("ACL", "SETUSER", "wordcounts", "nopass", "resetchannels", *access.split())
         client.execute_command("ACL", "SETUSER", "default", "off")
     for made in make_table("moto", moto_server, monkeypatch):
