@@ -149,6 +149,7 @@ def test_every_shared_encoding_case_is_right() -> None:
         (b"\xe9", "text/plain", "windows-1252"),
         (b"<?xml version='1.0' encoding='koi8-r'?><a>\xf0</a>", "text/xml", "koi8-r"),
         (b"", None, "windows-1252"),
+        (b"<a>word</a>", "text/x-opml+xml", "utf-8"),  # which XML is if it declares nothing
     ],
 )
 def test_the_encoding_is_found_as_the_standard_finds_it(body: bytes, content_type: str | None, encoding: str) -> None:
@@ -402,6 +403,8 @@ def test_a_declaration_ends_where_it_ends_and_its_entities_are_replaced_once_and
         '<!DOCTYPE n [<!-- > --><!ENTITY w "a > b"><!ENTITY x "&w;&w;"><!ATTLIST n y CDATA "]>">]><n>&w; &x; c</n>'
     )
     assert extract(declared.encode(), "text/xml").text == "a > b &x; c"
+    characters = """<!DOCTYPE n [<!ENTITY j "Jos&#233; &amp; R&#x26;D"><!ENTITY q 'x"&#60;y'>]><n a="&q;">&j; &q;</n>"""
+    assert extract(characters.encode(), "text/xml").text == 'José & R&D x"<y'
     bomb = '<!DOCTYPE n [<!ENTITY w "' + "w" * 1000 + '">]><n>' + "&w;" * 10_000 + "</n>"
     assert len(extract(bomb.encode(), "text/xml").text) < 200_000
 

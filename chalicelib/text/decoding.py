@@ -66,7 +66,7 @@ def _sniffed(body: bytes, kind: str) -> str:
         if max(even, odd) * 20 > len(sample) // 2 + 40 and min(even, odd) * 8 < max(even, odd):
             return "utf-16be" if even > odd else "utf-16le"
     if body.isascii() and b"\x1b" not in body:
-        return "windows-1252"
+        return "utf-8" if kind == "xml" else "windows-1252"
     if not body.isascii() and _is_utf8(body):
         return "utf-8"
     late = _late_meta(body) if kind == "html" else ""

@@ -2,7 +2,7 @@
 
 import re
 
-_XML = re.compile(r"(?:text/|application/(?:[^/]+\+)?)xml")
+_XML = re.compile(r"(?:text|application)/(?:[^/]+\+)?xml")
 _PROGRAMS = ("text/css", "text/ecmascript", "text/javascript")
 _SAYS_NOTHING = ("", "*/*", "unknown/unknown", "application/unknown")  # the WHATWG's list: such a page is HTML
 _HEADER_VALUE = re.compile(r"""(?:[^,"]|"[^"]*"?)+""")  # a comma within quotes parts nothing

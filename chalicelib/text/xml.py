@@ -2,13 +2,13 @@
 
 Pages in the wild are not well formed, and a strict parser gives nothing of those; the HTML parser takes everything. An
 element that is not HTML gets ``xml-`` before its name, which makes it a block. No DTD is read but for the entities that
-a document itself declares as plain text; those are replaced once, and add little.
+a document itself declares as text and characters; those are replaced once, and add little.
 """
 
 import re
 from typing import Any
 
-from turbohtml import Element, escape
+from turbohtml import Element, escape, unescape
 
 from chalicelib.text import rendering
 
@@ -21,7 +21,10 @@ _TOKEN = re.compile(
 )
 _DOCTYPE = re.compile("<!DOCTYPE", re.I)
 _SUBSET = re.compile(rf"(?:{_QUOTED}|[^\[>])*+\[((?:{_QUOTED}|[^]])*+)", re.S)
-_ENTITY = re.compile(r"""<!ENTITY\s+([\w.:-]+)\s+(?:"([^"<&%]{0,1000})"|'([^'<&%]{0,1000})')\s*>""")
+_CHARACTER = r"&(?:#\w{1,8}|amp|lt|gt|quot|apos);"
+_ENTITY = re.compile(
+    rf"""<!ENTITY\s+([\w.:-]+)\s+(?:"((?:[^"<&%]|{_CHARACTER}){{0,1000}}+)"|'((?:[^'<&%]|{_CHARACTER}){{0,1000}}+)')\s*>"""
+)
 _REFERENCE = re.compile(r"&([\w.:-]+);")
 _EXPANDED = 100_000  # characters that a document's own entities may add: a page of them is an attack
 _PAGES = ("http://www.w3.org/1999/xhtml", "http://www.w3.org/2000/svg", "http://www.w3.org/1998/Math/MathML")
@@ -68,7 +71,7 @@ class _Writer:
         self.expanded = 0
         if (doctype := _DOCTYPE.search(text)) and (declared := _SUBSET.match(text, doctype.end())):
             for name, double, single in _ENTITY.findall(declared[1]):
-                self.entities.setdefault(name, escape(double or single))
+                self.entities.setdefault(name, escape(unescape(double or single)))
         text = _REFERENCE.sub(self._entity, text) if self.entities else text
         root = next((token for token in _TOKEN.finditer(text) if token["name"]), None)
         name = _local(root["name"]) if root else ""
