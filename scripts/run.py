@@ -86,6 +86,7 @@ def start(stack: Stack) -> None:
     # For this user's scripts; keys only where they are made for this run.
     known = ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_DEFAULT_REGION", "TABLE_NAME", *stack.own)
     where = {name: stack.environment[name] for name in known if stack.environment.get(name)}
+    (stack.data / "environment.json").unlink(missing_ok=True)  # 0.1 left it readable for others
     (stack.data / "environment.json").write_text(json.dumps({**where, "WORDCOUNTS_URL": stack.url}))
 
     def ready() -> bool:

@@ -65,7 +65,7 @@ def finish(bucket: str, find: Find, remaining: Callable[[], float]) -> list[str]
             made += _continued(bucket, note, find, remaining)
         except Unavailable:
             break  # the records are away: the next call goes on
-        except (ObjectError, msgspec.DecodeError) as error:
+        except (ObjectError, msgspec.DecodeError, UnicodeDecodeError) as error:
             logger.warning("a list's results cannot be written", extra={"key": name, "reason": str(error)})
             if not isinstance(error, ObjectError) or error.absent:  # its report is gone, or is no report of ours
                 objects.delete(name, bucket)

@@ -111,5 +111,6 @@ def test_with_the_records_away_the_results_come_later_and_without_a_report_never
     assert list((inbox / "reports/.open").rglob("*.json"))
     (inbox / "reports/a.report.jsonl").write_text("no JSON\n")
     results.begin("inbox", "b", ["reports/absent"])
+    (inbox / "reports/.open/c.json").write_bytes(b'{"key": "\xff"}')
     assert results.finish("inbox", Jobs(), forever) == []
     assert not list((inbox / "reports/.open").rglob("*.json"))

@@ -117,6 +117,8 @@ class Stack:
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     running = Stack(tmp_path / "data", servers.free_port())
+    running.data.mkdir(0o700)
+    (running.data / "environment.json").touch(0o644)  # as 0.1 left it
     try:
         running.start()
         yield running
