@@ -211,8 +211,8 @@ export function makeInspector(parts, { language, shown, pages, hide, onClose, fo
     const [from, to] = [values.findIndex(Boolean), values.findLastIndex(Boolean) + 1]
     const span = values.length / 100
     parts.strip.setAttribute('aria-label', filled
-      ? `From ${Math.round(from / span)}% to ${Math.round(to / span)}% of the page, in ${Math.round(filled / span)} of 100 parts of it`
-      : 'Not on the page')
+      ? `From ${Math.round(from / span)}% to ${Math.round(to / span)}% of the text, in ${Math.round(filled / span)} of 100 parts of it`
+      : 'Not in the text')
   }
 
   async function near(id, item, signal) {

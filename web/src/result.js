@@ -113,7 +113,7 @@ export function showResult(place, jobs, { view, signal, go, form, other = /** @t
     parts.shown.textContent = `${held}${plural(shown.indexes.length, kind)} · ${plural(shown.sum, 'occurrence')}`
     showChips({ state, items: words.items, named, several: several && !corpus })
     parts['word-head'].textContent = state.n > 1 ? 'phrase' : 'word'
-    parts.where.textContent = whole ? 'on pages' : several ? 'by page' : 'where on the page'
+    parts.where.textContent = whole ? 'on pages' : several ? 'by page' : 'where in the text'
     element.classList.toggle('phrases', state.n > 1)
     for (const head of element.querySelectorAll('[data-sort]')) {
       if (head.dataset.sort === state.sort) head.setAttribute('aria-sort', state.sort === 'word' ? 'ascending' : 'descending')
