@@ -1,4 +1,5 @@
 import ipaddress
+import os
 
 import pytest
 
@@ -89,3 +90,11 @@ def test_a_variable_that_changes_is_read_anew(monkeypatch):
             load()
     monkeypatch.delenv("EVENT_OWNER")
     assert load().event_owner == "events"
+
+
+def test_settings_are_read_of_a_plain_dict_too(monkeypatch):
+    """Chalice's test client replaces ``os.environ`` by one."""
+    monkeypatch.setattr(os, "environ", {"QUEUE_NAME": "plain"})
+    assert load().queue_name == "plain"
+    os.environ["QUEUE_NAME"] = "other"
+    assert load().queue_name == "other"
