@@ -90,8 +90,8 @@ def _short(text: str, prior: str | None) -> Vote:
     if prior is not None:
         return _alone(prior)
     weight = letters + 3 * len(_EAST_ASIAN.findall(text))
-    margin = 0.3 if weight >= 50 else 0.5
-    (guess, score), (_, second) = _guesses(text, 2) if weight >= 30 else [("", 0.0)] * 2
+    margin = 0.3 if weight >= 50 else 0.5 if weight >= 30 else 0.7
+    (guess, score), (_, second) = _guesses(text, 2) if weight >= 15 else [("", 0.0)] * 2
     return _alone(guess if guess and score - second >= margin else None)
 
 

@@ -33,8 +33,16 @@ def test_where_nobody_knows_there_is_no_language() -> None:
 def test_a_script_of_one_language_is_known_at_once() -> None:
     for text, code in (("Καλημέρα", "el"), ("สวัสดี", "th"), ("שלום", "he"), ("안녕하세요", "ko"), ("こんにちは", "ja")):
         assert language_of(text) == code
+    for text, code in (("我要去学校。", "zh"), ("কিছু করি না।", "bn"), ("吾輩は猫である", "ja")):
+        assert language_of(text) == code
+    assert language_of("入場無料。", "ja") == "ja"
     assert language_of("שלום", "yi") == "yi"
     assert language_of("Καλημέρα", "en") == "el"
+
+
+def test_a_sentence_of_few_letters_is_judged_where_the_guess_is_very_clear() -> None:
+    for text, code in (("Wo ist der Bahnhof?", "de"), ("Ich gehe nach Hause.", "de")):
+        assert language_of(text) == code
 
 
 def test_a_language_is_looked_for_where_the_letters_are() -> None:
