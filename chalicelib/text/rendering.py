@@ -159,7 +159,7 @@ class _Marks:
                 self.read += _STYLE
             if name:
                 if (telling or item) and self.found[int(name)].flex:
-                    self.set(element.select(":scope > *"), item=True)  # at once: their own style is part of it
+                    self.set(_inner(element), item=True)  # at once: their own style is part of it
                 attributes.clear()
                 if tag != "template":
                     element.tag = name
@@ -173,6 +173,16 @@ class _Marks:
             return ""
         self.found.append(style)
         return str(len(self.found) - 1)
+
+
+def _inner(element: Any) -> Iterator[Any]:
+    """Its child elements. A list of all children would hold the texts too; a selector looks at all descendants."""
+    child = element.select_one(":scope > *")
+    while child is not None:
+        following = child.next_sibling
+        if isinstance(child, Element):
+            yield child
+        child = following
 
 
 def _styled(tree: Any) -> Iterator[Any]:

@@ -94,6 +94,7 @@ COMPOSED = {
     "languages of all kinds": "''.join(f'<p lang=l{n}>x' for n in range(350_000))",
     "alignments of all kinds": "''.join(f'<img align=l{n}>x' for n in range(280_000))",
     "children of a flex container": "'<div style=display:flex>' + '<b>x</b>' * 620_000",
+    "flex containers in each other": "'<div style=display:flex>' * 600 + '<br>y' * 700_000",
     "Greek capitals": "'<p lang=el style=text-transform:uppercase>' + 'ΐ' * 2_500_000",
     "options in options": "'<select>' + '<option><b>x' * 410_000",
     "names of all kinds": "''.join(f'<a{n}>' for n in range(550_000))",
