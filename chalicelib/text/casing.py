@@ -8,9 +8,7 @@ from unicodedata import decomposition, normalize
 _UPPER = {"tr": (("i", "İ"),), "lt": (("i\u0307", "i"), ("j\u0307", "j"), ("į\u0307", "į"))}
 _LOWER = {
     "tr": (("I\u0307", "i"), ("İ", "i"), ("I", "ı")),
-    "lt": tuple(
-        (normalize("NFC", i + mark), f"{i.lower()}\u0307{mark}") for i in "IJĮ" for mark in "\u0300\u0301\u0303"
-    ),
+    "lt": tuple((normalize("NFC", i + a), f"{i.lower()}\u0307{a}") for i in "IJĮ" for a in "\u0300\u0301\u0303"),
 }
 _UPPER["az"], _LOWER["az"] = _UPPER["tr"], _LOWER["tr"]
 _GREEK = re.compile(r"[\u0370-\u03ff\u1f00-\u1fff\u0300-\u036f]{1,10000}")
@@ -26,10 +24,7 @@ _ITALICS = {  # Planck's constant had its place before the other letters
 
 
 def cased(text: str, case: str, lang: str, before: str) -> str:
-    """``text`` in upper or lower case, with a capital at each word, or in MathML's italic for a single letter.
-
-    ``before`` is the character before it: a word that began there has its capital there.
-    """
+    """``text`` in another case, or in MathML's italic for a single letter; a word may begin in the character before."""
     lang = lang.replace("_", "-").partition("-")[0].lower()
     if case == "uppercase":
         for small, capital in _UPPER.get(lang, ()):
