@@ -297,7 +297,8 @@ class Records(Pieces, AccessTokens, Corpora, Sources):
     def remove_expired_from_due_index(self, job_id: str) -> None:
         """Take a job that expired without having ended out of the index of what is due, before its TTL does."""
         with contextlib.suppress(ConditionFailed):  # it is not there any more, or is there anew
-            self._change(job_id, {}, "#expires_at <= :now", {":now": self.clock.now() // 1000}, drop=_DUE)
+            expired = "attribute_exists(#state) AND #expires_at <= :now", {":now": self.clock.now() // 1000}
+            self._change(job_id, {}, *expired, drop=_DUE)
 
     def erase(self, job_id: str, owner: str, *, expires_at: int) -> bool:
         """Leave a tombstone in the job's place and delete its words and input; False while it runs or is not there."""

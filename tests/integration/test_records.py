@@ -117,6 +117,14 @@ def test_an_expired_documents_key_is_free_and_an_erased_ones_is_not(store, table
     assert len(table.client.scan(TableName=table.name)["Items"]) == 1, "the text was not written"
 
 
+def test_what_is_left_of_an_erased_job_stays_as_it_is_when_the_index_still_has_the_job(store, table):
+    job = submitted(store)
+    assert store.erase(job.id, job.owner, expires_at=store.now() // 1000 - 1)
+    store.remove_expired_from_due_index(job.id)
+    [left] = table.client.scan(TableName=table.name)["Items"]
+    assert left.keys() == {"pk", "sk", "owner", "expires_at"}
+
+
 def test_an_expired_job_leaves_the_due_index_and_one_that_is_not_stays(store):
     expired, waits = submitted(store, expires_at=store.now() // 1000 + 10), submitted(store)
     store.clock.ms += 20_000
