@@ -35,7 +35,7 @@ def count(text: str, language: str | None = "en", *, words: str = "unicode", num
         return Counter(word for word, _ in _nltk_words(text, language))
     rules, counts = unicode.rules_of(languages.code(language), numbers == "keep"), Counter[str]()
     for piece in unicode.pieces(text):
-        chunks = Counter(piece.split())
+        chunks = Counter(unicode.apart(piece).split())
         odd = unicode.odd(chunks)
         times = list(map(chunks.pop, odd))
         counts.update(chunks)

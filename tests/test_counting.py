@@ -36,6 +36,7 @@ def test_a_sentence_has_the_words_that_a_reader_finds(language: str, text: str, 
 
 
 RULES = [
+    ("", "محمد\ufdfa: \ufdfbلا", "محمد صلى الله عليه وسلم جل جلاله لا"),  # signs that are several words
     # 1 addresses
     ("", "see http://a.example/x?y=z, (https://b.example) or mailto:x.y@c.example now", "see or mailto now"),
     ("", "www.a.example WWW.B.EXAMPLE a@b @c d@localhost.", "a b c d localhost"),
@@ -245,6 +246,7 @@ def test_the_kept_cases_have_their_words() -> None:
         "ﬁne caf\u0065\u0301 ｗｉｄｅ ﬁ Ｗｏｒｄ",  # other shapes, with and without marks behind them
         "soft\u00adhyphen x\u2060y \ufeffz كتـــاب",  # what no reader sees
         "\u1112\u1161\u11ab\u1100\u1173\u11af \u2126 \uf900\uf901 \ufad0",  # letters that are not in their normal form
+        "محمد\ufdfaقال \ufdfb\ufdfb",  # several words in one character, beside others
         "\ufdfa \ufe71a \ufe70",  # one character that is several words, or gives what is deleted
         "ก\u200bข a\u200bb ｶﾞｷﾞ",
         "a" + "\u0344" * 40 + " \u0958" + "\u0316\u0301" * 15,  # marks that are two

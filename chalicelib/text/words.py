@@ -31,6 +31,7 @@ _DELETED = "\u00ad\u2060\ufeff\u0640\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u
 # letters. Folding all compatibility forms would also turn x² into x2 and ½ into 1⁄2.
 _SHAPES_RANGES = "\ufb00-\ufb06\ufb50-\ufdff\ufe70-\ufefc\uff01-\uffef\U0001d400-\U0001d7ff"
 _SHAPES = re.compile(f"[{_SHAPES_RANGES}]+")
+_PHRASES = "\ufdfa\ufdfb"
 _GRAPHEME_JOINER = "\u034f"
 _MANY_MARKS = regex.compile(rf"(?V1)[\p{{M}}--{_GRAPHEME_JOINER}]{{30}}(?=[\p{{M}}--{_GRAPHEME_JOINER}])")
 
@@ -48,12 +49,21 @@ _INVISIBLE = re.compile(f"[{_DELETED}\u200b]")
 _ZERO_WIDTH_SPACE = re.compile(f"\u200b(?<![{_UNSPACED}].)(?![{_UNSPACED}])")
 
 
+def apart(text: str) -> str:
+    """The text with spaces around signs that are several words, as ﷺ is four: neighbours are no part of them."""
+    for sign in _PHRASES:
+        text = text.replace(sign, f" {sign} ")
+    return text
+
+
 def prepare(text: str) -> str:
     """The text that tokens' offsets refer to: NFC, without invisible characters, letters in their usual shapes."""
     if text.isascii():
         return text
     if not _TO_PREPARE.search(text):
         return unicodedata.normalize("NFC", text)
+    for sign in _PHRASES:
+        text = text.replace(sign, f" {unicodedata.normalize('NFKC', sign)} ")
     text = _SHAPES.sub(lambda shapes: unicodedata.normalize("NFKC", shapes[0]), text)
     if _INVISIBLE.search(text):
         for character in _DELETED:
@@ -104,7 +114,7 @@ _RUNS = (
 # Letters to Python that `_LETTER` lacks or that `prepare` changes.
 _SPECIAL = re.compile(f"[{_UNSPACED}{_SHAPES_RANGES}\u0640ʼ]")
 _SPACES = [chr(code) for code in range(0x3001) if chr(code).isspace() and code != 0x20]
-_SPACE = re.compile(r"\s")
+_SPACE = re.compile(rf"\s|(?<=[{_PHRASES}])")
 
 
 @cache
@@ -159,7 +169,7 @@ _AROUND = '.,;:!?…()[]{}<>"“”„«»‘`*=#|+~^$%&\\_-‐‑–—'  # sta
 
 
 def pieces(text: str) -> Iterator[str]:
-    """A text in pieces that end at white space, which belongs to the piece before it."""
+    """A text in pieces that end at white space, which belongs to the piece before it, or at the sign of a phrase."""
     start = 0
     while len(text) - start > _PIECE:
         space = _SPACE.search(text, start + _PIECE)

@@ -46,6 +46,7 @@ HOSTILE = {
     "Han and Latin by turns": "''.join(chr(0x4e00 + n * 7919 % 20000) + 'a' for n in range(1_250_000))",
     "lone surrogates": "'\\ud800a ' * 1_250_000",
     "letters beyond the basic plane": "'\\U00010400.' * 1_250_000",
+    "signs of four words": "'\ufdfa' * 1_666_666",
     "one word": "'a' * 5_000_000",
     "lines that returns end": "'a\\r' * 2_500_000",
 }
@@ -74,10 +75,14 @@ sys.modules |= dict.fromkeys(("numpy", "scipy", "sklearn"))
 from chalicelib import counting
 counting.preload()
 text = eval(sys.argv[1])
-started = time.process_time()
-counting.languages_of(text)
-counting.segment(text, "fr")
-seconds = time.process_time() - started
+costs = []
+for read in (counting.segment, counting.count):
+    counting.forget()
+    started = time.process_time()
+    counting.languages_of(text)
+    read(text, "fr")
+    costs.append(time.process_time() - started)
+seconds = max(costs)
 # not ru_maxrss, which a child inherits from the parent that started it
 print(seconds, int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024)
 """
