@@ -1,7 +1,5 @@
 """What is to be counted: addresses, files, folders, lists and standard input, each as what can be submitted."""
 
-from __future__ import annotations
-
 import codecs
 import contextlib
 import csv
@@ -136,7 +134,7 @@ def _folder(folder: Path, reading: Reading) -> Iterator[Input]:
 
 
 def _cannot_list(error: OSError) -> None:
-    raise CannotRead(f"{error.filename} cannot be listed: {error.strerror}.", type="missing", advice="")
+    raise _missing(Path(error.filename), error)
 
 
 def _suffix(name: str) -> str:
@@ -152,8 +150,6 @@ def _check(path: Path) -> None:
                 type="too-large",
                 advice="Cut it into files (split -C 900k) and count the folder.",
             )
-        if not os.access(path, os.R_OK):
-            raise CannotRead(f"{path} cannot be read.", type="missing", advice=f"Look at its rights: ls -l {path}")
     except OSError as error:
         raise _missing(path, error) from None
 
@@ -352,10 +348,8 @@ def _decoded(name: str, data: bytes, html: bool) -> str:
             return data[len(mark) :].decode(codec, "replace")
     if html and (codec := _declared(data)):
         return _as_whatwg(data, codec)
-    try:
+    with contextlib.suppress(UnicodeDecodeError):
         return data.decode()
-    except UnicodeDecodeError:
-        pass
     if b"\0" in data[:4096]:
         raise _binary(name)
     foreign = bytes({byte for byte in data if byte >= 0x80})

@@ -122,15 +122,14 @@ def _address(given: str) -> str:
     given = given.strip()
     try:
         parts = urlsplit(given)
-        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # half a bracket, or a port that is none
-        known = False
-    if not known:
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+            raise ValueError
+    except ValueError:  # also of half a bracket, or a port that is none
         raise WordcountsError(
             f"{given!r} is no address of a service.",
             type="bad-address",
             advice="Write it like http://127.0.0.1:8000 or https://example.com/production.",
-        )
+        ) from None
     if parts.username or parts.password:
         raise WordcountsError(
             "The service's address must not have a password in it.",
@@ -185,14 +184,9 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.ReadTimeout):
         return "it does not answer in time"
     text = str(error)
-    for sign, reason in (
-        ("NameResolution", "its name is not known"),
-        ("refused", "the connection is refused"),
-        ("Max retries", "the connection fails"),
-    ):
-        if sign in text:
-            return reason
-    return "the connection broke off"
+    if "NameResolution" in text:
+        return "its name is not known"
+    return "the connection is refused" if "refused" in text else "the connection fails"
 
 
 def _body(answer: requests.Response) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """The command ``wordcounts``."""
 
-from __future__ import annotations
-
 import difflib
 import os
 import sys
@@ -203,9 +201,9 @@ def main() -> None:
     """Run the command and exit."""
     if "_WORDCOUNTS_COMPLETE" in os.environ:
         group.main(prog_name="wordcounts")
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+    for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by the shell: >&-
-            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for as long as the process lives
+            setattr(sys, name, open(os.devnull, "r+"))  # noqa: SIM115
     session = Session()
     try:
         code = run(sys.argv[1:], session)

@@ -1,7 +1,5 @@
 """The commands about corpora: many documents counted as one."""
 
-from __future__ import annotations
-
 import sys
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The options that several commands share."""
 
-from __future__ import annotations
-
 import difflib
 import sys
 from collections.abc import Callable, Sequence

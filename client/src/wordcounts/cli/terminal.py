@@ -82,8 +82,7 @@ class Screen:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             if isinstance(error, BrokenPipeError):
                 raise SystemExit(FOUND) from None
-            said = f"The output cannot be written: {error.strerror}."
-            raise WordcountsError(said, type="output", advice="Is the disk full?") from None
+            raise WordcountsError(f"The output cannot be written: {error.strerror}.", type="output") from None
 
     def json(self, rows: Iterable[dict[str, Any]]) -> None:
         """One object a line."""

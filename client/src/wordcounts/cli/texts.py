@@ -1,7 +1,5 @@
 """The commands about texts: count, contexts, phrases and keywords."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any

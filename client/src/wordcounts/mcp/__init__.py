@@ -3,8 +3,6 @@
 The server: tools with a time limit, errors as sentences, on standard input and output.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Awaitable, Callable
 from typing import Any

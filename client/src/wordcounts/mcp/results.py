@@ -1,7 +1,5 @@
 """What the tools answer. The descriptions become the tools' output schemas, which a model reads."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, Any, Literal
 

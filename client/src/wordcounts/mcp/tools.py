@@ -1,7 +1,5 @@
 """The seven tools. Their docstrings and the descriptions of their arguments are what a model reads."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable
