@@ -14,7 +14,7 @@ from chalicelib.aws.clients import client
 from chalicelib.store import records
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> None:
     try:
         name = settings.load().table_name
         made = records.create_table(client("dynamodb"), name)
@@ -22,11 +22,9 @@ def main(arguments: list[str]) -> int:
             sweeping.recover_all()
     # a bad setting, or an endpoint that is no address
     except (ValueError, BotoCoreError, ClientError, jobs.Unavailable) as error:
-        print(*str(error).splitlines()[:1], file=sys.stderr)  # what is no DynamoDB may answer a whole page
-        return 1
+        sys.exit(next(iter(str(error).splitlines()), type(error).__name__))  # no DynamoDB may answer a whole page
     print(f"table {name}: {'made' if made else 'already there'}")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

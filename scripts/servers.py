@@ -125,7 +125,7 @@ def _started(
     return child
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.servers", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--dynamodb-port", type=int, default=4567)
     parser.add_argument("--data", default=DATA_DIR)
@@ -151,10 +151,8 @@ def main(arguments: list[str]) -> int:
                 processes.check([redis, dynamodb])
                 time.sleep(0.2)
     except (processes.CannotStart, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

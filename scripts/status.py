@@ -33,7 +33,7 @@ def in_words(name: str, found: queue.Status, now: float) -> list[str]:
     return lines
 
 
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m scripts.status", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", action="store_true", help="as JSON, for programs")
     given = parser.parse_args()
@@ -42,14 +42,12 @@ def main() -> int:
     try:
         found = {name: queue.status(name, now=int(now * 1000)) for name in queue.QUEUES}
     except queue.QueueError as error:
-        print(f"Redis cannot be reached: {error}. Is the stack running? REDIS_URL names another one.", file=sys.stderr)
-        return 1
+        sys.exit(f"Redis cannot be reached: {error}. Is the stack running? REDIS_URL names another one.")
     if given.json:
         print(msgspec.json.format(msgspec.json.encode(found)).decode())
     else:
         print("\n".join(line for name, one in found.items() for line in in_words(name, one, now)))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
