@@ -233,6 +233,22 @@ def test_the_examples_of_the_documentation_are_true() -> None:
         assert in_order(text, names[language] if language else "en") == expected.split(" · ")
 
 
+def test_the_answer_that_the_readme_shows_is_true() -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    text = re.findall(r'{"text": "(.+)"}', readme)[0]
+    answer = json.loads(re.findall(r"```json\n(.+?)```", readme, re.S)[0])
+    language = counting.languages_of(text).language
+    counts, stop_words = Counter(map(str.casefold, in_order(text, language))), counting.stop_words(language)
+    stopped = sum(count for word, count in counts.items() if word in stop_words)
+    assert answer["page"] == {"language": language, "encoding": "utf-8", "bytes": len(text)}
+    assert answer["totals"] == {
+        "words": counts.total(), "distinct": len(counts), "stop_words": stopped, "stop_list": bool(stop_words)
+    }  # fmt: skip
+    assert answer["top"] == [
+        {"word": word, "count": count} for word, count in counts.most_common() if word not in stop_words
+    ]
+
+
 def test_the_kept_cases_have_their_words() -> None:
     file = SHARED / "words" / "cases.json"
     require(file.is_file(), "../shared/words")
