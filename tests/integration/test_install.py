@@ -69,6 +69,16 @@ def test_nltk_reads_its_data_after_an_installation_under_umask_002(tmp_path: Pat
     assert " the " in python(READ, tmp_path / "data").stdout
 
 
+def test_data_that_is_not_the_expected_one_is_not_left_where_nltk_would_read_it(tmp_path: Path) -> None:
+    other = INSTALL.replace(
+        "nltk_data.fetch = copy", "nltk_data.TREES['corpora/stopwords'] = '0'; nltk_data.fetch = copy"
+    )
+    run = python(other, tmp_path)
+    assert (run.returncode, "is not the expected one: corpora/stopwords" in run.stderr) == (1, True)
+    assert not (tmp_path / "corpora" / "stopwords").exists()
+    assert (tmp_path / "tokenizers" / "punkt_tab").exists()
+
+
 @pytest.fixture
 def loose(tmp_path: Path) -> Path:
     """A tree of NLTK's data that the group may write."""
