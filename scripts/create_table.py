@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> None:
             sweeping.recover_all()
     # a bad setting, or an endpoint that is no address
     except (ValueError, BotoCoreError, ClientError, jobs.Unavailable) as error:
-        sys.exit(next(iter(str(error).splitlines()), type(error).__name__))  # no DynamoDB may answer a whole page
+        sys.exit(next(iter(str(error).splitlines()), type(error).__name__))  # what is none may answer a whole page
     print(f"table {name}: {'made' if made else 'already there'}")
 
 

@@ -69,6 +69,9 @@ def main(arguments: list[str]) -> int:
     write_json(out / "report.json", report)
     if report["zip_bytes"] > MAX_ZIP:
         found.append(f"the zip has {report['zip_bytes']:,} bytes, more than {MAX_ZIP:,}")
+    with zipfile.ZipFile(archive) as made:
+        tops = {name.partition("/")[0] for name in made.namelist()}
+    found += [f"{name} is in the zip" for name in ("boto3", "botocore", "nltk", "lxml") if name in tops]
     print(f"{stage}: {report['resources']} resources, a zip of {report['zip_bytes']:,} bytes, {report['zip_sha256']}")
     for fault in found:
         print(f"fault: {fault}", file=sys.stderr)
